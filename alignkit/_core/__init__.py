@@ -1,0 +1,1 @@
+"""Leaf of the import graph: checks, registry, random state, progress, atomic files, exact hashing."""

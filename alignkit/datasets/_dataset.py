@@ -1,0 +1,75 @@
+"""What every dataset hands over, and the registry of datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from .._core.errors import InputError
+from .._core.registry import Registry
+from ..recordings.rdms import RDMs
+from ..recordings.stimuli import StimulusSet
+from ..recordings.study import Study
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Recordings (or dissimilarities) with what was shown, ready for a pipeline.
+
+    Attributes
+    ----------
+    name : str
+        The registry name.
+    study : Study or None
+        Recordings; None where only dissimilarities were published.
+    rdms : RDMs or None
+        Dissimilarities; None where there are recordings.
+    stimuli : StimulusSet or None
+        The media; None where they are not available.
+    labels : DataFrame or None
+        A row per stimulus: `stimulus_id` and label columns, each of which gives a category RDM.
+    conditions : str or None
+        Column of the samples whose value is decoded and compared where samples, not stimuli, carry the
+        condition (block designs).
+    truth : DataFrame or None
+        Of simulated data: a row per region with `roi`, `model`, `layer`.
+    files : tuple of Path
+        Every file that was read.
+    notes : tuple of str
+        What a reader of a report should know, one sentence each.
+    """
+
+    name: str
+    study: Study | None = None
+    rdms: RDMs | None = None
+    stimuli: StimulusSet | None = None
+    labels: pd.DataFrame | None = None
+    conditions: str | None = None
+    truth: pd.DataFrame | None = None
+    files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.study is None) == (self.rdms is None):
+            raise InputError(f"the dataset {self.name!r} must hold either recordings or RDMs.")
+
+    @property
+    def subjects(self) -> list[str]:
+        """Names of the subjects."""
+        if self.study is not None:
+            return self.study.subjects
+        return self.rdms.subjects if self.rdms is not None else []
+
+    @property
+    def rois(self) -> list[str]:
+        """Names of the regions; ``["all"]`` where channels have none."""
+        found = self.study.rois if self.study is not None else []
+        if self.rdms is not None:
+            found = self.rdms.rois
+        return found or ["all"]
+
+
+DATASETS: Registry[Callable[..., Dataset]] = Registry("datasets")

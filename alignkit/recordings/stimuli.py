@@ -1,0 +1,152 @@
+"""What was shown: a table and the media files it names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from .._core.checks import check_unique
+from .._core.errors import InputError, MissingDataError
+from .._core.hashing import digest_file, digest_json
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+
+
+@dataclass(frozen=True, eq=False)
+class StimulusSet:
+    """Stimuli in a fixed order, each with a unique id and a file.
+
+    Attributes
+    ----------
+    table : DataFrame
+        A row per stimulus: `stimulus_id` (str, unique), `file` (relative to `folder`), and any labels.
+    folder : Path
+        Where the files are. No file may lie outside it.
+    kind : str
+        ``"image"`` for now.
+    """
+
+    table: pd.DataFrame
+    folder: Path
+    kind: str = "image"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", self.table.reset_index(drop=True))
+        object.__setattr__(self, "folder", Path(self.folder).resolve())
+        for column in ("stimulus_id", "file"):
+            if column not in self.table:
+                raise InputError(f"a stimulus table needs a column {column!r}.")
+        check_unique("stimulus_id", list(self.table["stimulus_id"]))
+        if not len(self.table):
+            raise InputError("a stimulus set needs at least one stimulus, got none.")
+        for file in self.table["file"]:
+            path = (self.folder / str(file)).resolve()
+            if not path.is_relative_to(self.folder):
+                raise InputError(f"the stimulus file {file!r} lies outside {self.folder}.")
+            if not path.is_file():
+                raise MissingDataError(f"the stimulus file {path} is missing.")
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> StimulusSet:
+        """Take every image of a folder, sorted by name; the id is the file's stem.
+
+        Raises
+        ------
+        MissingDataError
+            If there is no such folder.
+        InputError
+            If it holds no image, or two files with one stem.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise MissingDataError(f"the stimulus folder {folder} does not exist.")
+        files = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        if not files:
+            raise InputError(f"{folder} holds no image ({', '.join(IMAGE_SUFFIXES)}).")
+        stems = [Path(file).stem for file in files]
+        return cls(pd.DataFrame({"stimulus_id": stems, "file": files}), folder)
+
+    @property
+    def stimulus_ids(self) -> list[str]:
+        """Ids in order."""
+        return [str(i) for i in self.table["stimulus_id"]]
+
+    @cached_property
+    def content_digests(self) -> dict[str, str]:
+        """Digest of each stimulus's bytes, by id."""
+        return {i: digest_file(self.path(i)) for i in self.stimulus_ids}
+
+    @property
+    def digest(self) -> str:
+        """Digest of ids and bytes, in order."""
+        return digest_json(list(self.content_digests.items()))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def path(self, stimulus_id: str) -> Path:
+        """Return the file of one stimulus."""
+        return self.folder / self._files[stimulus_id]
+
+    def open(self, stimulus_id: str) -> Image:
+        """Return one image, as RGB; transparent pixels are laid on white.
+
+        Raises
+        ------
+        InputError
+            If the file is no image, or holds several frames.
+        """
+        from PIL import Image, UnidentifiedImageError
+
+        path = self.path(stimulus_id)
+        try:
+            with Image.open(path) as image:
+                n_frames = getattr(image, "n_frames", 1)
+                if n_frames > 1:
+                    raise InputError(f"{path} holds {n_frames} frames; a still image is wanted.")
+                return _as_rgb(image)
+        except (UnidentifiedImageError, OSError, SyntaxError) as error:
+            raise InputError(f"{path} cannot be read as an image ({error}); replace or remove it.") from error
+
+    def select(self, stimulus_ids: Sequence[str]) -> StimulusSet:
+        """Return the stimuli with these ids, in that order."""
+        missing = [i for i in stimulus_ids if i not in self._files]
+        if missing:
+            raise InputError(
+                f"{len(missing)} of {len(stimulus_ids)} stimuli are not in {self.folder}: "
+                f"{', '.join(missing[:5])}. Add the files, or drop their responses."
+            )
+        return replace(self, table=self.table.set_index("stimulus_id", drop=False).loc[list(stimulus_ids)])
+
+    @cached_property
+    def _files(self) -> dict[str, str]:
+        return dict(zip(self.stimulus_ids, self.table["file"].astype(str), strict=True))
+
+    def __repr__(self) -> str:
+        labels = [c for c in self.table.columns if c not in ("stimulus_id", "file")]
+        described = f"; labels {', '.join(map(str, labels))}" if labels else ""
+        return f"StimulusSet({len(self)} {self.kind}s in {self.folder}{described})"
+
+
+def _as_rgb(image: Image) -> Image:
+    from PIL import Image as pillow
+
+    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
+        # Sixteen bits are scaled, not cut, to eight.
+        values = np.asarray(image, dtype=np.float64)
+        top = 65535.0 if image.mode != "F" else max(float(values.max()), 1e-12)
+        image = pillow.fromarray(np.round(values / top * 255).clip(0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = pillow.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return pillow.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
