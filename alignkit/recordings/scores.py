@@ -48,26 +48,19 @@ class Scores:
         unknown = sorted(set(map(str, table.columns)) - set(COLUMNS))
         if unknown:
             raise InputError(f"scores have no column(s) {', '.join(unknown)}; known: {', '.join(COLUMNS)}.")
-        numbers: dict[str, Any] = {
-            c: pd.to_numeric(table[c]) if c in table else np.nan for c in NUMBER_COLUMNS
-        }
-        texts = {
-            c: table[c].fillna("").astype(str) if c in table else "" for c in (*TEXT_COLUMNS, "correction")
-        }
-        index = pd.RangeIndex(len(table))
-        columns = {**{c: _plain(v) for c, v in texts.items()}, **{c: _plain(v) for c, v in numbers.items()}}
-        full = pd.DataFrame(columns, index=index)[list(COLUMNS)]
-        full = full.astype({**dict.fromkeys(NUMBER_COLUMNS, np.float64)})
+        numbers = {c: _numbers(table, c) for c in NUMBER_COLUMNS}
+        texts = {c: _texts(table, c) for c in (*TEXT_COLUMNS, "correction")}
+        full = pd.DataFrame({**texts, **numbers}, columns=list(COLUMNS))
         repeated = full.duplicated(_KEY)
         if repeated.any():
             row = full[repeated].iloc[0][_KEY].to_dict()
             raise InputError(f"{int(repeated.sum())} score(s) come more than once, such as {row}.")
         outside = (full["value"] < full["ci_low"] - 1e-9) | (full["value"] > full["ci_high"] + 1e-9)
         if outside.any():
-            row = full[outside].iloc[0]
+            first = full[outside].iloc[0]
             raise InputError(
-                f"the interval [{row['ci_low']:.4g}, {row['ci_high']:.4g}] of {row['model']!r} excludes its "
-                f"estimate {row['value']:.4g}; the resampling is wrong."
+                f"the interval [{first['ci_low']:.4g}, {first['ci_high']:.4g}] of {first['model']!r} excludes its "
+                f"estimate {first['value']:.4g}; the resampling is wrong."
             )
         self.table = full
 
@@ -187,5 +180,11 @@ class ChannelScores:
         )
 
 
-def _plain(value: Any) -> Any:
-    return value.to_numpy() if isinstance(value, pd.Series) else value
+def _numbers(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    if column not in table:
+        return np.full(len(table), np.nan)
+    return pd.to_numeric(table[column]).to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _texts(table: pd.DataFrame, column: str) -> list[str]:
+    return [""] * len(table) if column not in table else [str(v) for v in table[column].fillna("")]

@@ -1,0 +1,244 @@
+"""Noise ceilings from repeated presentations: split-half reliability, channel by channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from alignkit._core.checks import check_array, check_option
+from alignkit._core.errors import InputError
+from alignkit._core.progress import track
+from alignkit._core.random import RandomState, as_generator
+
+from .ceilings import Ceiling
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+_BLOCK_ELEMENTS = 1 << 22
+
+
+@dataclass(frozen=True)
+class SplitHalfReliability:
+    """Split-half reliability of every channel.
+
+    Attributes
+    ----------
+    half_r : ndarray of shape (n_channels,)
+        Correlation over stimuli between the means of two halves of the repeats, mean over the splits.
+    reliability : ndarray of shape (n_channels,)
+        Spearman-Brown ``2 r / (1 + r)``: the reliability of the mean over both halves, on the scale of an
+        explained variance (r squared). NaN where `half_r` is not above 0: such a channel has no ceiling.
+    ceiling_r : ndarray of shape (n_channels,)
+        Its square root: the correlation that a perfect model reaches with that mean.
+    se_half_r, se, se_ceiling_r : ndarray of shape (n_channels,)
+        Standard errors of `half_r`, `reliability` and `ceiling_r`, by a jackknife over stimuli.
+    half_r_sd : ndarray of shape (n_channels,)
+        Standard deviation of the half correlation over the splits.
+    n_stimuli : ndarray of shape (n_channels,)
+        Stimuli with at least two repeats.
+    n_splits : int
+        Random splits.
+    """
+
+    half_r: Floats
+    reliability: Floats
+    ceiling_r: Floats
+    se_half_r: Floats
+    se: Floats
+    se_ceiling_r: Floats
+    half_r_sd: Floats
+    n_stimuli: NDArray[np.intp]
+    n_splits: int
+
+    def to_ceiling(self, *, unit: str = "r") -> Ceiling:
+        """Return the ceiling for scores in `unit`.
+
+        Parameters
+        ----------
+        unit : {"r", "r2"}, default="r"
+            ``"r"`` gives the square root of the reliability, for correlations with the mean over repeats;
+            ``"r2"`` the reliability, for explained variances of it.
+
+        Returns
+        -------
+        ceiling : Ceiling
+            A point estimate per channel (both bounds are equal).
+
+        Raises
+        ------
+        InputError
+            For another unit.
+        """
+        check_option("unit", unit, ("r", "r2"))
+        value, se = (self.ceiling_r, self.se_ceiling_r) if unit == "r" else (self.reliability, self.se)
+        estimator = f"split-half, Spearman-Brown, {self.n_splits} random splits, stimulus jackknife"
+        return Ceiling(value, value, se, se, estimator, unit, unit)
+
+
+def split_half_reliability(
+    responses: ArrayLike, *, n_splits: int = 20, random_state: RandomState = 0
+) -> SplitHalfReliability:
+    """Estimate the reliability of mean responses from random halves of the repeats.
+
+    For each split the k repeats of a stimulus give two random halves of ``floor(k / 2)`` repeats. Their
+    means are correlated over stimuli, the correlations are averaged over the splits, and Spearman-Brown
+    takes the average to the double number of repeats. Invariant to a gain and an offset per channel.
+
+    Parameters
+    ----------
+    responses : array of shape (n_stimuli, n_repeats, n_channels)
+        Single repeats in any unit. NaN marks a missing repeat, for all channels or for some.
+    n_splits : int, default=20
+        Random splits.
+    random_state : int, Generator or None, default=0
+        Source of the splits. All channels of a repeat go to the same half.
+
+    Returns
+    -------
+    result : SplitHalfReliability
+        Per channel; reliabilities in (0, 1] or NaN, higher is better.
+
+    Raises
+    ------
+    InputError
+        For a wrong shape, infinite values, or fewer than 4 stimuli with at least two repeats.
+
+    Notes
+    -----
+    With an odd k one repeat of the stimulus is left out of every split, so that the reliability of the
+    mean over all k repeats is a little higher than what is returned. Error bars come from leaving one
+    stimulus out of everything, in closed form; what the finite number of splits adds is
+    ``half_r_sd / sqrt(n_splits)`` at most and is not included.
+
+    References
+    ----------
+    Spearman (1910), Correlation calculated from faulty data, 10.1111/j.2044-8295.1910.tb00206.x.
+    Brown (1910), Some experimental results in the correlation of mental abilities,
+    10.1111/j.2044-8295.1910.tb00207.x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> signal = rng.standard_normal((500, 1, 1))
+    >>> result = split_half_reliability(signal + rng.standard_normal((500, 4, 1)))
+    >>> float(result.reliability[0].round(2))  # 1 / (1 + 1/4)
+    0.8
+    """
+    values = check_repeats("responses", responses)
+    if n_splits < 1:
+        raise InputError(f"`n_splits` must be at least 1, got {n_splits}.")
+    generator = as_generator(random_state)
+    n_stimuli, n_repeats, n_channels = values.shape
+    keys = generator.random((n_splits, n_stimuli, n_repeats))
+    block = max(1, _BLOCK_ELEMENTS // max(1, n_stimuli * n_repeats))
+    starts = range(0, n_channels, block)
+    parts = [_split_half(values[:, :, s : s + block], keys) for s in track(starts, "split-half ceilings")]
+    half_r, sd, se_half, reliability, se, ceiling_r, se_ceiling = (
+        np.concatenate([part[i] for part in parts]) for i in range(7)
+    )
+    counted = (np.isfinite(values).sum(axis=1) >= 2).sum(axis=0)
+    return SplitHalfReliability(
+        half_r, reliability, ceiling_r, se_half, se, se_ceiling, sd, counted, n_splits
+    )
+
+
+def spearman_brown(half_r: ArrayLike) -> Floats:
+    """Return the reliability of twice the data, ``2 r / (1 + r)``; NaN where r is not above 0.
+
+    Parameters
+    ----------
+    half_r : float or array
+        Correlations between two halves, in [-1, 1].
+
+    Returns
+    -------
+    reliability : ndarray
+        In (0, 1], or NaN.
+    """
+    r = np.asarray(half_r, dtype=np.float64)
+    return np.where(r > 0, 2.0 * r / np.where(r > 0, 1.0 + r, 1.0), np.nan)
+
+
+def jackknife_se(leave_one_out: Floats, used: Bools | None = None) -> Floats:
+    """Return the jackknife standard error over the first axis, of the entries in `used`."""
+    kept = np.ones(leave_one_out.shape, dtype=bool) if used is None else used
+    n = kept.sum(axis=0)
+    values = np.where(kept, leave_one_out, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        squares = np.where(kept, (values - values.sum(axis=0) / n) ** 2, 0.0).sum(axis=0)
+        return np.asarray(np.where(n > 1, np.sqrt((n - 1.0) / n * squares), np.nan), dtype=np.float64)
+
+
+def check_repeats(name: str, responses: ArrayLike, *, min_stimuli: int = 4) -> Floats:
+    """Return (n_stimuli, n_repeats, n_channels) float64 with NaN for missing repeats, or refuse."""
+    values = check_array(name, responses, ndim=3, dtype=np.float64, finite=False)
+    if np.isinf(values).any():
+        raise InputError(f"`{name}` holds {int(np.isinf(values).sum())} infinite value(s). Mark missing as NaN.")
+    usable = (np.isfinite(values).sum(axis=1) >= 2).sum(axis=0)
+    if values.shape[2] == 0 or usable.min() < min_stimuli:
+        worst = int(usable.argmin()) if usable.size else 0
+        raise InputError(
+            f"`{name}` needs at least {min_stimuli} stimuli with two repeats or more in every channel, got "
+            f"{int(usable.min(initial=0))} in channel {worst}. Drop that channel, or use data with repeats."
+        )
+    return values
+
+
+def _split_half(values: Floats, keys: Floats) -> tuple[Floats, ...]:
+    """Return half_r, its sd and se, reliability and se, ceiling and se for a block of channels."""
+    present = np.isfinite(values)
+    filled = np.where(present, values, 0.0)
+    half = present.sum(axis=1) // 2  # (n_stimuli, n_channels)
+    used = half > 0
+    shared = bool((present == present[:, :, :1]).all())
+    draws, left_out = [], np.zeros(half.shape)
+    for key in keys:
+        first, second = _half_means(filled, present[:, :, :1] if shared else present, half, key)
+        r, without = _correlation_and_jackknife(first, second, used)
+        draws.append(r)
+        left_out += without
+    left_out /= len(draws)
+    half_r = np.mean(draws, axis=0)
+    reliability = spearman_brown(half_r)
+    # Without one stimulus a weak channel may fall to 0 or below: its error bar is then unknown, not small.
+    without_sb = spearman_brown(left_out)
+    se_reliability = jackknife_se(without_sb, used)
+    se_ceiling = jackknife_se(np.sqrt(without_sb), used)
+    undefined = np.isnan(reliability)
+    se_reliability[undefined] = np.nan
+    se_ceiling[undefined] = np.nan
+    sd = np.std(draws, axis=0, ddof=1) if len(draws) > 1 else np.full(half_r.shape, np.nan)
+    se_half = jackknife_se(left_out, used)
+    return half_r, sd, se_half, reliability, se_reliability, np.sqrt(reliability), se_ceiling
+
+
+def _half_means(filled: Floats, present: Bools, half: NDArray[np.intp], key: Floats) -> tuple[Floats, Floats]:
+    """Return the means of two random halves, (n_stimuli, n_channels) each."""
+    keyed = np.where(present, key[:, :, None], np.inf)
+    rank = keyed.argsort(axis=1).argsort(axis=1)
+    size = half[:, None, :1] if present.shape[2] == 1 else half[:, None, :]
+    count = np.maximum(half, 1)
+    halves = ((rank < size) & present, (rank >= size) & (rank < 2 * size) & present)
+    if present.shape[2] == 1:
+        sums = [np.einsum("sr,src->sc", mask[:, :, 0].astype(np.float64), filled) for mask in halves]
+    else:
+        sums = [np.where(mask, filled, 0.0).sum(axis=1) for mask in halves]
+    return sums[0] / count, sums[1] / count
+
+
+def _correlation_and_jackknife(a: Floats, b: Floats, used: Bools) -> tuple[Floats, Floats]:
+    """Return the correlation of each column over `used` rows, and those without each row."""
+    n = used.sum(axis=0)
+    a = np.where(used, a - np.where(used, a, 0.0).sum(axis=0) / n, 0.0)
+    b = np.where(used, b - np.where(used, b, 0.0).sum(axis=0) / n, 0.0)
+    aa, bb, ab = (a * a).sum(axis=0), (b * b).sum(axis=0), (a * b).sum(axis=0)
+    factor = n / (n - 1.0)
+    # Sums of squares without one row, around the mean without it.
+    aa_out, bb_out, ab_out = aa - factor * a * a, bb - factor * b * b, ab - factor * a * b
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = np.where((aa > 0) & (bb > 0), ab / np.sqrt(aa * bb), np.nan)
+        without = np.where((aa_out > 0) & (bb_out > 0), ab_out / np.sqrt(aa_out * bb_out), np.nan)
+    return np.clip(r, -1.0, 1.0), np.clip(without, -1.0, 1.0)
