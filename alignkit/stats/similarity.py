@@ -19,7 +19,7 @@ from alignkit._core.errors import InputError
 Floats = NDArray[np.float64]
 SimilarityMethod = Literal["cosine", "kendall", "pearson", "rho-a", "spearman"]
 SIMILARITY_METHODS: tuple[str, ...] = ("cosine", "kendall", "pearson", "rho-a", "spearman")
-_RANK_METHODS = ("rho-a", "spearman")
+RANK_METHODS = ("rho-a", "spearman")
 # Below this share of the raw sum of squares a centred one is rounding error of a constant row.
 _CONSTANT = 1e-24
 _BLOCK_ELEMENTS = 1 << 20
@@ -137,9 +137,9 @@ def weighted_similarity(
     >>> import numpy as np
     >>> a, b = np.array([[1.0, 2.0, 3.0]]), np.array([[1.0, 3.0, 2.0]])
     >>> weighted_similarity(a, b, [2, 1, 1], method="pearson").round(6)
-    array([[0.727273]])
+    array([[0.636364]])
     >>> float(np.corrcoef([1, 1, 2, 3], [1, 1, 3, 2])[0, 1].round(6))
-    0.727273
+    0.636364
     """
     first, second = _as_prepared("A", A, method), _as_prepared("B", B, method)
     n_pairs = first.values.shape[1]
@@ -164,16 +164,26 @@ def similarity_kernel(A: PreparedVectors, B: PreparedVectors, weights: Floats) -
         return np.asarray(cross * scale, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         norms = np.sqrt(np.outer(_norms(left, weights), _norms(right, weights)))
-        return np.clip(cross / norms, -1.0, 1.0)
+        return np.asarray(np.clip(cross / norms, -1.0, 1.0), dtype=np.float64)
 
 
 def paired_similarity(A: Floats, B: Floats, *, method: str) -> Floats:
     """Compare row k of `A` with row k of `B`, unweighted; for inner loops, shape (n_vectors,)."""
     if method == "kendall":
         return np.array([_tau_a_single(a, b) for a, b in zip(A, B, strict=True)])
-    left = standardised(prepare_vectors(A, method=method))
-    right = standardised(prepare_vectors(B, method=method))
-    return np.asarray((left * right).sum(axis=1), dtype=np.float64)
+    if method in RANK_METHODS:
+        left, right = rankdata(A, axis=1), rankdata(B, axis=1)
+    else:
+        left, right = A, B
+    if method != "cosine":
+        left, right = left - left.mean(axis=1, keepdims=True), right - right.mean(axis=1, keepdims=True)
+    products = (left * right).sum(axis=1)
+    if method == "rho-a":
+        n_pairs = A.shape[1]
+        return np.asarray(12.0 * products / (n_pairs**3 - n_pairs), dtype=np.float64)
+    norms = np.sqrt((left * left).sum(axis=1) * (right * right).sum(axis=1))
+    varies = (norms > 0) if method == "cosine" else (np.ptp(A, axis=1) > 0) & (np.ptp(B, axis=1) > 0)
+    return np.asarray(products / np.where(varies, norms, np.nan), dtype=np.float64)
 
 
 def standardised(prepared: PreparedVectors) -> Floats:
@@ -186,9 +196,9 @@ def standardised(prepared: PreparedVectors) -> Floats:
     total = float(weights.size)
     rows = _weighted_rows(prepared, weights, total)
     if prepared.method == "rho-a":
-        return rows * np.sqrt(3.0 / (total**3 - total))
+        return np.asarray(rows * np.sqrt(3.0 / (total**3 - total)), dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return rows / np.sqrt(_norms(rows, weights))[:, None]
+        return np.asarray(rows / np.sqrt(_norms(rows, weights))[:, None], dtype=np.float64)
 
 
 def _scaled(values: Floats, *, center: bool) -> Floats:
@@ -267,7 +277,8 @@ def _n_ties(values: Floats) -> float:
 
 def _signs(ranks: NDArray[Any], start: int, stop: int) -> NDArray[Any]:
     difference = ranks[:, start:stop, None] - ranks[:, None, start:]
-    return np.clip(difference, -1.0, 1.0).reshape(ranks.shape[0], -1)
+    signs: NDArray[Any] = np.clip(difference, -1.0, 1.0)
+    return signs.reshape(ranks.shape[0], -1)
 
 
 def _as_prepared(name: str, vectors: ArrayLike | PreparedVectors, method: str) -> PreparedVectors:

@@ -1,0 +1,42 @@
+"""The command `alignkit`: one file per subcommand, errors as one line, exit codes 0, 1 and 2."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from .._core.errors import InputError
+from . import compare, demo, doctor, fit, listing, predict, report, run, validate
+from ._output import fail
+
+app = typer.Typer(
+    name="alignkit",
+    help="From recordings of brains and the stimuli that evoked them to which model explains them.",
+    epilog="Add --debug to any command for the traceback of an error.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for module in (demo, run, report, fit, predict, compare, listing, validate, doctor):
+    module.add_to(app)
+
+
+def main() -> None:
+    """Run the command line; end with 0 (done), 1 (our side: disk, interruption, defect) or 2 (the input)."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    try:
+        app([a for a in arguments if a != "--debug"])
+    except InputError as error:
+        fail(str(error), code=2, debug=debug)
+    except KeyboardInterrupt:
+        fail("stopped. Nothing is lost: the same command goes on where it was.", code=1, debug=debug)
+    except OSError as error:
+        fail(str(error), code=1, debug=debug)
+    except MemoryError:
+        fail("not enough memory; use fewer units (`projection`) or fewer layers.", code=1, debug=debug)
+    except Exception as error:  # the last line of defence: no traceback reaches a user
+        message = f"{type(error).__name__}: {error}".splitlines()[0]
+        fail(f"unexpected, and a defect of alignkit: {message} (--debug shows where).", code=1, debug=debug)

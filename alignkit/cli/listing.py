@@ -1,0 +1,44 @@
+"""`alignkit list`: what can be named in a configuration."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from ._output import print_json, print_table
+
+
+class Family(StrEnum):
+    """What can be listed."""
+
+    models = "models"
+    metrics = "metrics"
+    datasets = "datasets"
+    encoders = "encoders"
+    comparisons = "comparisons"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the subcommand."""
+    app.command("list")(list_names)
+
+
+def list_names(
+    family: Annotated[Family, typer.Argument(help="What to list.")],
+    json: Annotated[bool, typer.Option("--json", help="Print every fact as JSON.")] = False,
+) -> None:
+    """List models, metrics, datasets, encoders or comparisons with their facts."""
+    from ..pipelines import catalogue
+
+    rows = catalogue(family.value)
+    if json:
+        print_json(rows)
+    else:
+        columns = [
+            c
+            for c in ("name", "family", "modality", "kind", "subjects", "licence", "summary")
+            if any(c in r for r in rows)
+        ]
+        print_table(rows, columns)

@@ -1,0 +1,99 @@
+"""Tables of samples, channels and labels from csv, tsv and parquet files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from .._core.errors import InputError
+from ._arrays import readable, require_file
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+TEXT_COLUMNS = ("stimulus_id", "name", "roi", "subject", "session", "stim_file", "trial_type")
+SAMPLE_COLUMNS = ("stimulus_id", "repetition", "session", "run", "onset_s", "duration_s")
+
+
+def read_table(path: str | Path, *, needs: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a table; ids and names stay text, so that ``001`` is not ``1`` and ``NA`` is a name.
+
+    Parameters
+    ----------
+    path : str or Path
+        A csv, tsv or parquet file.
+    needs : sequence of str
+        Columns that must be there, filled in every row.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or a needed column is missing or has an empty cell.
+    """
+    path = require_file(path)
+    suffix = path.suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
+        raise InputError(f"{path} has the suffix {suffix!r}; a table is {', '.join(TABLE_SUFFIXES)}.")
+    with readable(path, "a table"):
+        if suffix == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            table = pd.read_csv(
+                path,
+                sep="\t" if suffix == ".tsv" else ",",
+                converters=dict.fromkeys(TEXT_COLUMNS, str.strip),
+                skipinitialspace=True,
+                encoding="utf-8-sig",
+            )
+    table.columns = [str(column).strip() for column in table.columns]
+    repeated = table.columns[table.columns.duplicated()]
+    if len(repeated):
+        raise InputError(f"{path} has the column {repeated[0]!r} twice.")
+    for column in TEXT_COLUMNS:
+        if column in table:
+            table[column] = table[column].map(lambda value: "" if pd.isna(value) else str(value))
+    _check_needed(path, table, needs)
+    return table
+
+
+def label_table(samples: pd.DataFrame, *, leave_out: Sequence[str] = ()) -> pd.DataFrame | None:
+    """Return the columns of a samples table that sort stimuli into categories, a row per stimulus.
+
+    A column counts when it has one value per stimulus, and several stimuli share a value but not all do.
+    Columns that sort the stimuli as an earlier column does are left out.
+    """
+    grouped = samples.groupby("stimulus_id", sort=False)
+    table = pd.DataFrame({"stimulus_id": samples["stimulus_id"].drop_duplicates().to_list()})
+    partitions: list[tuple[int, ...]] = []
+    for column in samples.columns:
+        if column in (*SAMPLE_COLUMNS, "stim_file", "n_repetitions", *leave_out):
+            continue
+        values = samples[column]
+        is_continuous = pd.api.types.is_float_dtype(values)
+        if is_continuous or values.isna().any() or (grouped[column].nunique() != 1).any():
+            continue
+        label = grouped[column].first().loc[table["stimulus_id"]].to_list()
+        partition = partition_of(label)
+        if 1 < len(set(partition)) < len(partition) and partition not in partitions:
+            partitions.append(partition)
+            table[column] = label
+    return table if partitions else None
+
+
+def partition_of(label: Sequence[object]) -> tuple[int, ...]:
+    """Return which items share a label, whatever the labels are called."""
+    return tuple(int(code) for code in pd.factorize(pd.Series(label, dtype=object))[0])
+
+
+def _check_needed(path: Path, table: pd.DataFrame, needs: Sequence[str]) -> None:
+    for column in needs:
+        if column not in table:
+            raise InputError(
+                f"{path} needs a column {column!r}, it has {', '.join(table.columns) or 'none'}. "
+                "The first line of a table names its columns."
+            )
+        empty = table[column].isna() | (table[column].astype(str) == "")
+        if empty.any():
+            raise InputError(f"{path}: {column!r} is empty in data row {int(empty.to_numpy().argmax()) + 1}.")
+    if not len(table):
+        raise InputError(f"{path} has no rows.")

@@ -1,0 +1,194 @@
+"""The models of a run: networks with their features, and category RDMs from label columns."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .._core.checks import did_you_mean
+from .._core.errors import InputError
+from .._core.hashing import digest_json
+from .._core.progress import track
+from .._core.random import derive_seed
+from ..recordings.features import Features
+from ..recordings.stimuli import StimulusSet
+from .config import FeatureOptions, ModelComponent
+from .options import plain
+from .plan import Plan
+from .store import Store
+
+logger = logging.getLogger(__name__)
+
+FEATURES_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One model of a run.
+
+    Attributes
+    ----------
+    name, family : str
+        How reports call it and its kin.
+    layers : tuple of str
+        From input to output.
+    digest : str
+        Of everything its features follow from.
+    features : Features or None
+        Of a network, to the run's stimuli.
+    values : ndarray of shape (n_stimuli,) or None
+        Of a label model: the category of each stimulus.
+    stimulus_ids : tuple of str
+        What the features or values are of.
+    trained : bool
+        Whether weights were learned from data.
+    paper : str
+        What to cite.
+    notes : tuple of str
+        What a reader should know.
+    """
+
+    name: str
+    family: str
+    layers: tuple[str, ...]
+    digest: str
+    features: Features | None = None
+    values: NDArray[Any] | None = None
+    stimulus_ids: tuple[str, ...] = ()
+    trained: bool = False
+    paper: str = ""
+    notes: tuple[str, ...] = ()
+
+    def categories(self, stimulus_ids: Sequence[str]) -> NDArray[Any]:
+        """Return each stimulus's category, matched by id."""
+        if self.values is None:
+            raise InputError(f"the model {self.name!r} has features, not categories.")
+        position = {name: i for i, name in enumerate(self.stimulus_ids)}
+        missing = [name for name in stimulus_ids if name not in position]
+        if missing:
+            raise InputError(f"{len(missing)} stimuli have no label {self.name!r}: {', '.join(missing[:5])}.")
+        return np.asarray(self.values[[position[name] for name in stimulus_ids]])
+
+    def category_rdm(self, stimulus_ids: Sequence[str]) -> NDArray[np.float64]:
+        """Return 0 for pairs of one category and 1 for others, shape (n_pairs,)."""
+        values = self.categories(stimulus_ids)
+        rows, columns = np.triu_indices(len(values), 1)
+        return (values[rows] != values[columns]).astype(np.float64)
+
+
+def network_candidates(
+    models: Sequence[ModelComponent],
+    stimuli: StimulusSet,
+    options: FeatureOptions,
+    *,
+    store: Store,
+    plan: Plan,
+    base: Path,
+) -> list[Candidate]:
+    """Take the features of every network to every stimulus, from the store where they are there."""
+    made = []
+    for model in track(models, "features"):
+        made.append(_network_candidate(model, stimuli, options, store=store, plan=plan, base=base))
+    return made
+
+
+def label_candidates(labels: pd.DataFrame | None, wanted: bool | Sequence[str]) -> list[Candidate]:
+    """Turn label columns into models whose RDM says "same category or not".
+
+    Columns with one value, or with a value of its own for each stimulus, say nothing and are left out.
+    """
+    if labels is None or wanted is False:
+        if isinstance(wanted, list) and wanted:
+            raise InputError(f"`label_models` names {', '.join(wanted)}, but the dataset has no labels.")
+        return []
+    columns = [str(column) for column in labels.columns if column != "stimulus_id"]
+    if wanted is not True:
+        for column in wanted:
+            if column not in columns:
+                raise InputError(f"`label_models`: {column!r}, {did_you_mean(column, columns)}")
+    chosen = columns if wanted is True else list(wanted)
+    ids = tuple(str(i) for i in labels["stimulus_id"])
+    return [
+        Candidate(
+            name=column,
+            family="category",
+            layers=("category",),
+            digest=digest_json([column, ids, [str(v) for v in labels[column]]]),
+            values=np.array([str(v) for v in labels[column]]),
+            stimulus_ids=ids,
+        )
+        for column in chosen
+        if 1 < labels[column].nunique() < len(labels)
+    ]
+
+
+def _network_candidate(
+    model: ModelComponent,
+    stimuli: StimulusSet,
+    options: FeatureOptions,
+    *,
+    store: Store,
+    plan: Plan,
+    base: Path,
+) -> Candidate:
+    from ..features import extract
+    from ..networks import build_network
+
+    network = build_network(model.kind, _resolve(model, base))
+    layers = tuple(model.layers or network.layers)
+    for layer in layers:
+        if layer not in network.layers and layer not in dict(network.module.named_modules()):
+            raise InputError(f"{model.kind}: the layer {layer!r}, {did_you_mean(layer, network.layers)}")
+    seed = derive_seed(plan.seed, "projection")
+    parameters = {
+        "layers": list(layers),
+        "pooling": options.pooling,
+        "projection": options.projection,
+        "batch_size": options.batch_size,
+        "preprocessing": plain(network.preprocessing),
+        "seed": seed,
+        "plan": plan.key(),
+    }
+    inputs = {"weights": network.weights_digest(), "stimuli": stimuli.digest}
+
+    def make(folder: Path) -> None:
+        extract(
+            network,
+            stimuli,
+            folder,
+            layers=layers,
+            pooling=options.pooling,
+            projection=options.projection,
+            batch_size=options.batch_size,
+            device=plan.device,
+            random_state=seed,
+        )
+
+    folder = store.get("features", version=FEATURES_VERSION, parameters=parameters, inputs=inputs, make=make)
+    return Candidate(
+        name=model.name or network.name,
+        family=network.family,
+        layers=layers,
+        digest=folder.name,
+        features=Features.load(folder),
+        stimulus_ids=tuple(stimuli.stimulus_ids),
+        trained=network.trained,
+        paper=network.paper,
+        notes=network.notes,
+    )
+
+
+def _resolve(model: ModelComponent, base: Path) -> dict[str, Any]:
+    from ..networks import NETWORKS
+    from .options import check_options
+
+    if model.kind.startswith("hf:"):
+        return model.options
+    return check_options(NETWORKS[model.kind], model.options, where=f"model {model.kind!r}", base=base)

@@ -1,0 +1,8 @@
+"""How models and recordings are compared: one file per kind."""
+
+from __future__ import annotations
+
+from . import cka, classify, ridge, rsa
+from ._comparison import COMPARISONS, Context, Outcome, Picture
+
+__all__ = ["COMPARISONS", "Context", "Outcome", "Picture", "cka", "classify", "ridge", "rsa"]

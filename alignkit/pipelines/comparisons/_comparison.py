@@ -1,0 +1,132 @@
+"""What a comparison gets and hands back, and the registry of comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..._core.errors import InputError
+from ..._core.registry import Registry
+from ...datasets import Dataset
+from ...recordings.recording import Recording
+from ...recordings.scores import ChannelScores, Scores
+from ..candidates import Candidate
+from ..config import InferenceOptions
+from ..plan import Plan
+from ..store import Store
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What every comparison of a run shares.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        Recordings or dissimilarities.
+    rois : tuple of str
+        Regions to compare in; ``"all"`` where channels have none.
+    candidates : tuple of Candidate
+        The models.
+    inference : InferenceOptions
+        Draws, permutations, confidence, correction.
+    plan : Plan
+        Seed, threads, device.
+    store : Store
+        Where finished tasks are kept.
+    strict : bool
+        Whether a leak stops the run.
+    """
+
+    dataset: Dataset
+    rois: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    inference: InferenceOptions
+    plan: Plan
+    store: Store
+    strict: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A dissimilarity matrix to draw.
+
+    Attributes
+    ----------
+    name, role, roi : str
+        What it is; `role` is ``"brain"`` or ``"model"``.
+    values : ndarray of shape (n_pairs,)
+        Dissimilarities.
+    stimulus_ids : tuple of str
+        What its rows are.
+    """
+
+    name: str
+    role: str
+    roi: str
+    values: NDArray[np.float64]
+    stimulus_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a comparison found.
+
+    Attributes
+    ----------
+    scores : Scores
+        Per subject and over all, per layer and with the layer chosen.
+    differences : DataFrame
+        A row per pair of models: roi, metric, model_a, model_b, difference, se, p.
+    channels : tuple of ChannelScores
+        Channel-wise results, where there are any.
+    pictures : tuple of Picture
+        Matrices worth drawing.
+    audit : tuple of (check, verdict, detail)
+        What the leakage audit says.
+    methods : tuple of str
+        Paragraphs that say exactly what was computed.
+    references : tuple of str
+        What to cite for it.
+    warnings : tuple of str
+        What a reader should know.
+    """
+
+    scores: Scores
+    differences: pd.DataFrame = field(default_factory=pd.DataFrame)
+    channels: tuple[ChannelScores, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    audit: tuple[tuple[str, str, str], ...] = ()
+    methods: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+COMPARISONS: Registry[Callable[..., Outcome]] = Registry("comparisons")
+
+
+def write_part(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write a task's result as plain arrays."""
+    np.savez(folder / "arrays.npz", **arrays)  # type: ignore[arg-type]
+
+
+def read_arrays(folder: Path) -> dict[str, NDArray[Any]]:
+    """Read the arrays of a task's result."""
+    with np.load(folder / "arrays.npz", allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def region_of(recording: Recording, roi: str) -> Recording:
+    """Return the channels of a region; ``"all"`` names every channel of a recording without regions."""
+    if len(recording.data.shape) == 3:
+        raise InputError(
+            f"the recording of {recording.subject!r} has times ({recording.data.shape[2]}); comparisons take one "
+            "value per channel: average a window (the dataset's `window_s`)."
+        )
+    return recording if roi == "all" and not recording.rois else recording.select(roi=roi)

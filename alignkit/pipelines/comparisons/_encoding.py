@@ -1,0 +1,170 @@
+"""Cross-validated encoding of one region of one subject by the layers of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._core.progress import track
+from ..._core.random import derive_seed
+from ...encoders import RidgeEncoder
+from ...metrics import column_correlation
+from ...stats import WeightedCorrelation, grouped_folds
+from ..candidates import Candidate
+
+Floats = NDArray[np.float64]
+Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+
+@dataclass(frozen=True, eq=False)
+class Responses:
+    """Mean responses of one subject's region, and how stimuli are split.
+
+    Attributes
+    ----------
+    subject : str
+        Name.
+    Y : ndarray of shape (n_stimuli, n_channels)
+        float32.
+    stimulus_ids : list of str
+        One per row.
+    groups : list of str
+        Stimuli of one group never stand on both sides of a split (one picture under two names).
+    folds : list of (train, test)
+        The outer folds.
+    """
+
+    subject: str
+    Y: NDArray[np.float32]
+    stimulus_ids: list[str]
+    groups: list[str]
+    folds: list[Fold]
+
+
+def encode(
+    candidate: Candidate, responses: Responses, *, alphas: Sequence[float] | None, n_inner: int, seed: int
+) -> dict[str, NDArray[np.generic]]:
+    """Predict held-out responses from every layer; choose the layer of each fold on its training part.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        With features, or categories that become indicator columns.
+    responses : Responses
+        Of one subject and region.
+    alphas : sequence of float, optional
+        Penalties to choose from, per channel; by default the encoder's.
+    n_inner : int
+        Folds within the training part, for penalty and layer.
+    seed : int
+        Of the inner folds.
+
+    Returns
+    -------
+    arrays : dict
+        `layers` (n_layers, n_channels), mean held-out r over the outer folds; `inner` (n_layers, n_folds),
+        median over channels of the cross-validated R2 in the training part; `choice` (n_folds,);
+        `predictions` (n_stimuli, n_channels) with the layer chosen in each fold; `folds_r` (n_folds,
+        n_channels), r of those predictions.
+    """
+    n_stimuli, n_channels = responses.Y.shape
+    n_layers, n_folds = len(candidate.layers), len(responses.folds)
+    r = np.zeros((n_layers, n_folds, n_channels))
+    inner = np.zeros((n_layers, n_folds))
+    predictions = np.zeros((n_folds, n_stimuli, n_channels), dtype=np.float32)
+    best = np.full(n_folds, -np.inf)
+    choice = np.zeros(n_folds, dtype=np.intp)
+    for number, layer in enumerate(track(candidate.layers, f"ridge, {candidate.name}")):
+        X = design(candidate, layer, responses.stimulus_ids)
+        for fold, (train, test) in enumerate(responses.folds):
+            encoder = fit_ridge(X[train], responses.Y[train], [responses.groups[i] for i in train],
+                                alphas=alphas, n_inner=n_inner, seed=seed)  # fmt: skip
+            predicted = encoder.predict(X[test])
+            r[number, fold] = held_out_r(predicted, responses.Y[test])
+            inner[number, fold] = float(np.median(encoder.cv_scores_))
+            if inner[number, fold] > best[fold]:
+                best[fold], choice[fold] = inner[number, fold], number
+                predictions[fold, test] = predicted
+    return {
+        "layers": r.mean(axis=1),
+        "inner": inner,
+        "choice": choice,
+        "predictions": predictions.sum(axis=0),
+        "folds_r": r[choice, np.arange(n_folds)],
+    }
+
+
+def fit_ridge(
+    X: NDArray[np.float32],
+    Y: NDArray[np.float32],
+    groups: Sequence[str],
+    *,
+    alphas: Sequence[float] | None,
+    n_inner: int,
+    seed: int,
+) -> RidgeEncoder:
+    """Fit a ridge encoder whose penalties are chosen by folds that keep groups together."""
+    folds = grouped_folds(groups, n_folds=n_inner, random_state=derive_seed(seed, "inner folds"))
+    return RidgeEncoder(alphas=alphas, cv=folds).fit(X, Y)
+
+
+def design(candidate: Candidate, layer: str, stimulus_ids: Sequence[str]) -> NDArray[np.float32]:
+    """Return a layer's features, or a label's indicator columns, shape (n_stimuli, n_units)."""
+    if candidate.features is not None:
+        return candidate.features.matrix(layer, stimulus_ids)
+    values = candidate.categories(stimulus_ids)
+    return (values[:, None] == np.unique(values)[None, :]).astype(np.float32)
+
+
+def held_out_r(predicted: NDArray[np.generic], measured: NDArray[np.generic]) -> Floats:
+    """Return Pearson's r per channel; 0 for a constant prediction or response, which explains nothing."""
+    return np.nan_to_num(column_correlation(predicted, measured), nan=0.0)
+
+
+class FoldCorrelations:
+    """Median over channels of the mean over folds of held-out r, under weights of the stimuli.
+
+    Parameters
+    ----------
+    predictions : ndarray of shape (n_models, n_stimuli, n_channels)
+        Held out, each stimulus from the fold that tests it.
+    responses : Responses
+        Of the same stimuli.
+    """
+
+    def __init__(self, predictions: NDArray[np.floating], responses: Responses) -> None:
+        self.tests = [test for _, test in responses.folds]
+        Y = responses.Y.astype(np.float64)
+        X = predictions.astype(np.float64)
+        self._folds = [WeightedCorrelation(X[:, test], Y[test]) for test in self.tests]
+        # Rows scaled so that one dot product gives the mean over folds of r.
+        self._left = np.concatenate([_standardised(X[:, test]) for test in self.tests], axis=1)
+        self._right = np.concatenate([_standardised(Y[test]) for test in self.tests], axis=0)
+        self._left /= len(self.tests)
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Return scores of shape (n_models,)."""
+        r = [
+            np.nan_to_num(correlation(weights[test]), nan=0.0) if weights[test].any() else None
+            for correlation, test in zip(self._folds, self.tests, strict=True)
+        ]
+        filled = [values for values in r if values is not None]
+        return np.asarray(np.median(np.mean(filled, axis=0), axis=-1), dtype=np.float64)
+
+    def null(self, rng: np.random.Generator) -> Floats:
+        """Return scores with the stimuli of each fold permuted, shape (n_models,)."""
+        start, order = 0, []
+        for test in self.tests:
+            order.append(start + rng.permutation(len(test)))
+            start += len(test)
+        r = np.einsum("msc,sc->mc", self._left[:, np.concatenate(order)], self._right)
+        return np.asarray(np.median(r, axis=-1), dtype=np.float64)
+
+
+def _standardised(values: Floats) -> Floats:
+    centred = values - values.mean(axis=-2, keepdims=True)
+    norm = np.sqrt((centred**2).sum(axis=-2, keepdims=True))
+    return np.asarray(centred / np.where(norm > 0, norm, np.inf), dtype=np.float64)

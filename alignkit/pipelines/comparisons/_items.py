@@ -1,0 +1,99 @@
+"""What the rows of a dissimilarity matrix are: stimuli, or blocks of a run-wise design."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._core.errors import InputError
+
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """Rows of the matrices of a comparison, and the pairs that count.
+
+    Attributes
+    ----------
+    ids : tuple of str
+        Unique name of each row.
+    stimulus_ids : tuple of str
+        The stimulus of each row; in a run-wise design several rows show one.
+    units : ndarray of int, shape (n_items,)
+        What is resampled: the row's stimulus, or its run.
+    blocks : ndarray of int, shape (n_items,)
+        Rows may be exchanged within a block under the null.
+    pairs : ndarray of int
+        Positions, among all n (n - 1) / 2 pairs, of those that count.
+    """
+
+    ids: tuple[str, ...]
+    stimulus_ids: tuple[str, ...]
+    units: Index
+    blocks: Index
+    pairs: Index
+
+    @property
+    def n_units(self) -> int:
+        """Number of stimuli or runs that are resampled."""
+        return int(self.units.max()) + 1
+
+    @property
+    def run_wise(self) -> bool:
+        """Whether rows are blocks of runs, compared between runs only."""
+        return len(set(self.stimulus_ids)) < len(self.stimulus_ids)
+
+    def pair_weights(self, unit_weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how often each pair occurs when units occur so often; copies of a unit make no pair."""
+        rows, columns = self._ends
+        return unit_weights[self.units[rows]] * unit_weights[self.units[columns]]
+
+    def exchange(self, rng: np.random.Generator) -> Index:
+        """Return, for rows exchanged at random within their blocks, where each pair's value now comes from."""
+        n = len(self.ids)
+        order = np.arange(n)
+        for block in range(int(self.blocks.max()) + 1):
+            members = np.flatnonzero(self.blocks == block)
+            order[members] = members[rng.permutation(len(members))]
+        rows, columns = self._ends
+        return self._positions[order[rows], order[columns]]
+
+    @cached_property
+    def _ends(self) -> tuple[Index, Index]:
+        rows, columns = np.triu_indices(len(self.ids), 1)
+        return rows[self.pairs], columns[self.pairs]
+
+    @cached_property
+    def _positions(self) -> Index:
+        rows, columns = self._ends
+        positions = np.full((len(self.ids), len(self.ids)), -1, dtype=np.intp)
+        positions[rows, columns] = positions[columns, rows] = np.arange(len(self.pairs))
+        return positions
+
+
+def stimulus_items(stimulus_ids: Sequence[str]) -> Items:
+    """Make every stimulus a row, and every pair count."""
+    n = len(stimulus_ids)
+    if n < 4:
+        raise InputError(f"a similarity analysis needs at least 4 stimuli, got {n}.")
+    ids = tuple(stimulus_ids)
+    return Items(ids, ids, np.arange(n), np.zeros(n, dtype=np.intp), np.arange(n * (n - 1) // 2))
+
+
+def run_wise_items(stimulus_ids: Sequence[str], runs: Sequence[str]) -> Items:
+    """Make every block of every run a row, and only pairs between runs count.
+
+    Blocks of one run share its slow noise; a pair within a run would measure that.
+    """
+    names = list(dict.fromkeys(runs))
+    if len(names) < 3:
+        raise InputError(f"a run-wise analysis needs at least 3 runs, got {len(names)}.")
+    units = np.array([names.index(run) for run in runs])
+    rows, columns = np.triu_indices(len(runs), 1)
+    ids = tuple(f"{run}:{stimulus}" for run, stimulus in zip(runs, stimulus_ids, strict=True))
+    return Items(ids, tuple(stimulus_ids), units, units, np.flatnonzero(units[rows] != units[columns]))

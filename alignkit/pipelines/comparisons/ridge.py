@@ -1,0 +1,306 @@
+"""Ridge encoding: how well does a model's features predict held-out responses, channel by channel?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..._core.errors import InputError
+from ..._core.hashing import digest_array, digest_json
+from ..._core.progress import track
+from ..._core.random import derive_seed
+from ...recordings.recording import Recording
+from ...recordings.scores import ChannelScores, Scores
+from ...stats import audit_folds, grouped_folds, permutation_p, split_half_reliability, two_factor_bootstrap
+from ..candidates import Candidate
+from ._comparison import COMPARISONS, Context, Outcome, read_arrays, region_of, write_part
+from ._encoding import FoldCorrelations, Responses, encode
+from ._region import CHOSEN, Region, RegionCeiling, Spread, layer_columns
+
+Floats = NDArray[np.float64]
+RIDGE_VERSION = 1
+METRIC = "ridge r"
+_REFERENCES = (
+    "Hoerl AE, Kennard RW (1970). Ridge regression. Technometrics 12:55-67. doi:10.1080/00401706.1970.10488634",
+    "Naselaris T, Kay KN, Nishimoto S, Gallant JL (2011). Encoding and decoding in fMRI. NeuroImage 56:400-410. "
+    "doi:10.1016/j.neuroimage.2010.07.073",
+)
+
+
+@dataclass(frozen=True)
+class _Options:
+    alphas: tuple[float, ...] | None
+    n_folds: int
+    n_inner: int
+    n_splits: int
+
+
+@COMPARISONS.register(
+    "ridge",
+    summary="held-out correlation of ridge predictions, per channel",
+    needs="features or labels; recordings with stimuli",
+    paper="Naselaris et al. 2011, doi:10.1016/j.neuroimage.2010.07.073",
+)
+def ridge(
+    context: Context,
+    *,
+    alphas: list[float] | None = None,
+    n_folds: int = 5,
+    n_inner: int = 5,
+    n_splits: int = 20,
+) -> Outcome:
+    """Fit a penalised linear map from every layer to every channel, and score it on held-out stimuli.
+
+    Parameters
+    ----------
+    context : Context
+        Data, models and options of the run.
+    alphas : list of float, optional
+        Penalties to choose from, per channel; by default the encoder's.
+    n_folds : int, default=5
+        Outer folds; no stimulus is on both sides.
+    n_inner : int, default=5
+        Folds within the training part that choose penalty and layer.
+    n_splits : int, default=20
+        Random halves of the repetitions for the ceiling.
+
+    Returns
+    -------
+    outcome : Outcome
+        Region scores are medians over channels of the mean r over folds; per-channel values beside them.
+    """
+    if context.dataset.study is None:
+        raise InputError("`ridge` needs recordings; the dataset holds dissimilarities only. Use `rsa`.")
+    if context.dataset.conditions is not None:
+        raise InputError("`ridge` needs stimuli; this dataset has conditions only. Use `classify` or `rsa`.")
+    if not context.candidates:
+        raise InputError("`ridge` needs models; name some under `models`.")
+    options = _Options(tuple(alphas) if alphas else None, n_folds, n_inner, n_splits)
+    parts: list[Scores] = []
+    tables: list[pd.DataFrame] = []
+    channels: list[ChannelScores] = []
+    audit: dict[str, tuple[str, str, str]] = {}
+    for roi in track(context.rois, "ridge"):
+        subjects = [_responses(context, r, roi, options) for r in context.dataset.study.values()]
+        for responses in subjects:
+            audit[responses.subject] = _audit(responses, context)
+        results = [[_task(context, c, s, roi, options) for c in context.candidates] for s in subjects]
+        region = _region(context, subjects, results, roi, options)
+        parts += [region.scores(), _fold_rows(context, subjects, results, roi)]
+        tables.append(region.differences())
+        channels += _channel_scores(context, subjects, results, roi)
+    return Outcome(
+        Scores.concat(parts),
+        pd.concat(tables, ignore_index=True),
+        channels=tuple(channels),
+        audit=tuple(audit.values()),
+        methods=(_methods(context, options),),
+        references=_REFERENCES,
+    )
+
+
+def _responses(context: Context, recording: Recording, roi: str, options: _Options) -> Responses:
+    average = region_of(recording, roi).average_repetitions()
+    ids = average.stimulus_ids
+    digests = context.dataset.stimuli.content_digests if context.dataset.stimuli is not None else {}
+    groups = [digests.get(name, name) for name in ids]
+    seed = derive_seed(context.plan.seed, "outer folds")
+    folds = grouped_folds(groups, n_folds=options.n_folds, random_state=seed)
+    return Responses(recording.subject, average.data, ids, groups, folds)
+
+
+def _audit(responses: Responses, context: Context) -> tuple[str, str, str]:
+    audit = audit_folds(
+        responses.folds, stimulus_ids=responses.stimulus_ids, content_digests=responses.groups
+    )
+    if audit.verdict == "leaks" and context.strict:
+        raise InputError(f"the leakage audit of {responses.subject!r} found: {'; '.join(audit.findings)}")
+    detail = "; ".join(audit.findings) or f"{len(responses.folds)} folds; " + ", ".join(audit.checked)
+    return (f"ridge folds of {responses.subject}", audit.verdict, detail)
+
+
+def _task(
+    context: Context, candidate: Candidate, responses: Responses, roi: str, options: _Options
+) -> dict[str, NDArray[np.generic]]:
+    seed = derive_seed(context.plan.seed, "ridge", roi, responses.subject, candidate.name)
+    folder = context.store.get(
+        "ridge",
+        version=RIDGE_VERSION,
+        parameters={
+            "layers": list(candidate.layers),
+            "alphas": options.alphas and list(options.alphas),
+            "n_inner": options.n_inner,
+            "folds": digest_json([[part.tolist() for part in fold] for fold in responses.folds]),
+            "seed": seed,
+            "plan": context.plan.key(),
+        },
+        inputs={
+            "model": candidate.digest,
+            "responses": digest_json([digest_array(responses.Y), responses.stimulus_ids, responses.groups]),
+        },
+        make=lambda folder: write_part(
+            folder,
+            encode(candidate, responses, alphas=options.alphas, n_inner=options.n_inner, seed=seed),
+        ),
+    )
+    return read_arrays(folder)
+
+
+def _region(
+    context: Context,
+    subjects: list[Responses],
+    results: list[list[dict[str, NDArray[np.generic]]]],
+    roi: str,
+    options: _Options,
+) -> Region:
+    union = list(dict.fromkeys(name for responses in subjects for name in responses.stimulus_ids))
+    position = {name: i for i, name in enumerate(union)}
+    rows = [np.array([position[name] for name in responses.stimulus_ids]) for responses in subjects]
+    correlations = [
+        FoldCorrelations(np.stack([task["predictions"] for task in tasks]), responses)
+        for tasks, responses in zip(results, subjects, strict=True)
+    ]
+
+    def score(weights: Floats) -> Floats:
+        return np.stack([each(weights[index]) for each, index in zip(correlations, rows, strict=True)])
+
+    inference, seed = context.inference, derive_seed(context.plan.seed, "ridge", roi)
+    folder = context.store.get(
+        "ridge-inference",
+        version=RIDGE_VERSION,
+        parameters={"seed": seed, "inference": inference.model_dump(mode="json"), "plan": context.plan.key()},
+        inputs={
+            "predictions": digest_json(
+                [[digest_array(t["predictions"]) for t in tasks] for tasks in results]
+            ),
+            "responses": digest_json([[digest_array(s.Y), s.stimulus_ids] for s in subjects]),
+        },
+        make=lambda folder: write_part(folder, _infer(correlations, score, context, len(union), seed)),
+    )
+    arrays = read_arrays(folder)
+    layers = [np.concatenate([np.median(task["layers"], axis=1) for task in tasks]) for tasks in results]
+    return Region(
+        roi=roi,
+        metric=METRIC,
+        unit="r",
+        subjects=[responses.subject for responses in subjects],
+        columns=layer_columns(context.candidates),
+        layers=np.stack(layers),
+        chosen=score(np.ones(len(union))),
+        p_layers=np.full(len(layers[0]), np.nan),
+        p_chosen=arrays["p"],
+        spread=Spread.from_arrays(arrays),
+        ceiling=_ceiling(context, roi, options),
+        n=len(union),
+    )
+
+
+def _infer(
+    correlations: list[FoldCorrelations], score: object, context: Context, n_stimuli: int, seed: int
+) -> dict[str, Floats]:
+    inference = context.inference
+    spread = two_factor_bootstrap(
+        score,  # type: ignore[arg-type]
+        len(correlations),
+        n_stimuli,
+        n_bootstrap=inference.n_bootstrap,
+        confidence=inference.confidence,
+        random_state=derive_seed(seed, "bootstrap"),
+    )
+    rng = np.random.default_rng(derive_seed(seed, "null"))
+    null = np.stack(
+        [
+            np.mean([each.null(rng) for each in correlations], axis=0)
+            for _ in track(range(inference.n_permutations), "permutations")
+        ]
+    )
+    return {"p": permutation_p(spread.estimate, null), **Spread.of(spread).to_arrays()}
+
+
+def _ceiling(context: Context, roi: str, options: _Options) -> RegionCeiling:
+    assert context.dataset.study is not None  # checked by the caller
+    uppers, errors = [], []
+    for recording in context.dataset.study.values():
+        if recording.samples["stimulus_id"].value_counts().min() < 2:
+            return RegionCeiling()
+        repeats = region_of(recording, roi).repetitions()
+        seed = derive_seed(context.plan.seed, "ceiling", roi, recording.subject)
+        found = split_half_reliability(repeats, n_splits=options.n_splits, random_state=seed)
+        uppers.append(float(np.median(np.nan_to_num(found.ceiling_r, nan=0.0))))
+        errors.append(float(np.nanmedian(found.se_ceiling_r)))
+    return RegionCeiling(
+        lower=np.nan,
+        upper=float(np.mean(uppers)),
+        se=float(np.sqrt(np.sum(np.square(errors))) / len(errors)),
+        estimator="root of split-half reliability (Spearman-Brown), median over channels",
+        divides=True,
+    )
+
+
+def _fold_rows(
+    context: Context,
+    subjects: list[Responses],
+    results: list[list[dict[str, NDArray[np.generic]]]],
+    roi: str,
+) -> Scores:
+    return Scores(
+        pd.DataFrame(
+            {
+                "subject": responses.subject,
+                "roi": roi,
+                "model": candidate.name,
+                "family": candidate.family,
+                "layer": CHOSEN,
+                "metric": METRIC,
+                "fold": str(fold),
+                "value": float(np.median(task["folds_r"][fold])),
+                "unit": "r",
+                "n": len(responses.folds[fold][1]),
+            }
+            for responses, tasks in zip(subjects, results, strict=True)
+            for candidate, task in zip(context.candidates, tasks, strict=True)
+            for fold in range(len(responses.folds))
+        )
+    )
+
+
+def _channel_scores(
+    context: Context,
+    subjects: list[Responses],
+    results: list[list[dict[str, NDArray[np.generic]]]],
+    roi: str,
+) -> list[ChannelScores]:
+    assert context.dataset.study is not None  # checked by the caller
+    return [
+        ChannelScores(
+            np.concatenate([task["folds_r"].mean(axis=0)[None], task["layers"]]).astype(np.float64),
+            (CHOSEN, *candidate.layers),
+            region_of(context.dataset.study[responses.subject], roi).channels,
+            subject=responses.subject,
+            model=candidate.name,
+            metric=METRIC,
+            unit="r",
+        )
+        for responses, tasks in zip(subjects, results, strict=True)
+        for candidate, task in zip(context.candidates, tasks, strict=True)
+    ]
+
+
+def _methods(context: Context, options: _Options) -> str:
+    inference = context.inference
+    subjects = "subjects and stimuli" if len(context.dataset.subjects) > 1 else "stimuli"
+    return (
+        "Encoding. Responses were averaged over repetitions. A ridge regression from the features (z-scored on "
+        f"the training part) to each channel was scored by Pearson's r on held-out stimuli in {options.n_folds} "
+        f"folds; penalty (per channel) and layer (per fold) were chosen by {options.n_inner}-fold "
+        "cross-validation within the training part. No stimulus, nor a copy of its picture, was on both sides of "
+        "a split. A region's score is the median over channels of the mean r over folds. Intervals "
+        f"({inference.confidence:.0%}) and differences: {inference.n_bootstrap} bootstrap draws over {subjects} of "
+        f"the held-out predictions. p against zero: {inference.n_permutations} permutations of the stimuli within "
+        "folds, p = (b + 1) / (m + 1). Ceiling: root of the reliability of the mean response (Spearman-Brown of "
+        f"{options.n_splits} random split halves), median over channels; the share of the ceiling is the ratio of "
+        "both medians."
+    )

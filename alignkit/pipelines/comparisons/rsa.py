@@ -1,0 +1,230 @@
+"""Representational similarity analysis: are pairs that differ for the model those that differ in the brain?"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..._core.hashing import digest_array
+from ..._core.progress import track
+from ..._core.random import derive_seed
+from ...metrics import compare_rdms
+from ...recordings.scores import Scores
+from ._comparison import COMPARISONS, Context, Outcome, Picture, read_arrays, write_part
+from ._region import Column, Region, Spread, layer_columns, layers_of
+from ._rsa_data import Brain, Distance, brain_matrices, matrix_ceiling, model_matrices
+from ._rsa_scores import score_matrices
+
+Floats = NDArray[np.float64]
+Comparison = Literal["spearman", "kendall", "cosine", "pearson", "rho-a"]
+RSA_VERSION = 1
+MAX_PICTURE_STIMULI = 120
+_UNITS = {"spearman": "rho", "kendall": "tau-a", "cosine": "cosine", "pearson": "r", "rho-a": "rho-a"}
+_REFERENCES = (
+    "Kriegeskorte N, Mur M, Bandettini P (2008). Representational similarity analysis. "
+    "Front Syst Neurosci 2:4. doi:10.3389/neuro.06.004.2008",
+    "Nili H et al. (2014). A toolbox for representational similarity analysis. PLoS Comput Biol 10:e1003553. "
+    "doi:10.1371/journal.pcbi.1003553",
+    "Schuett HH, Kipnis AD, Diedrichsen J, Kriegeskorte N (2023). Statistical inference on representational "
+    "geometries. eLife 12:e82566. doi:10.7554/eLife.82566",
+)
+
+
+@COMPARISONS.register(
+    "rsa",
+    summary="similarity of model and brain dissimilarity matrices",
+    needs="features or labels; recordings or RDMs",
+    paper="Kriegeskorte, Mur & Bandettini 2008, doi:10.3389/neuro.06.004.2008",
+)
+def rsa(
+    context: Context, *, distance: Distance = "correlation", comparison: Comparison = "spearman"
+) -> Outcome:
+    """Compare every model's dissimilarity matrix with each region's.
+
+    Parameters
+    ----------
+    context : Context
+        Data, models and options of the run.
+    distance : str, default="correlation"
+        Between the patterns of two stimuli, in models and (where recordings are given) in the brain.
+    comparison : str, default="spearman"
+        Between two matrices; ``"kendall"`` is tau-a.
+
+    Returns
+    -------
+    outcome : Outcome
+        Scores per subject, layer and model, ceilings, differences, matrices to draw.
+    """
+    metric = f"rsa-{comparison} ({distance})"
+    parts: list[Scores] = []
+    tables: list[pd.DataFrame] = []
+    pictures: list[Picture] = []
+    warnings: list[str] = []
+    brains: list[Brain] = []
+    for roi in track(context.rois, f"rsa, {comparison}"):
+        brain = brain_matrices(context, roi, distance)
+        columns = layer_columns(context.candidates)
+        models = model_matrices(columns, brain.items, distance)
+        region = _region(context, brain, models, columns, roi, metric, comparison)
+        parts.append(region.scores())
+        tables.append(region.differences())
+        if len(brain.subjects) > 1:
+            parts.append(_group_mean(brain, models, columns, roi, f"{metric} group mean", comparison))
+        pictures += _pictures(brain, models, columns, region, roi)
+        warnings += _warnings(brain, roi, comparison)
+        brains.append(brain)
+    return Outcome(
+        Scores.concat(parts),
+        pd.concat(tables, ignore_index=True),
+        pictures=tuple(pictures),
+        methods=_methods(brains, distance, comparison, context),
+        references=_REFERENCES,
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _region(
+    context: Context,
+    brain: Brain,
+    models: Floats,
+    columns: list[Column],
+    roi: str,
+    metric: str,
+    comparison: str,
+) -> Region:
+    inference = context.inference
+    seed = derive_seed(context.plan.seed, "rsa", roi, metric)
+    folder = context.store.get(
+        "rsa",
+        version=RSA_VERSION,
+        parameters={
+            "comparison": comparison,
+            "seed": seed,
+            "inference": inference.model_dump(mode="json"),
+            "columns": [[column.name, column.layer] for column in columns],
+            "plan": context.plan.key(),
+        },
+        inputs={"brain": brain.digest, "models": digest_array(models)},
+        make=lambda folder: write_part(
+            folder,
+            score_matrices(brain, models, columns, comparison=comparison, inference=inference, seed=seed),
+        ),
+    )
+    arrays = read_arrays(folder)
+    return Region(
+        roi=roi,
+        metric=metric,
+        unit=_UNITS[comparison],
+        subjects=brain.subjects,
+        columns=columns,
+        layers=arrays["layers"],
+        chosen=arrays["chosen"],
+        p_layers=arrays["p_layers"],
+        p_chosen=arrays["p_chosen"],
+        spread=Spread.from_arrays(arrays),
+        ceiling=matrix_ceiling(brain, comparison),
+        n=brain.items.n_units,
+    )
+
+
+def _group_mean(
+    brain: Brain, models: Floats, columns: list[Column], roi: str, metric: str, comparison: str
+) -> Scores:
+    mean = brain.values.mean(axis=0)
+    values = compare_rdms(mean, models, method=comparison)
+    return Scores(
+        pd.DataFrame(
+            {
+                "subject": "all",
+                "roi": roi,
+                "model": column.name,
+                "family": column.candidate.family,
+                "layer": column.layer,
+                "metric": metric,
+                "fold": "all",
+                "value": float(value),
+                "unit": _UNITS[comparison],
+                "n": brain.items.n_units,
+            }
+            for column, value in zip(columns, np.atleast_1d(values), strict=True)
+        )
+    )
+
+
+def _pictures(brain: Brain, models: Floats, columns: list[Column], region: Region, roi: str) -> list[Picture]:
+    if brain.items.run_wise or len(brain.items.ids) > MAX_PICTURE_STIMULI:
+        return []
+    ids = brain.items.ids
+    pictures = [
+        Picture(f"{roi}, mean of {len(brain.subjects)}", "brain", roi, brain.values.mean(axis=0), ids)
+    ]
+    means = region.layers.mean(axis=0)
+    for group in layers_of(columns):
+        best = int(group[np.argmax(means[group])])
+        column = columns[best]
+        name = column.name if len(group) == 1 else f"{column.name}, {column.layer}"
+        pictures.append(Picture(name, "model", roi, models[best], ids))
+    return pictures
+
+
+def _warnings(brain: Brain, roi: str, comparison: str) -> list[str]:
+    if len(brain.subjects) > 1 and len(brain.subjects) < 5:
+        return [
+            f"{roi}: with {len(brain.subjects)} subjects, intervals over new subjects are wide and rough."
+        ]
+    if len(brain.subjects) == 1 and brain.halves is None:
+        return [f"{roi}: one subject and no repeated stimuli, so there is no ceiling."]
+    if len(brain.subjects) == 1 and comparison == "cosine":
+        return [f"{roi}: a cosine of one subject's matrices has no reliability in its unit, so no ceiling."]
+    return []
+
+
+def _methods(brains: list[Brain], distance: str, comparison: str, context: Context) -> tuple[str, ...]:
+    first = brains[0]
+    inference = context.inference
+    what = "blocks of different runs" if first.items.run_wise else "stimuli"
+    given = context.dataset.rdms is not None
+    measured = (
+        f"The brain's dissimilarities are as published ({context.dataset.rdms.measure})."
+        if given and context.dataset.rdms is not None
+        else f"The brain's dissimilarities are {_DISTANCES[distance]} between the mean patterns of two {what}."
+    )
+    several = len(first.subjects) > 1
+    choice = (
+        "each subject's layer is the one that is best on average over the other subjects"
+        if several
+        else "layers are chosen on a random half of the stimuli and scored on the other half, both ways"
+    )
+    resampled = "subjects and stimuli" if several else ("runs" if first.items.run_wise else "stimuli")
+    engine = (
+        f"a jackknife over {resampled}"
+        if comparison == "kendall"
+        else f"{inference.n_bootstrap} bootstrap draws over {resampled}, in which copies of one stimulus make no pair"
+    )
+    return (
+        f"RSA. {measured} Models: {_DISTANCES[distance]} between features; for labels, 0 within a category and "
+        f"1 between. Matrices are compared by {_COMPARISONS[comparison]}. Scores are means over subjects. Where "
+        f"a model has several layers, {choice}. Intervals ({inference.confidence:.0%}) and differences between "
+        f"models come from {engine}, with the correction for two random factors and t with the smaller "
+        f"sample's degrees of freedom. p against zero: {inference.n_permutations} exchanges of "
+        f"{'blocks within runs' if first.items.run_wise else 'stimuli'}, p = (b + 1) / (m + 1), for a chosen layer "
+        "against the largest layer of each exchange.",
+    )
+
+
+_DISTANCES = {
+    "correlation": "correlation distances (1 - r)",
+    "euclidean": "Euclidean distances (root mean square over channels)",
+    "squared-euclidean": "squared Euclidean distances (mean over channels)",
+    "cosine": "cosine distances",
+}
+_COMPARISONS = {
+    "spearman": "Spearman's rho",
+    "kendall": "Kendall's tau-a",
+    "cosine": "their cosine",
+    "pearson": "Pearson's r",
+    "rho-a": "rho-a",
+}

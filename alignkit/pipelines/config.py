@@ -1,0 +1,161 @@
+"""The run configuration: YAML in, checked values out, YAML again in the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from .._core.checks import did_you_mean
+from .._core.errors import InputError, MissingDataError
+from .options import explain
+
+RUN_CONFIG_FILE = "config.yaml"
+
+
+class Component(BaseModel):
+    """Something picked from a registry by `kind`, with its own options beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: str = Field(description="Name in the registry; `alignkit list` shows the names.")
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What was written beside the known keys."""
+        return dict(self.model_extra or {})
+
+
+class ModelComponent(Component):
+    """A network, with the layers to use."""
+
+    name: str | None = Field(default=None, description="How the report calls it; by default its kind.")
+    layers: list[str] | None = Field(default=None, description="Layers to use; by default all it names.")
+
+
+class FeatureOptions(BaseModel):
+    """How features are taken from networks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pooling: str = Field(default="auto", description="How maps and tokens become units.")
+    projection: int | Literal["auto"] | None = Field(
+        default="auto", description="Units after sparse random projection; null keeps them all."
+    )
+    batch_size: int = Field(default=32, ge=1, description="Images per forward pass.")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
+
+
+class InferenceOptions(BaseModel):
+    """How sure we are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_bootstrap: int = Field(default=1000, ge=50, description="Draws of the bootstrap.")
+    n_permutations: int = Field(default=1000, ge=99, description="Permutations of the null.")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Coverage of the intervals.")
+    correction: Literal["bh", "by"] = Field(
+        default="bh", description="False discovery rate: Benjamini-Hochberg or Benjamini-Yekutieli."
+    )
+
+
+class RunConfig(BaseModel):
+    """What is compared with what, and how sure we want to be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str = Field(default="", description="Heading of the report.")
+    dataset: Component = Field(description="What was recorded.")
+    rois: list[str] | None = Field(default=None, description="Regions to use; by default all.")
+    models: list[ModelComponent] = Field(default=[], description="Networks.")
+    label_models: bool | list[str] = Field(
+        default=True, description="Label columns that give category RDMs: all, none, or the named ones."
+    )
+    comparisons: list[Component] = Field(min_length=1, description="How models and data are compared.")
+    features: FeatureOptions = FeatureOptions()
+    inference: InferenceOptions = InferenceOptions()
+    seed: int = Field(default=0, ge=0, description="Everything random follows from it.")
+    threads: int | None = Field(default=None, ge=1, description="Threads; by default one per core.")
+    strict: bool = Field(default=False, description="Stop where the leakage audit finds something.")
+
+    @pydantic.model_validator(mode="after")
+    def _names_are_unique(self) -> RunConfig:
+        names = [model.name or model.kind for model in self.models]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"the model name(s) {', '.join(twice)} come twice; give each its own `name`")
+        return self
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a key that comes twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                line = node.start_mark.line + 1
+                raise InputError(f"the key {key!r} comes twice in the block that starts in line {line}.")
+        return super().construct_mapping(node, deep=deep)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping, without running anything in it."""
+    path = Path(path)
+    if not path.is_file():
+        raise MissingDataError(f"the configuration {path} does not exist.")
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold `key: value` lines, got {type(content).__name__}.")
+    return content
+
+
+def parse_config(content: Mapping[str, Any], *, where: str = "configuration") -> RunConfig:
+    """Check a mapping against :class:`RunConfig`.
+
+    Raises
+    ------
+    InputError
+        One line: where, what was wanted, what came; close matches for an unknown key.
+    """
+    _refuse_unknown(content, RunConfig, where)
+    for part, model in (("features", FeatureOptions), ("inference", InferenceOptions)):
+        if isinstance(content.get(part), Mapping):
+            _refuse_unknown(content[part], model, f"{where}, {part}")
+    try:
+        return RunConfig.model_validate(dict(content))
+    except pydantic.ValidationError as error:
+        raise InputError(f"{where}: {explain(error)}.") from error
+
+
+def load_config(path: str | Path) -> tuple[RunConfig, Path]:
+    """Read a configuration, or that of a run folder; return it with the folder its paths start from."""
+    path = Path(path)
+    if path.is_dir():
+        path = path / RUN_CONFIG_FILE
+    return parse_config(read_yaml(path), where=str(path)), path.resolve().parent
+
+
+def dump_config(config: RunConfig) -> str:
+    """Return a configuration as YAML, defaults included."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _refuse_unknown(content: Mapping[str, Any], model: type[BaseModel], where: str) -> None:
+    for key in content:
+        if key not in model.model_fields:
+            raise InputError(f"{where}: the key {key!r}, {did_you_mean(str(key), list(model.model_fields))}")

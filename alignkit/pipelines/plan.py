@@ -1,0 +1,119 @@
+"""What is fixed when a run starts: seed, threads, device, versions."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from .. import __version__
+from .._core.atomic import write_text
+
+PLAN_FILE = "plan.json"
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "torch",
+    "transformers",
+    "nibabel",
+    "nilearn",
+    "mne",
+    "zarr",
+)
+# These decide the bits of a number; the others only carry it.
+_ARITHMETIC = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "nilearn")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The part of a run that no result may change halfway.
+
+    Attributes
+    ----------
+    seed : int
+        Everything random follows from it.
+    threads : int
+        For BLAS and torch; part of every key, because sums change in their last bits with it.
+    device : str
+        ``"cpu"`` or ``"cuda"``.
+    versions : dict
+        Of alignkit, Python and the packages that compute.
+    """
+
+    seed: int
+    threads: int
+    device: str
+    versions: dict[str, str]
+
+    def key(self) -> dict[str, object]:
+        """Return what of the plan belongs into keys."""
+        arithmetic = {name: self.versions[name] for name in _ARITHMETIC if name in self.versions}
+        machine = f"{platform.machine()} {os.environ.get('OPENBLAS_CORETYPE', '')}".strip()
+        return {"threads": self.threads, "device": self.device, "machine": machine, "versions": arithmetic}
+
+    def save(self, folder: Path) -> None:
+        """Write beside a run's results."""
+        write_text(folder / PLAN_FILE, json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
+
+
+def make_plan(*, seed: int, threads: int | None, device: str, folder: Path | None = None) -> Plan:
+    """Fix the plan of a run, or take up the threads of an unfinished one in `folder`."""
+    if threads is None and folder is not None:
+        threads = _earlier_threads(folder)
+    return Plan(seed, threads or _cores(), resolve_device(device), find_versions())
+
+
+def resolve_device(device: str) -> str:
+    """Return ``"cuda"`` for ``"auto"`` where a GPU is there, else what was asked for."""
+    if device != "auto":
+        return device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def find_versions() -> dict[str, str]:
+    """Return the versions of alignkit, Python and the packages that compute."""
+    found = {"alignkit": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@contextmanager
+def fixed_threads(threads: int) -> Iterator[None]:
+    """Hold BLAS and torch at a number of threads inside the block."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _cores() -> int:
+    # A container may grant fewer cores than the machine has.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _earlier_threads(folder: Path) -> int | None:
+    try:
+        return int(json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))["threads"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,218 @@
+"""Scores along the depth of a model, and along time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .._core.errors import InputError
+from ..recordings.scores import Scores
+from . import _style, _views
+from ._style import BAND, BAND_EDGE, INK, MUTED, SMALL, FamilyStyle
+from .figures import NARROW, key_lines, write_key
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+_LABEL_STEP = 15.0
+
+
+def plot_layer_profile(
+    scores: Scores,
+    *,
+    roi: str,
+    metric: str,
+    width: int = 548,
+    reference: float | None = 0.0,
+    styles: Mapping[str, FamilyStyle] | None = None,
+) -> Figure:
+    """Draw value by depth, a line per model; models with one layer have no profile and are left out.
+
+    Depth is the layer's place among the model's scored layers, 0 for the first and 1 for the last.
+
+    Parameters
+    ----------
+    scores : Scores
+        With rows of subject ``"all"``, fold ``"all"`` and layers in order of depth.
+    roi, metric : str
+        What to draw.
+    width : int, default=548
+        In CSS pixels.
+    reference : float or None, default=0.0
+        Where a line is drawn: the value of a model that explains nothing.
+    styles : mapping of str to FamilyStyle, optional
+        Colour and mark per family.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+        Not known to pyplot.
+
+    Raises
+    ------
+    InputError
+        If no model has two layers in this region and metric.
+    """
+    rows = _views.of(_views.layer_rows(scores), roi=roi, metric=metric)
+    rows = rows[rows.groupby("model")["layer"].transform("size") > 1]
+    if rows.empty:
+        raise InputError(f"no model has two layers with roi {roi!r} and metric {metric!r}.")
+    ceiled = _views.of(_views.model_rows(scores), roi=roi, metric=metric)
+    curves = {
+        model: (np.linspace(0, 1, len(part)), part["value"].to_numpy(dtype=np.float64))
+        for model, part in ((m, rows[rows["model"] == m]) for m in _views.names(rows, "model"))
+    }
+    styles = styles or _style.family_styles(_views.names(_views.model_rows(scores), "family"))
+    with _style.drawing():
+        figure, axes = _frame(rows, ceiled, curves, styles, width=width, reference=reference)
+        for line in axes.get_lines()[: len(curves)]:
+            values = np.asarray(line.get_ydata(), dtype=np.float64)
+            if np.isfinite(values).any():
+                line.set_markevery(1)
+                peak = int(np.nanargmax(values))
+                axes.plot(
+                    np.asarray(line.get_xdata())[peak], values[peak], marker="o", markersize=12,
+                    markerfacecolor="none", markeredgecolor=line.get_color(), markeredgewidth=1.4,
+                )  # fmt: skip
+        axes.set_xticks([0, 0.5, 1], ["first", "middle", "last"])
+        axes.set_xlabel("layer, by depth in the model", labelpad=6)
+    return figure
+
+
+def plot_time_course(
+    scores: Scores,
+    *,
+    roi: str,
+    metric: str,
+    width: int = 548,
+    reference: float | None = 0.0,
+    styles: Mapping[str, FamilyStyle] | None = None,
+) -> Figure:
+    """Draw value by time relative to stimulus onset, a line per model.
+
+    Parameters
+    ----------
+    scores : Scores
+        With rows of subject ``"all"``, fold ``"all"``, layer ``"(chosen)"`` and `time_s` in seconds.
+    roi, metric : str
+        What to draw.
+    width : int, default=548
+        In CSS pixels.
+    reference : float or None, default=0.0
+        Where a line is drawn: the value of a model that explains nothing.
+    styles : mapping of str to FamilyStyle, optional
+        Colour and mark per family.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+        Not known to pyplot.
+
+    Raises
+    ------
+    InputError
+        If no result over time has this region and metric.
+    """
+    rows = _views.of(_views.time_rows(scores), roi=roi, metric=metric).sort_values("time_s", kind="stable")
+    if rows.empty:
+        raise InputError(f"no result over time has roi {roi!r} and metric {metric!r}.")
+    curves = {
+        model: (part["time_s"].to_numpy(dtype=np.float64), part["value"].to_numpy(dtype=np.float64))
+        for model, part in ((m, rows[rows["model"] == m]) for m in _views.names(rows, "model"))
+    }
+    styles = styles or _style.family_styles(_views.names(rows, "family"))
+    with _style.drawing():
+        figure, axes = _frame(rows, rows.iloc[:0], curves, styles, width=width, reference=reference)
+        for line in axes.get_lines()[: len(curves)]:
+            line.set_marker("")
+        if rows["time_s"].min() < 0 < rows["time_s"].max():
+            axes.axvline(0, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0.5)
+        axes.set_xlabel("time from stimulus onset (s)", labelpad=6)
+    return figure
+
+
+def _frame(
+    rows: pd.DataFrame,
+    ceiled: pd.DataFrame,
+    curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
+    styles: Mapping[str, FamilyStyle],
+    *,
+    width: int,
+    reference: float | None,
+) -> tuple[Figure, Axes]:
+    label_width = min(max(map(_style.text_width, curves)), 0.34 * width) + 30
+    key = key_lines(ceiled, width - 28)
+    top, bottom = 12 + 15 * len(key), 52
+    plot_height = max(230.0 if width < NARROW else 270.0, _LABEL_STEP * len(curves))
+    figure = _style.new_figure(width, top + round(plot_height) + bottom)
+    axes = _style.new_axes(figure, left=58, right=label_width, top=top, bottom=bottom)
+    axes.spines["left"].set_visible(True)
+    family = dict(zip(rows["model"], rows["family"], strict=True))
+    for (model, (x, y)), dashes in zip(curves.items(), _dashes(curves, family), strict=True):
+        style = styles[str(family[model])]
+        axes.plot(
+            x, y, color=style.colour, linestyle=dashes, marker=style.mark, markersize=5, linewidth=1.8
+        )  # fmt: skip
+    shown = _views.ceilings(ceiled)
+    if len(shown) == 1:
+        axes.axhspan(shown[0].lower, shown[0].upper, facecolor=BAND, edgecolor=BAND_EDGE, linewidth=0, zorder=0)
+        if shown[0].lower == shown[0].upper:
+            axes.axhline(shown[0].upper, color=BAND_EDGE, linewidth=2, zorder=0)
+        write_key(figure, key)
+    if reference is not None:
+        axes.axhline(reference, color=INK, linewidth=1.0, zorder=1)
+    axes.set_ylabel(_views.axis_label(rows), labelpad=6)
+    _label_ends(axes, curves, {m: styles[str(f)].colour for m, f in family.items()}, plot_height, label_width)
+    return figure, axes
+
+
+def _dashes(
+    curves: Mapping[str, object], family: Mapping[str, str]
+) -> list[str | tuple[int, tuple[float, ...]]]:  # fmt: skip
+    """Tell models of one family apart by their dashes."""
+    seen: dict[str, int] = {}
+    chosen = []
+    for model in curves:
+        place = seen.get(family[model], 0)
+        seen[family[model]] = place + 1
+        chosen.append(_DASHES[place % len(_DASHES)])
+    return chosen
+
+
+def _label_ends(
+    axes: Axes,
+    curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
+    colours: Mapping[str, str],
+    height: float,
+    room: float,
+) -> None:
+    """Name each line at its end, names spread so that none covers another."""
+    low, high = axes.get_ylim()
+    edge = axes.get_window_extent().width
+    ends = {m: (x[np.isfinite(y)][-1], y[np.isfinite(y)][-1]) for m, (x, y) in curves.items() if np.isfinite(y).any()}
+    wanted = {m: (y - low) / (high - low) * height for m, (_, y) in ends.items()}
+    order = sorted(wanted, key=lambda m: wanted[m])
+    for model, at in zip(order, _spread([wanted[m] for m in order], height), strict=True):
+        axes.annotate(
+            _style.shorten(model, room - 28), ends[model], (edge + 16, at), xycoords="data",
+            textcoords="axes points", va="center_baseline", size=SMALL, annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colours[model], "linewidth": 0.7, "shrinkA": 1, "shrinkB": 4},
+        )  # fmt: skip
+
+
+def _spread(wanted: list[float], height: float) -> list[float]:
+    """Move sorted heights as little as needed to keep a line's distance, within the axes."""
+    placed = list(wanted)
+    for i in range(1, len(placed)):
+        placed[i] = max(placed[i], placed[i - 1] + _LABEL_STEP)
+    if placed:
+        placed[-1] = min(placed[-1], height)
+    for i in reversed(range(len(placed) - 1)):
+        placed[i] = min(placed[i], placed[i + 1] - _LABEL_STEP)
+    return placed

@@ -1,0 +1,145 @@
+"""What the regions of a simulated participant compute: sparse sums of a known model's units."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from .._core.checks import check_array, check_option, check_unique
+from .._core.errors import InputError
+from .._core.random import RandomState, as_generator
+from ..recordings.stimuli import StimulusSet
+
+# A unit whose responses vary less than this share of the most varied unit's is as good as silent.
+_SILENT = 1e-3
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region whose responses follow a known layer of a known model.
+
+    Attributes
+    ----------
+    name : str
+        What channels carry as `roi`.
+    model : str
+        Registry name of the network.
+    layer : str
+        One of its layers.
+    n_voxels : int
+        Number of voxels (fMRI), or of current dipoles (MEG, EEG).
+    snr : float
+        Signal-to-noise ratio of one presentation: the standard deviation over stimuli at the response's
+        peak, divided by the standard deviation of the noise. Averaged over voxels or sensors.
+    n_inputs : int
+        Units that each voxel sums.
+    centre_mm : tuple of 3 float
+        MNI position of the right half of the region; the left half mirrors it.
+    peak_s : float
+        When the region's evoked activity peaks in MEG and EEG, in seconds after onset.
+
+    Raises
+    ------
+    InputError
+        If a number is not positive, or the name is empty.
+    """
+
+    name: str
+    model: str
+    layer: str
+    n_voxels: int = 100
+    snr: float = 0.8
+    n_inputs: int = 8
+    centre_mm: tuple[float, float, float] = (10.0, -90.0, 0.0)
+    peak_s: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise InputError("a region needs a name, got an empty one.")
+        for field in ("n_voxels", "snr", "n_inputs", "peak_s"):
+            value = getattr(self, field)
+            if not (np.isfinite(value) and value > 0):
+                raise InputError(f"`{field}` of region {self.name!r} must be above 0, got {value}.")
+
+
+DEFAULT_REGIONS: tuple[Region, ...] = (
+    Region("EVC", "gabor-energy", "energy", centre_mm=(10.0, -90.0, 0.0), peak_s=0.1),
+    Region("LOC", "hmax", "c2", centre_mm=(46.0, -72.0, -6.0), peak_s=0.17),
+)
+
+
+def check_regions(regions: Sequence[Region]) -> tuple[Region, ...]:
+    """Return regions as a tuple, refusing none at all and a name that comes twice."""
+    if not regions:
+        raise InputError("`regions` needs at least one region, got none.")
+    check_unique("regions", [region.name for region in regions])
+    return tuple(regions)
+
+
+def truth_table(regions: Sequence[Region]) -> pd.DataFrame:
+    """Return what each region follows: `roi`, `model`, `layer`, `snr`, `n_voxels`, `peak_s`."""
+    rows = [
+        {"roi": r.name, "model": r.model, "layer": r.layer, "snr": r.snr, "n_voxels": r.n_voxels}
+        | {"peak_s": r.peak_s}
+        for r in regions
+    ]
+    return pd.DataFrame(rows)
+
+
+def planted_responses(
+    features: ArrayLike, *, n_voxels: int, n_inputs: int = 8, random_state: RandomState = None
+) -> NDArray[np.float64]:
+    """Return noise-free responses of voxels that each sum a few units of a model.
+
+    Every voxel draws `n_inputs` units without replacement (all of them where there are fewer), standardises
+    each over stimuli, adds them with weights drawn from an exponential distribution, and is standardised.
+    The sum is therefore never negative in its weights, and no unit counts for more because its unit of
+    measurement is larger. Silent units are never drawn.
+
+    Parameters
+    ----------
+    features : array of shape (n_stimuli, n_units)
+        The model's responses.
+    n_voxels : int
+        How many voxels.
+    n_inputs : int, default=8
+        Units per voxel.
+    random_state : int, Generator or None
+        Draws units and weights; a subject's own.
+
+    Returns
+    -------
+    responses : ndarray of shape (n_stimuli, n_voxels)
+        Mean 0 and standard deviation 1 over stimuli.
+
+    Raises
+    ------
+    InputError
+        If every unit is silent, or there are fewer than two stimuli.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> planted_responses(np.eye(4), n_voxels=2, random_state=0).shape
+    (4, 2)
+    """
+    units = check_array("features", features, ndim=2, min_rows=2)
+    rng = as_generator(random_state)
+    spread = units.std(axis=0)
+    alive = np.flatnonzero(spread > _SILENT * spread.max())
+    if not len(alive):
+        raise InputError(
+            f"none of the {units.shape[1]} units varies over the {len(units)} stimuli; plant another layer."
+        )
+    responses = np.empty((len(units), n_voxels))
+    for voxel in range(n_voxels):
+        drawn = rng.choice(alive, size=min(n_inputs, len(alive)), replace=False)
+        chosen = units[:, drawn].astype(np.float64)
+        responses[:, voxel] = (chosen - chosen.mean(axis=0)) / spread[drawn] @ rng.exponential(size=len(drawn))
+    return np.asarray((responses - responses.mean(axis=0)) / responses.std(axis=0), dtype=np.float64)

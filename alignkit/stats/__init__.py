@@ -1,0 +1,117 @@
+"""Statistics: noise ceilings, folds and their audit, bootstrap, permutations, corrections."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bootstrap import bootstrap_encoding_scores, bootstrap_rdm_scores
+    from .ceilings import Ceiling, normalize_score
+    from .ceilings_cka import cka_ceiling
+    from .ceilings_rdm import rdm_ceiling, split_half_rdm_ceiling
+    from .ceilings_repeats import SplitHalfReliability, spearman_brown, split_half_reliability
+    from .ceilings_variance import (
+        explainable_variance,
+        feve,
+        fraction_explainable_variance,
+        ncsnr,
+        ncsnr_ceiling,
+        oracle_correlation,
+    )
+    from .corrections import fdr, max_statistic_p
+    from .folds import LeakageAudit, audit_folds, grouped_folds, leave_one_group_out
+    from .permutation import SignFlipTest, permutation_p, sign_flip_test
+    from .permutation_stimuli import (
+        PredictionPermutationTest,
+        StimulusPermutationTest,
+        permute_predictions,
+        stimulus_permutation_rdm,
+    )
+    from .resampling import BootstrapScores, two_factor_bootstrap
+    from .similarity import PreparedVectors, prepare_vectors, weighted_similarity
+
+_MODULES = {
+    "BootstrapScores": "resampling",
+    "Ceiling": "ceilings",
+    "LeakageAudit": "folds",
+    "PredictionPermutationTest": "permutation_stimuli",
+    "PreparedVectors": "similarity",
+    "SignFlipTest": "permutation",
+    "SplitHalfReliability": "ceilings_repeats",
+    "StimulusPermutationTest": "permutation_stimuli",
+    "audit_folds": "folds",
+    "bootstrap_encoding_scores": "bootstrap",
+    "bootstrap_rdm_scores": "bootstrap",
+    "cka_ceiling": "ceilings_cka",
+    "explainable_variance": "ceilings_variance",
+    "fdr": "corrections",
+    "feve": "ceilings_variance",
+    "fraction_explainable_variance": "ceilings_variance",
+    "grouped_folds": "folds",
+    "leave_one_group_out": "folds",
+    "max_statistic_p": "corrections",
+    "ncsnr": "ceilings_variance",
+    "ncsnr_ceiling": "ceilings_variance",
+    "normalize_score": "ceilings",
+    "oracle_correlation": "ceilings_variance",
+    "permutation_p": "permutation",
+    "permute_predictions": "permutation_stimuli",
+    "prepare_vectors": "similarity",
+    "rdm_ceiling": "ceilings_rdm",
+    "sign_flip_test": "permutation",
+    "spearman_brown": "ceilings_repeats",
+    "split_half_rdm_ceiling": "ceilings_rdm",
+    "split_half_reliability": "ceilings_repeats",
+    "stimulus_permutation_rdm": "permutation_stimuli",
+    "two_factor_bootstrap": "resampling",
+    "weighted_similarity": "similarity",
+}
+
+__all__ = [
+    "BootstrapScores",
+    "Ceiling",
+    "LeakageAudit",
+    "PredictionPermutationTest",
+    "PreparedVectors",
+    "SignFlipTest",
+    "SplitHalfReliability",
+    "StimulusPermutationTest",
+    "audit_folds",
+    "bootstrap_encoding_scores",
+    "bootstrap_rdm_scores",
+    "cka_ceiling",
+    "explainable_variance",
+    "fdr",
+    "feve",
+    "fraction_explainable_variance",
+    "grouped_folds",
+    "leave_one_group_out",
+    "max_statistic_p",
+    "ncsnr",
+    "ncsnr_ceiling",
+    "normalize_score",
+    "oracle_correlation",
+    "permutation_p",
+    "permute_predictions",
+    "prepare_vectors",
+    "rdm_ceiling",
+    "sign_flip_test",
+    "spearman_brown",
+    "split_half_rdm_ceiling",
+    "split_half_reliability",
+    "stimulus_permutation_rdm",
+    "two_factor_bootstrap",
+    "weighted_similarity",
+]
+
+
+# Names are handed on when first used, so that the package stays light to import (PEP 562).
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
