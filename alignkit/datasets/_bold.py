@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,37 +15,15 @@ from numpy.typing import NDArray
 from .._core.checks import check_option
 from .._core.errors import InputError
 from .._core.progress import track
-from ..recordings.geometry import VolumeGeometry
 from ..recordings.recording import Recording
 from ._arrays import readable
-from ._events import RunEvents, join_blocks, read_events, read_volume_labels, windows
-from ._volumes import (
-    Detrend,
-    Grid,
-    Standardize,
-    as_atlas,
-    as_mask,
-    clean_run,
-    grid_of,
-    open_series,
-    read_volume,
-    region_names,
-    repetition_time,
-)
+from ._events import RunEvents, check_stems, join_blocks, read_events, read_volume_labels, windows
+from ._volumes import Detrend, Grid, Scaling, Standardize, grid_of, open_series, repetition_time
+from ._voxels import select_voxels
 
 UNITS = {"percent": "percent signal change", "zscore": "z", "none": "scanner units"}
 _RUN = re.compile(r"(?:^|_)run-0*(\d+)(?=_|\.)")
 _SESSION = re.compile(r"(?:^|_)ses-([A-Za-z0-9]+)(?=_|\.)")
-
-
-@dataclass
-class _Voxels:
-    """Which voxels are kept, and why others are not."""
-
-    grid: Grid
-    mask: NDArray[np.bool_]
-    roi: NDArray[Any] | None
-    notes: list[str] = field(default_factory=list)
 
 
 def read_bold(
@@ -133,39 +111,64 @@ def read_bold(
     grid = _common_grid(paths, images)
     tr, notes = _common_tr(paths, images, tr_s)
     if volume_labels is not None:
-        n_volumes = images[0].shape[3]
-        runs = [read_volume_labels(volume_labels, n_volumes=n_volumes, tr_s=tr, rest=rest)]
+        runs = [read_volume_labels(volume_labels, n_volumes=images[0].shape[3], tr_s=tr, rest=rest)]
     else:
-        tables = [read_events(path, rest=rest, id_column=id_column) for path in events or ()]
-        runs = _runs_from_events(paths, images, list(events or ()), tables)
-    voxels = _voxels(grid, mask, atlas, atlas_labels, resample_mask)
+        runs = _runs_from_events(paths, images, list(events or ()), rest=rest, id_column=id_column)
+    voxels = select_voxels(grid, mask=mask, atlas=atlas, atlas_labels=atlas_labels, resample=resample_mask)
+    scaling = Scaling(tr, detrend, high_pass_hz, standardize)
+    window = _Window(tr, delay_s, duration_s, average)
     means: list[NDArray[np.float64]] = []
-    samples: list[pd.DataFrame] = []
-    usable = np.ones(int(voxels.mask.sum()), dtype=bool)
-    positive = np.ones_like(usable)
-    n_cut = 0
-    files = list(zip(paths, images, runs, strict=True))
-    for path, image, file_runs in track(files, f"reading {subject}"):
+    tables: list[pd.DataFrame] = []
+    for path, image, file_runs in track(
+        list(zip(paths, images, runs, strict=True)), f"reading the series of {subject}"
+    ):
         series = _masked(path, image, voxels.mask)
         for run in file_runs:
-            part = np.asarray(series[run.start : run.stop], dtype=np.float64)
-            varies = np.isfinite(part).all(axis=0) & (np.ptp(part, axis=0) > 0)
-            above = part.mean(axis=0) > 0
-            usable &= varies
-            positive &= above | ~varies
-            fine = varies & (above if standardize == "percent" else True)
-            cleaned = np.full_like(part, np.nan)
-            cleaned[:, fine] = clean_run(
-                part[:, fine], tr_s=tr, detrend=detrend, high_pass_hz=high_pass_hz, standardize=standardize
-            )
-            made, table, cut = _average(cleaned, run, path, tr, delay_s, duration_s, average)
+            cleaned = voxels.clean(np.asarray(series[run.start : run.stop], dtype=np.float64), scaling)
+            made, table, note = window.average_events(cleaned, run, path)
             means.append(made)
-            samples.append(table)
-            n_cut += cut
-    keep = _keep(usable, positive, standardize, voxels)
-    if n_cut:
-        notes.append(f"The response to {n_cut} event(s) is cut short by the end of a run.")
-    return _recording(means, samples, keep, voxels, notes, space, subject, UNITS[standardize])
+            tables.append(table)
+            notes += note
+    samples = _join_samples(tables, subject)
+    keep = voxels.keep()
+    return Recording(
+        np.concatenate(means)[:, keep].astype(np.float32),
+        samples,
+        voxels.channels(keep),
+        geometry=voxels.geometry(keep, space),
+        subject=subject,
+        modality="fmri",
+        unit=UNITS[standardize],
+        notes=(*notes, *voxels.notes),
+    )
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Which volumes are the response to an event."""
+
+    tr_s: float
+    delay_s: float
+    duration_s: float | None
+    average: str
+
+    def average_events(
+        self, cleaned: NDArray[np.float64], run: RunEvents, path: Path
+    ) -> tuple[NDArray[np.float64], pd.DataFrame, list[str]]:
+        """Return the mean response to each event, its table, and a note where some are cut short."""
+        table = join_blocks(run.table, gap_s=self.tr_s) if self.average == "block" else run.table.copy()
+        spans, n_cut = windows(
+            replace(run, table=table), tr_s=self.tr_s, delay_s=self.delay_s, duration_s=self.duration_s
+        )
+        means = np.empty((len(spans), cleaned.shape[1]))
+        for row, (first, stop) in enumerate(spans):
+            means[row] = cleaned[first:stop].mean(axis=0)
+        table.insert(1, "run", run.run)
+        session = _SESSION.search(path.name)
+        if session:
+            table.insert(1, "session", session.group(1))
+        note = f"The response to {n_cut} event(s) of run {run.run} is cut short by the run's end."
+        return means, table, [note] * bool(n_cut)
 
 
 def _check_options(
@@ -196,7 +199,9 @@ def _check_files(
         if twice:
             raise InputError(f"`{name}` names {twice[0]} twice; every run has a file of its own.")
     if events is not None and len(events) != len(paths):
-        raise InputError(f"there are {len(paths)} BOLD files but {len(events)} events files; one for each run.")
+        raise InputError(
+            f"there are {len(paths)} BOLD files but {len(events)} events files; one for each run."
+        )
     if volume_labels is not None and len(paths) != 1:
         raise InputError(f"`volume_labels` goes with one BOLD file that holds all runs, got {len(paths)}.")
     return paths
@@ -207,8 +212,8 @@ def _common_grid(paths: list[Path], images: list[Any]) -> Grid:
     for path, image in zip(paths[1:], images[1:], strict=True):
         if not grid_of(image).is_same(grid):
             raise InputError(
-                f"{path.name} lies on another grid ({grid_of(image)}) than {paths[0].name} ({grid}); all runs of a "
-                "subject must be in one space. Resample them first."
+                f"{path.name} lies on another grid ({grid_of(image)}) than {paths[0].name} ({grid}); all "
+                "runs of a subject must be in one space. Resample them first."
             )
     return grid
 
@@ -222,15 +227,17 @@ def _common_tr(paths: list[Path], images: list[Any], tr_s: float | None) -> tupl
     times = [tr for tr, _ in found]
     if max(times) - min(times) > 1e-3 * times[0]:
         raise InputError(
-            f"the runs have different repetition times ({min(times):g} to {max(times):g} s); read them apart, "
-            "or give `tr_s`."
+            f"the runs have different repetition times ({min(times):g} to {max(times):g} s); read them "
+            "apart, or give `tr_s`."
         )
     return times[0], [note for _, note in found if note is not None][:1]
 
 
 def _runs_from_events(
-    paths: list[Path], images: list[Any], files: list[str | Path], tables: list[pd.DataFrame]
+    paths: list[Path], images: list[Any], files: list[str | Path], *, rest: str, id_column: str | None
 ) -> list[list[RunEvents]]:
+    tables = [read_events(file, rest=rest, id_column=id_column) for file in files]
+    check_stems(pd.concat(tables, ignore_index=True), Path(files[0]).parent)
     found = [_RUN.search(path.name) for path in paths]
     numbers = [int(match.group(1)) for match in found if match]
     # Run numbers begin anew in every session and task: then files are counted through.
@@ -242,37 +249,6 @@ def _runs_from_events(
     ]
 
 
-def _voxels(
-    grid: Grid,
-    mask: str | Path | None,
-    atlas: str | Path | None,
-    atlas_labels: str | Path | None,
-    resample: bool,
-) -> _Voxels:
-    notes: list[str] = []
-    inside = np.ones(grid.shape, dtype=bool)
-    roi = None
-    if atlas is None and atlas_labels is not None:
-        raise InputError(f"`atlas_labels` ({atlas_labels}) names regions, but no `atlas` is given.")
-    if mask is not None:
-        values, moved = read_volume(mask, grid, what="mask", resample=resample)
-        inside = as_mask(values, mask)
-        notes += [f"The mask {Path(mask).name} was resampled to the grid of the series."] * moved
-    if atlas is not None:
-        values, moved = read_volume(atlas, grid, what="atlas", resample=resample)
-        numbers = as_atlas(values, atlas)
-        if mask is None:
-            inside = numbers > 0
-        names = region_names(atlas_labels, np.unique(numbers[inside]))
-        if not names:
-            raise InputError(f"the atlas {atlas} has no region inside the mask.")
-        roi = np.array([names.get(int(number), "") for number in numbers[inside]])
-        notes += [f"The atlas {Path(atlas).name} was resampled to the grid of the series."] * moved
-    if mask is None and atlas is None:
-        notes.append("No mask was given: every voxel that varies is a channel.")
-    return _Voxels(grid, inside, roi, notes)
-
-
 def _masked(path: Path, image: Any, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     with readable(path, "a NIfTI image"):
         values = np.asarray(image.dataobj, dtype=np.float32)
@@ -280,86 +256,13 @@ def _masked(path: Path, image: Any, mask: NDArray[np.bool_]) -> NDArray[np.float
     return values[mask].T
 
 
-def _average(
-    cleaned: NDArray[np.float64],
-    run: RunEvents,
-    path: Path,
-    tr_s: float,
-    delay_s: float,
-    duration_s: float | None,
-    average: str,
-) -> tuple[NDArray[np.float64], pd.DataFrame, int]:
-    table = join_blocks(run.table, gap_s=tr_s) if average == "block" else run.table
-    run = RunEvents(run.run, run.source, run.start, run.stop, table)
-    spans, n_cut = windows(run, tr_s=tr_s, delay_s=delay_s, duration_s=duration_s)
-    means = np.empty((len(spans), cleaned.shape[1]))
-    for row, (first, stop) in enumerate(spans):
-        means[row] = cleaned[first:stop].mean(axis=0)
-    table = table.copy()
-    table.insert(1, "run", run.run)
-    session = _SESSION.search(path.name)
-    if session:
-        table.insert(1, "session", session.group(1))
-    return means, table, n_cut
-
-
-def _keep(
-    usable: NDArray[np.bool_], positive: NDArray[np.bool_], standardize: str, voxels: _Voxels
-) -> NDArray[np.bool_]:
-    n_voxels = len(usable)
-    if not usable.all():
-        voxels.notes.append(
-            f"{int((~usable).sum())} of {n_voxels} voxels were dropped: constant or not finite in a run."
-        )
-    keep = usable
-    if standardize == "percent":
-        bad = usable & ~positive
-        if bad.sum() > 0.5 * n_voxels:
-            raise InputError(
-                f"{int(bad.sum())} of {n_voxels} voxels have a mean of zero or below in a run, so percent signal "
-                "change means nothing; the series seem to be centred already. Set `standardize: zscore` or `none`."
-            )
-        if bad.any():
-            voxels.notes.append(
-                f"{int(bad.sum())} of {n_voxels} voxels were dropped: their mean is not above zero in a run."
-            )
-        keep = usable & positive
-    if not keep.any():
-        raise InputError(f"none of the {n_voxels} voxels of the mask varies in every run; check the mask.")
-    return keep
-
-
-def _recording(
-    means: list[NDArray[np.float64]],
-    tables: list[pd.DataFrame],
-    keep: NDArray[np.bool_],
-    voxels: _Voxels,
-    notes: list[str],
-    space: str,
-    subject: str,
-    unit: str,
-) -> Recording:
+def _join_samples(tables: list[pd.DataFrame], subject: str) -> pd.DataFrame:
     samples = pd.concat(tables, ignore_index=True)
     if not len(samples):
         raise InputError(f"{subject}: no event is left after rest was taken out.")
-    for column in samples.columns[samples.dtypes == object]:
-        samples[column] = samples[column].map(lambda value: "" if pd.isna(value) else str(value))
+    for column in samples.columns:
+        # A column that is a number in one run and text in another is text.
+        if pd.api.types.is_object_dtype(samples[column]):
+            samples[column] = samples[column].map(lambda value: "" if pd.isna(value) else str(value))
     samples["repetition"] = samples.groupby("stimulus_id").cumcount() + 1
-    index = np.argwhere(voxels.mask)[keep]
-    geometry = VolumeGeometry(voxels.grid.affine, voxels.grid.shape, index, space)
-    place = geometry.coordinates_mm
-    channels = pd.DataFrame({"name": [f"x{x}y{y}z{z}" for x, y, z in index], "kind": "voxel"})
-    if voxels.roi is not None:
-        channels["roi"] = voxels.roi[keep]
-    for axis, column in enumerate(("x_mm", "y_mm", "z_mm")):
-        channels[column] = place[:, axis]
-    return Recording(
-        np.concatenate(means)[:, keep].astype(np.float32),
-        samples,
-        channels,
-        geometry=geometry,
-        subject=subject,
-        modality="fmri",
-        unit=unit,
-        notes=(*notes, *voxels.notes),
-    )
+    return samples

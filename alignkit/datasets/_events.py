@@ -50,7 +50,6 @@ def read_events(path: str | Path, *, rest: str, id_column: str | None = None) ->
         raise InputError(f"{path} needs a column {wanted}, it has {', '.join(table.columns)}.")
     ids = table[columns[0]].astype(str).str.strip()
     if columns[0] == "stim_file":
-        _check_stems(path, ids)
         ids = ids.map(lambda file: PurePosixPath(file).stem if file not in NOT_AVAILABLE else "")
     shown = ~ids.isin([*NOT_AVAILABLE, rest])
     if "trial_type" in table:
@@ -95,6 +94,20 @@ def read_volume_labels(path: str | Path, *, n_volumes: int, tr_s: float, rest: s
     return found
 
 
+def check_stems(events: pd.DataFrame, where: Path) -> None:
+    """Refuse two stimulus files with one stem: they would be one stimulus."""
+    if "stim_file" not in events:
+        return
+    by_stem: dict[str, str] = {}
+    for stimulus_id, file in zip(events["stimulus_id"], events["stim_file"], strict=True):
+        other = by_stem.setdefault(stimulus_id, file)
+        if other != file and stimulus_id == PurePosixPath(file).stem:
+            raise InputError(
+                f"the events in {where} have the stimulus files {other!r} and {file!r}, which would be one "
+                f"stimulus {stimulus_id!r}; add a column 'stimulus_id'."
+            )
+
+
 def join_blocks(events: pd.DataFrame, *, gap_s: float) -> pd.DataFrame:
     """Join neighbours with one stimulus that are at most `gap_s` apart into one event."""
     if not len(events):
@@ -136,9 +149,9 @@ def windows(
             stop = first + 1
         if onset < 0 or onset >= n_volumes * tr_s or first >= n_volumes or first < 0:
             raise InputError(
-                f"the event {name!r} at {onset:g} s of run {events.run} ({events.source.name}) lies outside the "
-                f"run of {n_volumes * tr_s:g} s ({n_volumes} volumes), counting delay_s = {delay_s:g}. Check the "
-                "repetition time and the events, or remove the event."
+                f"the event {name!r} at {onset:g} s of run {events.run} ({events.source.name}) lies outside "
+                f"the run of {n_volumes * tr_s:g} s ({n_volumes} volumes), counting delay_s = {delay_s:g}. "
+                "Check the repetition time and the events, or remove the event."
             )
         n_cut += stop > n_volumes
         found.append((first, min(stop, n_volumes)))
@@ -170,19 +183,10 @@ def _labels_and_runs(path: Path) -> tuple[list[str], NDArray[np.generic]]:
 
 def _seconds(path: Path, values: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
-    bad = ~np.isfinite(numbers) | ((numbers < 0) & (values.name == "duration"))
+    bad = ~np.isfinite(numbers.to_numpy())
+    if values.name == "duration":
+        bad |= numbers.to_numpy() < 0
     if bad.any():
-        row = int(bad.to_numpy().argmax())
+        row = int(bad.argmax())
         raise InputError(f"{path}: {values.name!r} is {values.iloc[row]!r}, a time in seconds is wanted.")
     return numbers
-
-
-def _check_stems(path: Path, files: pd.Series) -> None:
-    by_stem: dict[str, str] = {}
-    for file in files:
-        other = by_stem.setdefault(PurePosixPath(file).stem, file)
-        if other != file:
-            raise InputError(
-                f"{path}: the stimulus files {other!r} and {file!r} have one stem, which would give two stimuli "
-                "one id; add a column 'stimulus_id'."
-            )

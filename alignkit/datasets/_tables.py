@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from .._core.errors import InputError
@@ -82,7 +83,7 @@ def label_table(samples: pd.DataFrame, *, leave_out: Sequence[str] = ()) -> pd.D
 
 def partition_of(label: Sequence[object]) -> tuple[int, ...]:
     """Return which items share a label, whatever the labels are called."""
-    return tuple(int(code) for code in pd.factorize(pd.Series(label, dtype=object))[0])
+    return tuple(int(code) for code in pd.factorize(np.array(label, dtype=object))[0])
 
 
 def _check_needed(path: Path, table: pd.DataFrame, needs: Sequence[str]) -> None:

@@ -19,6 +19,16 @@ Standardize = Literal["percent", "zscore", "none"]
 
 
 @dataclass(frozen=True)
+class Scaling:
+    """What is taken out of every run, and in which unit the rest is given."""
+
+    tr_s: float
+    detrend: Detrend
+    high_pass_hz: float | None
+    standardize: Standardize
+
+
+@dataclass(frozen=True)
 class Grid:
     """Size and affine of a volume."""
 
@@ -27,7 +37,9 @@ class Grid:
 
     def is_same(self, other: Grid) -> bool:
         """Tell whether voxels lie at the same places, to a hundredth of a millimetre."""
-        return self.shape == other.shape and bool(np.allclose(self.affine, other.affine, rtol=1e-4, atol=1e-2))
+        return self.shape == other.shape and bool(
+            np.allclose(self.affine, other.affine, rtol=1e-4, atol=1e-2)
+        )
 
     def __str__(self) -> str:
         size = " x ".join(map(str, self.shape))
@@ -42,7 +54,7 @@ def open_series(path: str | Path) -> Any:
 
     path = require_file(path)
     with readable(path, "a NIfTI image"):
-        image: Any = nib.load(path)  # type: ignore[no-untyped-call]
+        image: Any = nib.load(path)
         shape = tuple(image.shape)
     if len(shape) != 4:
         raise InputError(
@@ -72,7 +84,7 @@ def read_volume(path: str | Path, grid: Grid, *, what: str, resample: bool) -> t
 
     path = require_file(path)
     with readable(path, "a NIfTI image"):
-        image: Any = nib.load(path)  # type: ignore[no-untyped-call]
+        image: Any = nib.load(path)
         values = np.asarray(image.dataobj)
     if values.ndim == 4 and values.shape[3] == 1:
         values = values[..., 0]
@@ -83,8 +95,9 @@ def read_volume(path: str | Path, grid: Grid, *, what: str, resample: bool) -> t
         return values, False
     if not resample:
         raise InputError(
-            f"the {what} {path} lies on another grid ({own}) than the series ({grid}). Bring it into the space "
-            "of the series; where it is in that space and only its voxels differ, set `resample_mask: true`."
+            f"the {what} {path} lies on another grid ({own}) than the series ({grid}). Bring it into the "
+            "space of the series; where it is in that space and only its voxels differ, set "
+            "`resample_mask: true`."
         )
     from nilearn.image import resample_to_img
 
@@ -143,15 +156,15 @@ def repetition_time(path: Path, image: Any) -> tuple[float, str | None]:
     tr_s = zoom * {"msec": 1e-3, "usec": 1e-6}.get(unit, 1.0)
     note = None
     if unit == "unknown":
-        note = f"The header of {path.name} names no unit of time; its repetition time {tr_s:g} was read as seconds."
+        note = f"The header of {path.name} names no unit of time; {tr_s:g} was read as seconds."
     sidecar = path.parent / (path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
     if sidecar.is_file():
         with readable(sidecar, "JSON"):
             said = json.loads(sidecar.read_text(encoding="utf-8")).get("RepetitionTime")
         if said is not None and abs(float(said) - tr_s) > 1e-3 * tr_s:
             raise InputError(
-                f"{path.name} has a repetition time of {tr_s:g} s in its header but {said} s in {sidecar.name}; "
-                "say which is right with `tr_s`."
+                f"{path.name} has a repetition time of {tr_s:g} s in its header but {said} s in "
+                f"{sidecar.name}; say which is right with `tr_s`."
             )
         note = None if said is not None else note
     if not np.isfinite(tr_s) or not 0.05 <= tr_s <= 60:
@@ -159,43 +172,40 @@ def repetition_time(path: Path, image: Any) -> tuple[float, str | None]:
     return tr_s, note
 
 
-def clean_run(
-    series: NDArray[np.float64],
-    *,
-    tr_s: float,
-    detrend: Detrend,
-    high_pass_hz: float | None,
-    standardize: Standardize,
-) -> NDArray[np.float64]:
+def clean_run(series: NDArray[np.float64], scaling: Scaling) -> NDArray[np.float64]:
     """Remove drift from one run and scale it.
 
     Parameters
     ----------
     series : ndarray of shape (n_volumes, n_voxels)
         Finite, no column constant; for ``"percent"``, with positive means.
+    scaling : Scaling
+        What to remove, and the unit of the result.
 
     Returns
     -------
     cleaned : ndarray of shape (n_volumes, n_voxels)
-        Percent of the run's mean, standard deviations from it, or (``"none"``) the input's own unit.
+        Percent of the run's mean, standard deviations from it, or (``"none"``) the input's own unit. NaN for
+        voxels that are nothing but drift.
     """
     mean = series.mean(axis=0)
     cleaned = series - mean
-    if detrend == "linear" or high_pass_hz is not None:
+    if scaling.detrend == "linear" or scaling.high_pass_hz is not None:
         from nilearn.signal import clean
 
         cleaned = clean(
             cleaned,
-            detrend=detrend == "linear",
+            detrend=scaling.detrend == "linear",
             standardize=None,
-            filter="cosine" if high_pass_hz is not None else False,
-            high_pass=high_pass_hz,
-            t_r=tr_s,
+            filter="cosine" if scaling.high_pass_hz is not None else False,
+            high_pass=scaling.high_pass_hz,
+            t_r=scaling.tr_s,
         )
         cleaned = cleaned - cleaned.mean(axis=0)
-    if standardize == "percent":
+    cleaned[:, np.ptp(cleaned, axis=0) <= 1e-9 * np.ptp(series, axis=0)] = np.nan
+    if scaling.standardize == "percent":
         return np.asarray(100 * cleaned / mean, dtype=np.float64)
-    if standardize == "zscore":
+    if scaling.standardize == "zscore":
         return np.asarray(cleaned / cleaned.std(axis=0, ddof=1), dtype=np.float64)
     return np.asarray(cleaned + mean, dtype=np.float64)
 

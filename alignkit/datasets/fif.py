@@ -19,7 +19,7 @@ from ..recordings.recording import Recording
 from ..recordings.study import Study
 from ._arrays import readable, require_file
 from ._dataset import DATASETS, Dataset
-from ._stimuli import check_conditions, match_stimuli
+from ._stimuli import add_labels, check_conditions, match_stimuli
 from ._tables import label_table
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _STIMULUS = "stimulus_id"
 _SUBJECT = "{subject}"
+EPOCHS = "sub-{subject}/**/*_epo.fif"
 _SPHERES = {"meg": ("mag", "grad"), "eeg": ("eeg",), "ieeg": ("seeg", "ecog", "dbs")}
 
 
@@ -120,14 +121,14 @@ def read_fif(
 def load_fif(
     *,
     folder: Path,
-    pattern: str = "{subject}/*/{subject}_*epo.fif",
-    subjects: Sequence[str] | None = None,
+    pattern: str = EPOCHS,
+    subjects: list[str] | None = None,
     stimuli: Path | None = None,
     stimulus_column: str | None = None,
     tmin_s: float | None = None,
     tmax_s: float | None = None,
     resample_hz: float | None = None,
-    picks: str | Sequence[str] = "data",
+    picks: str | list[str] = "data",
     montage: str | None = None,
     conditions: str | None = None,
 ) -> Dataset:
@@ -138,12 +139,13 @@ def load_fif(
     folder : Path
         Where the subjects are.
     pattern : str
-        Path of a subject's file below `folder`; ``{subject}`` stands for the subject's name, ``*`` for
-        anything.
-    subjects : sequence of str, optional
-        By default all that the pattern finds, sorted.
+        Path of a subject's file below `folder`; ``{subject}`` stands for the subject's label, ``*`` and
+        ``**`` as in a shell.
+    subjects : list of str, optional
+        Labels, with or without ``sub-``; by default all that the pattern finds, sorted.
     stimuli : Path, optional
-        Folder of images whose stems are the stimulus ids.
+        Folder of images whose stems are the stimulus ids; by default ``stimuli`` inside `folder` where it is
+        there.
     stimulus_column, tmin_s, tmax_s, resample_hz, picks, montage
         See :func:`read_fif`.
     conditions : str, optional
@@ -177,12 +179,16 @@ def load_fif(
     ]
     study = Study.of(*recordings)
     samples = pd.concat([recording.samples for recording in recordings], ignore_index=True)
-    images, notes = (None, ()) if stimuli is None else match_stimuli(stimuli, list(samples[_STIMULUS]))
+    place = Path(folder) / "stimuli" if stimuli is None else Path(stimuli)
+    images, notes = None, ()
+    if stimuli is not None or place.is_dir():
+        images, notes = match_stimuli(place, list(samples[_STIMULUS]))
+    categories = label_table(samples)
     return Dataset(
         name="fif",
         study=study,
-        stimuli=images,
-        labels=label_table(samples),
+        stimuli=None if images is None else add_labels(images, categories),
+        labels=categories,
         conditions=check_conditions(conditions, samples),
         files=tuple(files.values()),
         notes=(*notes, *(note for recording in recordings for note in recording.notes)),
@@ -199,49 +205,54 @@ def find_subject_files(
     folder : str or Path
         Where to look.
     pattern : str
-        With ``{subject}``; ``*`` stands for anything within one name.
+        With ``{subject}``; ``*`` stands for anything within one name, ``**`` for any folders.
     subjects : sequence of str, optional
-        Which ones; by default all.
+        Which ones, with or without ``sub-``; by default all.
+
+    Returns
+    -------
+    files : dict of str to Path
+        Where the pattern says ``sub-{subject}``, names begin with ``sub-``.
 
     Raises
     ------
     MissingDataError
         If nothing is found, or nothing for a named subject.
     InputError
-        If the pattern has no ``{subject}``, or a subject has several files.
+        If the pattern has no ``{subject}`` or leaves the folder, or a subject has several files.
     """
     folder = Path(folder)
-    if _SUBJECT not in pattern:
-        raise InputError(f"`pattern` must hold {_SUBJECT!r}, got {pattern!r}.")
+    if _SUBJECT not in pattern or pattern.startswith("/") or ".." in pattern.split("/"):
+        raise InputError(f"`pattern` must hold {_SUBJECT!r} and stay inside the folder, got {pattern!r}.")
     if not folder.is_dir():
         raise MissingDataError(f"the folder {folder} does not exist; check `folder`.")
+    prefix = "sub-" if f"sub-{_SUBJECT}" in pattern else ""
+    expression = _expression(pattern)
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.glob(pattern.replace(_SUBJECT, "*"))):
-        subject = _subject_of(path.relative_to(folder), pattern)
-        if subject is not None:
-            found.setdefault(subject, []).append(path)
-    wanted = sorted(found) if subjects is None else [str(subject) for subject in subjects]
-    if not wanted:
+        match = expression.fullmatch(path.relative_to(folder).as_posix())
+        if match and path.is_file():
+            found.setdefault(prefix + match["subject"], []).append(path)
+    names = sorted(found) if subjects is None else [prefix + str(s).removeprefix(prefix) for s in subjects]
+    if not names:
         raise MissingDataError(f"{folder} holds no file {pattern!r}; check `folder` and `pattern`.")
-    files: dict[str, Path] = {}
-    for subject in wanted:
-        if subject not in found:
-            raise MissingDataError(
-                f"{folder} holds no file {pattern!r} of {subject!r}, {did_you_mean(subject, list(found))}"
-            )
-        if len(found[subject]) > 1:
-            names = ", ".join(str(path.relative_to(folder)) for path in found[subject][:3])
-            raise InputError(f"{subject!r} has {len(found[subject])} files ({names}); narrow `pattern` to one.")
-        files[subject] = found[subject][0]
-    return files
+    for name in names:
+        if name not in found:
+            known = did_you_mean(name, list(found))
+            raise MissingDataError(f"{folder} holds no file {pattern!r} of {name!r}, {known}")
+        if len(found[name]) > 1:
+            several = ", ".join(str(path.relative_to(folder)) for path in found[name][:3])
+            raise InputError(f"{name!r} has {len(found[name])} files ({several}); narrow `pattern` to one.")
+    return {name: found[name][0] for name in names}
 
 
-def _subject_of(path: Path, pattern: str) -> str | None:
-    parts = [re.escape(part).replace(r"\*", "[^/]*") for part in pattern.split(_SUBJECT)]
-    # The first occurrence names the subject, later ones must repeat it.
-    expression = parts[0] + "(?P<subject>[^/_]+)" + "(?P=subject)".join(parts[1:])
-    match = re.fullmatch(expression, path.as_posix())
-    return match["subject"] if match else None
+def _expression(pattern: str) -> re.Pattern[str]:
+    """Return a pattern's regular expression; the first ``{subject}`` names it, later ones repeat it."""
+    wildcards = {r"\*\*/": "(?:.*/)?", r"\*": "[^/]*"}
+    parts = [re.escape(part) for part in pattern.split(_SUBJECT)]
+    for wildcard, expression in wildcards.items():
+        parts = [part.replace(wildcard, expression) for part in parts]
+    return re.compile(parts[0] + "(?P<subject>[^/_]+?)" + "(?P=subject)".join(parts[1:]))
 
 
 def _picked(epochs: mne.BaseEpochs, picks: str | Sequence[str], path: Path) -> mne.BaseEpochs:
@@ -312,7 +323,7 @@ def _samples(epochs: mne.BaseEpochs, stimulus_column: str | None, path: Path) ->
             values = table[name]
             samples[str(name)] = values if pd.api.types.is_numeric_dtype(values) else values.astype(str)
     if "repetition" not in samples:
-        samples["repetition"] = samples.groupby(_STIMULUS, sort=False).cumcount()
+        samples["repetition"] = samples.groupby(_STIMULUS, sort=False).cumcount() + 1
     return samples
 
 

@@ -46,7 +46,7 @@ HAXBY2001 = PublicSet(
 def load_haxby2001(
     *,
     layout: Literal["attributes", "openfmri"] = "attributes",
-    delay_s: float = 5.0,
+    delay_s: float = 0.0,
     detrend: Literal["linear", "none"] = "linear",
     standardize: Literal["percent", "zscore", "none"] = "zscore",
     folder: Path | None = None,
@@ -58,8 +58,10 @@ def load_haxby2001(
     ----------
     layout : {"attributes", "openfmri"}
         Read the one series with a label per volume, or the same subject's runs with their events.
-    delay_s : float, default=5.0
-        From stimulus to response, in seconds.
+    delay_s : float, default=0.0
+        Added to the published onsets, in seconds. They follow the response, not the picture: averaged over
+        all blocks, whatever the category, the signal rises with a block's first label and falls with its
+        last.
     detrend, standardize : str
         See :func:`alignkit.datasets.read_bold`.
     folder : Path, optional

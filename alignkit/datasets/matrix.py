@@ -182,13 +182,15 @@ def _samples(recording: Path, samples: Path | None) -> pd.DataFrame:
     if samples is None:
         if inside is None:
             raise InputError(
-                f"{recording} does not say which stimulus each row belongs to; give `samples`, a table with a "
-                "row per sample and a column 'stimulus_id'."
+                f"{recording} does not say which stimulus each row belongs to; give `samples`, a table with "
+                "a row per sample and a column 'stimulus_id'."
             )
         return inside
     table = read_table(samples, needs=["stimulus_id"])
     if inside is not None and list(inside["stimulus_id"]) != list(table["stimulus_id"]):
-        raise InputError(f"{recording} and {samples} name different stimuli for the rows; keep one of the two.")
+        raise InputError(
+            f"{recording} and {samples} name different stimuli for the rows; keep one of the two."
+        )
     key = [c for c in ("stimulus_id", "session", "run", "repetition") if c in table]
     if "repetition" in table and table.duplicated(key).any():
         row = table[table.duplicated(key)].iloc[0][key].to_dict()
@@ -222,9 +224,7 @@ def _check_rows(recording: Path, data: NDArray[Any], n_samples: int) -> None:
         )
 
 
-def _channels(
-    recording: Path, channels: Path | None, n_channels: int, *, transpose: bool
-) -> pd.DataFrame:
+def _channels(recording: Path, channels: Path | None, n_channels: int, *, transpose: bool) -> pd.DataFrame:
     if channels is not None:
         table = read_table(channels, needs=["name"])
         if len(table) != n_channels:

@@ -27,9 +27,9 @@ def read_rdms(path: str | Path, *, variable: str | None = None) -> NDArray[np.fl
     Parameters
     ----------
     path : str or Path
-        ``.npz``, ``.npy``, ``.mat`` or ``.h5`` with one array of shape (n_rdms, n, n), (n, n, n_rdms), (n, n),
-        or condensed (n_rdms, n (n - 1) / 2) in the order of ``scipy.spatial.distance.squareform``; or a
-        ``.mat`` with the struct array `RDMs` (fields `RDM`, `name`) of the MATLAB RSA toolbox.
+        ``.npz``, ``.npy``, ``.mat`` or ``.h5`` with one array of shape (n_rdms, n, n), (n, n, n_rdms),
+        (n, n), or condensed (n_rdms, n (n - 1) / 2) in the order of ``scipy.spatial.distance.squareform``;
+        or a ``.mat`` with the struct array `RDMs` (fields `RDM`, `name`) of the MATLAB RSA toolbox.
     variable : str, optional
         Which array of the file: by default ``rdms``, or the only one that fits.
 
@@ -167,8 +167,8 @@ def _as_squares(path: Path, array: NDArray[np.float64]) -> NDArray[np.float64]:
     n = (1 + int(np.sqrt(1 + 8 * n_pairs))) // 2
     if n * (n - 1) // 2 != n_pairs or n < 2:
         raise InputError(
-            f"{path} has shape {array.shape}: neither square, symmetric and zero on the diagonal, nor condensed "
-            f"(n (n - 1) / 2 columns; {n_pairs} is no such number)."
+            f"{path} has shape {array.shape}: neither square, symmetric and zero on the diagonal, nor "
+            f"condensed (n (n - 1) / 2 columns; {n_pairs} is no such number)."
         )
     rows, columns = np.triu_indices(n, 1)
     squares = np.zeros((len(condensed), n, n))
@@ -184,8 +184,8 @@ def _pick_axes(path: Path, array: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.ascontiguousarray(fitting[0])
     if fitting:
         raise InputError(
-            f"{path} has shape {array.shape} and is symmetric along either end, so matrices and stimuli cannot "
-            "be told apart; save it condensed, as (n_rdms, n_pairs)."
+            f"{path} has shape {array.shape} and is symmetric along either end, so matrices and stimuli "
+            "cannot be told apart; save it condensed, as (n_rdms, n_pairs)."
         )
     if first is None and last is None:
         raise InputError(f"{path} has shape {array.shape}; wanted (n_rdms, n, n) or (n, n, n_rdms).")
@@ -228,7 +228,9 @@ def _matrix_table(
             raise InputError(f"`roi` names {len(rois)} regions for {n_files} files; give one for each file.")
         described["roi"] = np.repeat(rois, counts)
     elif n_files > 1:
-        raise InputError(f"{n_files} files need `roi` (one for each file) or `table` (a row for each matrix).")
+        raise InputError(
+            f"{n_files} files need `roi` (one for each file) or `table` (a row for each matrix)."
+        )
     return described
 
 

@@ -19,7 +19,6 @@ from ..recordings.study import Study
 from ._arrays import read_array, readable
 from ._dataset import DATASETS, Dataset
 from ._lookup import PublicSet, find_set
-from ._stimuli import add_labels
 
 _IMAGES = "images_201016.zip"
 _RESPONSES = "responses_raw_201016.npz"
@@ -43,7 +42,7 @@ V4_COWLEY = PublicSet(
         "licence": "GPL-3.0 (the repository's; no licence of the data themselves was found)",
         "citation": (
             "Cowley, Stan, Pillow, Smith 2023, Compact deep neural network models of visual cortex, bioRxiv, "
-            "doi:10.1101/2023.11.22.568315"
+            "doi:10.1101/2023.11.22.568315 (since 2026 in Nature, doi:10.1038/s41586-026-10150-1)"
         ),
         "source": (
             "github.com/cowleygroup/V4_compact_models: responses_201016.npy at "
@@ -81,8 +80,8 @@ def load_v4_cowley(*, folder: Path | None = None, verify: bool = False) -> Datas
     names = sorted(path.name for path in images.iterdir())
     if counts.shape[1] != len(names) or len(names) != 2 * _N_PAIRS:
         raise InputError(
-            f"{root} should have responses to {2 * _N_PAIRS} images, it has responses to {counts.shape[1]} and "
-            f"{len(names)} images; get both files again."
+            f"{root} should have responses to {2 * _N_PAIRS} images, it has responses to {counts.shape[1]} "
+            f"and {len(names)} images; get both files again."
         )
     table = pd.DataFrame(
         {
@@ -139,7 +138,9 @@ def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
     is_plain = len(name.parts) == 1 and "\\" not in member.filename and ":" not in member.filename
     is_link = (member.external_attr >> 16) & 0o170000 == 0o120000
     if not is_plain or member.filename.startswith(".") or member.is_dir() or is_link:
-        raise InputError(f"{archive} holds {member.filename!r}, which is no plain file at its top; not unpacked.")
+        raise InputError(
+            f"{archive} holds {member.filename!r}, which is no plain file at its top; not unpacked."
+        )
     if name.suffix.lower() not in (".jpg", ".jpeg") or member.file_size > _LARGEST_IMAGE_BYTES:
         raise InputError(
             f"{archive} holds {member.filename!r} ({member.file_size} bytes), which is no image of this set; "

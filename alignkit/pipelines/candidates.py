@@ -17,6 +17,7 @@ from .._core.errors import InputError
 from .._core.hashing import digest_json
 from .._core.progress import track
 from .._core.random import derive_seed
+from ..datasets import Dataset
 from ..recordings.features import Features
 from ..recordings.stimuli import StimulusSet
 from .config import FeatureOptions, ModelComponent
@@ -27,6 +28,7 @@ from .store import Store
 logger = logging.getLogger(__name__)
 
 FEATURES_VERSION = 1
+CONDITION = "same condition"
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,34 +101,44 @@ def network_candidates(
     return made
 
 
-def label_candidates(labels: pd.DataFrame | None, wanted: bool | Sequence[str]) -> list[Candidate]:
+def label_candidates(dataset: Dataset, wanted: bool | Sequence[str]) -> list[Candidate]:
     """Turn label columns into models whose RDM says "same category or not".
 
-    Columns with one value, or with a value of its own for each stimulus, say nothing and are left out.
+    Columns with one value, or with a value of its own for each stimulus, say nothing and are left out. In a
+    run-wise design the condition itself is a model too.
     """
-    if labels is None or wanted is False:
-        if isinstance(wanted, list) and wanted:
-            raise InputError(f"`label_models` names {', '.join(wanted)}, but the dataset has no labels.")
-        return []
-    columns = [str(column) for column in labels.columns if column != "stimulus_id"]
-    if wanted is not True:
+    labels = dataset.labels
+    columns = [] if labels is None else [str(c) for c in labels.columns if c != "stimulus_id"]
+    if dataset.conditions is not None and dataset.study is not None:
+        ids = dataset.study.common_stimuli
+        labels = pd.DataFrame({"stimulus_id": ids}) if labels is None else labels
+        labels = labels.assign(**{CONDITION: labels["stimulus_id"]})
+        columns.append(CONDITION)
+    if not isinstance(wanted, bool):
         for column in wanted:
             if column not in columns:
                 raise InputError(f"`label_models`: {column!r}, {did_you_mean(column, columns)}")
-    chosen = columns if wanted is True else list(wanted)
+    chosen = columns if wanted is True else list(wanted or [])
+    if labels is None or not chosen:
+        return []
+    return [_label_candidate(labels, c) for c in chosen if _says_something(labels, c)]
+
+
+def _says_something(labels: pd.DataFrame, column: str) -> bool:
+    return column == CONDITION or 1 < labels[column].nunique() < len(labels)
+
+
+def _label_candidate(labels: pd.DataFrame, column: str) -> Candidate:
     ids = tuple(str(i) for i in labels["stimulus_id"])
-    return [
-        Candidate(
-            name=column,
-            family="category",
-            layers=("category",),
-            digest=digest_json([column, ids, [str(v) for v in labels[column]]]),
-            values=np.array([str(v) for v in labels[column]]),
-            stimulus_ids=ids,
-        )
-        for column in chosen
-        if 1 < labels[column].nunique() < len(labels)
-    ]
+    values = [str(v) for v in labels[column]]
+    return Candidate(
+        name=column,
+        family="category",
+        layers=("category",),
+        digest=digest_json([column, ids, values]),
+        values=np.array(values),
+        stimulus_ids=ids,
+    )
 
 
 def _network_candidate(

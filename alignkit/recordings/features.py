@@ -89,6 +89,7 @@ class Features:
 
     def _rows(self, stimulus_ids: Sequence[str]) -> NDArray[np.intp]:
         position = {name: row for row, name in enumerate(self.stimulus_ids)}
+        stimulus_ids = [str(i) for i in stimulus_ids]
         missing = [i for i in stimulus_ids if i not in position]
         if missing:
             raise InputError(

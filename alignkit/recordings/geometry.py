@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._core.errors import InputError
+from .._core.hashing import digest_array, digest_json
 
 if TYPE_CHECKING:
     import mne
@@ -63,6 +64,12 @@ class VolumeGeometry:
     def n_channels(self) -> int:
         """Number of voxels."""
         return len(self.voxels)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the affine, the size, the voxels and the name of the space."""
+        arrays = [digest_array(self.affine), digest_array(np.asarray(self.voxels, dtype=np.int64))]
+        return digest_json([*arrays, list(map(int, self.shape)), self.space])
 
     @property
     def coordinates_mm(self) -> NDArray[np.float64]:
@@ -122,6 +129,13 @@ class SensorGeometry:
     def n_channels(self) -> int:
         """Number of sensors."""
         return len(self.info["ch_names"])
+
+    @property
+    def digest(self) -> str:
+        """Digest of the sensors' names, kinds and places."""
+        places = digest_array(np.array([channel["loc"] for channel in self.info["chs"]], dtype=np.float64))
+        kinds = [int(channel["kind"]) for channel in self.info["chs"]]
+        return digest_json([list(self.info["ch_names"]), kinds, places, self.space])
 
     def select(self, index: NDArray[np.intp]) -> SensorGeometry:
         """Keep some sensors."""

@@ -71,7 +71,7 @@ class RDMs:
         Parameters
         ----------
         matrices : array-like of shape (n_rdms, n_stimuli, n_stimuli)
-            Symmetric, zero on the diagonal.
+            Symmetric, zero or NaN on the diagonal; NaN where a pair was not measured.
         stimulus_ids : sequence of str
             Name of each row and column.
         table : DataFrame
@@ -87,13 +87,20 @@ class RDMs:
         n = len(stimulus_ids)
         if squares.ndim != 3 or squares.shape[1:] != (n, n):
             raise InputError(f"`matrices` must have shape (n_rdms, {n}, {n}), got {squares.shape}.")
-        slack = tolerance * max(float(np.nanmax(np.abs(squares))), 1e-300)
-        asymmetry = np.nanmax(np.abs(squares - squares.transpose(0, 2, 1)))
+        if np.isinf(squares).any():
+            raise InputError("`matrices` hold infinite dissimilarities.")
+        is_missing = np.isnan(squares)
+        if (is_missing != is_missing.transpose(0, 2, 1)).any():
+            raise InputError("`matrices` are not symmetric: a pair is missing (NaN) in one order only.")
+        squares = np.where(is_missing, 0.0, squares)
+        slack = tolerance * max(float(np.abs(squares).max(initial=0.0)), 1e-300)
+        asymmetry = np.abs(squares - squares.transpose(0, 2, 1)).max(initial=0.0)
         if asymmetry > slack:
             raise InputError(f"`matrices` are not symmetric: entries differ by up to {asymmetry:.3g}.")
-        diagonal = np.nanmax(np.abs(np.diagonal(squares, axis1=1, axis2=2)))
+        diagonal = np.abs(np.diagonal(squares, axis1=1, axis2=2)).max(initial=0.0)
         if diagonal > slack:
             raise InputError(f"`matrices` must be zero on the diagonal, got up to {diagonal:.3g}.")
+        squares[is_missing] = np.nan
         rows, columns = np.triu_indices(n, 1)
         return cls(squares[:, rows, columns], tuple(stimulus_ids), table, measure)
 
@@ -114,8 +121,9 @@ class RDMs:
 
     @cached_property
     def digest(self) -> str:
-        """Digest of values, stimuli and table."""
-        return digest_json([digest_array(self.values), list(self.stimulus_ids), digest_table(self.table)])
+        """Digest of values, stimuli, table and measure."""
+        table = digest_table(self.table)
+        return digest_json([digest_array(self.values), list(self.stimulus_ids), table, self.measure])
 
     def __len__(self) -> int:
         return len(self.values)
@@ -144,10 +152,12 @@ class RDMs:
     def align(self, stimulus_ids: Sequence[str]) -> RDMs:
         """Return the matrices over `stimulus_ids`, in that order, matched by id."""
         position = {name: i for i, name in enumerate(self.stimulus_ids)}
+        stimulus_ids = [str(name) for name in stimulus_ids]
+        check_unique("stimulus_ids", stimulus_ids)
         missing = [name for name in stimulus_ids if name not in position]
         if missing:
             raise InputError(f"{len(missing)} stimuli are in no matrix: {', '.join(missing[:5])}.")
-        order = np.array([position[name] for name in stimulus_ids])
+        order = np.array([position[name] for name in stimulus_ids], dtype=np.intp)
         rows, columns = np.triu_indices(len(order), 1)
         squares = self.square()[:, order][:, :, order]
         return replace(self, values=squares[:, rows, columns], stimulus_ids=tuple(stimulus_ids))

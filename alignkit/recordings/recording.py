@@ -68,6 +68,10 @@ class Recording:
         object.__setattr__(self, "samples", self.samples.reset_index(drop=True))
         object.__setattr__(self, "channels", self.channels.reset_index(drop=True))
         _check(self)
+        # An id is text: 1 and "1" are one stimulus, before and after a file.
+        for name, column in (("samples", "stimulus_id"), ("channels", "name")):
+            object.__setattr__(self, name, _with_text(getattr(self, name), column))
+        check_unique("channels.name", list(self.channels["name"]))
 
     @classmethod
     def from_arrays(
@@ -134,10 +138,12 @@ class Recording:
 
     @cached_property
     def digest(self) -> str:
-        """Digest of the data and both tables."""
+        """Digest of the data, both tables, the geometry and the facts."""
         times = None if self.times_s is None else digest_array(self.times_s)
         parts = [digest_array(np.asarray(self.data[...])), digest_table(self.samples)]
-        return digest_json([*parts, digest_table(self.channels), times, self.subject])
+        place = None if self.geometry is None else self.geometry.digest
+        facts = [self.subject, self.modality, self.unit]
+        return digest_json([*parts, digest_table(self.channels), times, place, *facts])
 
     def select(
         self,
@@ -153,7 +159,7 @@ class Recording:
         roi : str, optional
             Keep the channels of this region.
         samples, channels : array-like of int or bool, optional
-            Indices or a mask.
+            Indices, whose order is kept, or a mask.
 
         Raises
         ------
@@ -166,7 +172,8 @@ class Recording:
                 raise InputError(f"`roi` is {roi!r}, {did_you_mean(roi, self.rois)}")
             keep = keep[(self.channels["roi"] == roi).to_numpy()]
         if channels is not None:
-            keep = keep[np.isin(keep, _as_index("channels", channels, self.n_channels))]
+            wanted = _as_index("channels", channels, self.n_channels)
+            keep = wanted[np.isin(wanted, keep)]
         rows = np.arange(self.n_samples) if samples is None else _as_index("samples", samples, self.n_samples)
         if not len(keep) or not len(rows):
             raise InputError(f"nothing is left: {len(rows)} samples and {len(keep)} channels were selected.")
@@ -186,6 +193,8 @@ class Recording:
         """
         codes, ids = pd.factorize(self.samples["stimulus_id"])
         counts = np.bincount(codes)
+        if "n_repetitions" in self.samples and (counts == 1).all():
+            return self
         data = np.asarray(self.data[...], dtype=np.float64)
         sums = np.zeros((len(ids), *data.shape[1:]))
         np.add.at(sums, codes, data)
@@ -238,8 +247,14 @@ class Recording:
         InputError
             Naming the stimuli without a response, or shown more than once.
         """
-        check_unique("stimulus_id", self.stimulus_ids)
         position = {name: row for row, name in enumerate(self.stimulus_ids)}
+        if len(position) < self.n_samples:
+            repeated = self.samples["stimulus_id"][self.samples["stimulus_id"].duplicated()].iloc[0]
+            raise InputError(
+                f"{self.n_samples - len(position)} samples of {self.subject!r} repeat a stimulus, such as "
+                f"{repeated!r}; call `average_repetitions` first."
+            )
+        stimulus_ids = [str(name) for name in stimulus_ids]
         missing = [name for name in stimulus_ids if name not in position]
         if missing:
             raise InputError(
@@ -321,7 +336,6 @@ def _check(recording: Recording) -> None:
             raise InputError(
                 f"`{name}.{column}` is empty in row {int(table[column].isna().to_numpy().argmax())}."
             )
-    check_unique("channels.name", list(recording.channels["name"]))
     times_s = recording.times_s
     if (len(data.shape) == 3) != (times_s is not None):
         raise InputError("`times_s` goes with data of three dimensions: samples x channels x times.")
@@ -336,12 +350,18 @@ def _check(recording: Recording) -> None:
         check_finite("data", data)
 
 
+def _with_text(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    return table.assign(**{column: [str(value) for value in table[column]]})
+
+
 def _as_index(name: str, value: ArrayLike, length: int) -> NDArray[np.intp]:
     index = np.asarray(value)
     if index.dtype == bool:
         if index.shape != (length,):
             raise InputError(f"the mask `{name}` must have {length} entries, got shape {index.shape}.")
         return np.flatnonzero(index)
+    if index.size and index.dtype.kind not in "iu":
+        raise InputError(f"`{name}` must hold whole numbers or a mask, got {index.dtype}.")
     if index.size and (index.min() < 0 or index.max() >= length):
         raise InputError(f"`{name}` must lie in 0..{length - 1}, got {index.min()}..{index.max()}.")
     return index.astype(np.intp)

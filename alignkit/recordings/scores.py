@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .._core.atomic import atomic_file, atomic_folder
-from .._core.errors import InputError
+from .._core.errors import InputError, MissingDataError
 from ._storage import open_array, read_facts, read_table, write_array, write_facts, write_table
 
 TEXT_COLUMNS = ("subject", "roi", "model", "family", "layer", "metric", "fold", "unit", "ceiling_estimator")
@@ -99,7 +99,13 @@ class Scores:
     def load(cls, path: str | Path) -> Scores:
         """Read what :meth:`save` wrote."""
         path = Path(path)
-        return cls(pd.read_csv(path) if path.suffix == ".csv" else read_table(path))
+        if path.suffix != ".csv":
+            return cls(read_table(path))
+        if not path.is_file():
+            raise MissingDataError(f"{path} is missing; run the comparison again, or check the path.")
+        # Names stay text: a subject "01" is not 1, and a model may be called "None".
+        texts = dict.fromkeys((*TEXT_COLUMNS, "correction"), str)
+        return cls(pd.read_csv(path, converters=texts, float_precision="round_trip"))
 
     def __repr__(self) -> str:
         models = self.table["model"].nunique()

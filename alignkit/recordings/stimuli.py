@@ -45,7 +45,9 @@ class StimulusSet:
         for column in ("stimulus_id", "file"):
             if column not in self.table:
                 raise InputError(f"a stimulus table needs a column {column!r}.")
-        check_unique("stimulus_id", list(self.table["stimulus_id"]))
+        ids = [str(i) for i in self.table["stimulus_id"]]
+        object.__setattr__(self, "table", self.table.assign(stimulus_id=ids))
+        check_unique("stimulus_id", ids)
         if not len(self.table):
             raise InputError("a stimulus set needs at least one stimulus, got none.")
         for file in self.table["file"]:
@@ -69,7 +71,12 @@ class StimulusSet:
         folder = Path(folder)
         if not folder.is_dir():
             raise MissingDataError(f"the stimulus folder {folder} does not exist.")
-        files = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        files = sorted(
+            path.name
+            for path in folder.iterdir()
+            # macOS puts "._name.jpg" beside files on foreign disks; they are no images.
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        )
         if not files:
             raise InputError(f"{folder} holds no image ({', '.join(IMAGE_SUFFIXES)}).")
         stems = [Path(file).stem for file in files]
@@ -95,6 +102,8 @@ class StimulusSet:
 
     def path(self, stimulus_id: str) -> Path:
         """Return the file of one stimulus."""
+        if stimulus_id not in self._files:
+            raise InputError(f"{stimulus_id!r} is no stimulus of {self.folder}.")
         return self.folder / self._files[stimulus_id]
 
     def open(self, stimulus_id: str) -> Image:
@@ -119,6 +128,7 @@ class StimulusSet:
 
     def select(self, stimulus_ids: Sequence[str]) -> StimulusSet:
         """Return the stimuli with these ids, in that order."""
+        stimulus_ids = [str(i) for i in stimulus_ids]
         missing = [i for i in stimulus_ids if i not in self._files]
         if missing:
             raise InputError(

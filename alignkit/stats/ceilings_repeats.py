@@ -185,7 +185,8 @@ def check_repeats(name: str, responses: ArrayLike, *, min_stimuli: int = 4) -> F
         worst = int(usable.argmin()) if usable.size else 0
         raise InputError(
             f"`{name}` needs at least {min_stimuli} stimuli with two repeats or more in every channel, got "
-            f"{int(usable[worst]) if usable.size else 0} in channel {worst}. Drop that channel, or use data with repeats."
+            f"{int(usable[worst]) if usable.size else 0} in channel {worst}. Drop that channel, or use data "
+            "with repeats."
         )
     return values
 

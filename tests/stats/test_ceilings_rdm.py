@@ -112,7 +112,7 @@ def test_human_visual_cortex_has_the_known_ceilings(real_data, region, bounds):
 
 
 def _halves(rng, signal, n_splits):
-    repeats = signal + 2.0 * rng.standard_normal((8, *signal.shape))
+    repeats = signal + 1.5 * rng.standard_normal((8, *signal.shape))
     rows, columns = np.triu_indices(len(signal), 1)
     rdms = [[], []]
     for _ in range(n_splits):
@@ -125,15 +125,15 @@ def _halves(rng, signal, n_splits):
 
 def test_split_half_ceiling_is_what_the_true_rdm_reaches():
     rng = np.random.default_rng(3)
-    rows, columns = np.triu_indices(20, 1)
+    rows, columns = np.triu_indices(30, 1)
     reached, ceilings = [], []
-    for _ in range(30):
-        signal = rng.standard_normal((20, 15))
+    for _ in range(60):
+        signal = rng.standard_normal((30, 15))
         truth = ((signal[rows] - signal[columns]) ** 2).mean(axis=1)
         a, b = _halves(rng, signal, 4)
         reached.append(weighted_similarity((a + b) / 2, truth, method="pearson").mean())
         ceilings.append(split_half_rdm_ceiling(a, b, method="pearson"))
-    assert np.mean([c.upper for c in ceilings]) == pytest.approx(np.mean(reached), abs=0.03)
+    assert np.mean([c.upper for c in ceilings]) == pytest.approx(np.mean(reached), abs=0.02)
     spread = np.std([c.upper for c in ceilings], ddof=1)
     assert np.mean([c.se_upper for c in ceilings]) == pytest.approx(spread, rel=0.4)
 

@@ -4,5 +4,17 @@ from __future__ import annotations
 
 from . import cka, classify, ridge, rsa
 from ._comparison import COMPARISONS, Context, Outcome, Picture
+from ._encoding import design, fit_ridge
 
-__all__ = ["COMPARISONS", "Context", "Outcome", "Picture", "cka", "classify", "ridge", "rsa"]
+__all__ = [
+    "COMPARISONS",
+    "Context",
+    "Outcome",
+    "Picture",
+    "cka",
+    "classify",
+    "design",
+    "fit_ridge",
+    "ridge",
+    "rsa",
+]

@@ -96,6 +96,10 @@ class Outcome:
         What to cite for it.
     warnings : tuple of str
         What a reader should know.
+    notes : mapping of str to str
+        Per metric, what its value, its interval and its n are.
+    chance : mapping of str to float
+        Value of a metric under chance, where that is not 0.
     """
 
     scores: Scores
@@ -106,6 +110,8 @@ class Outcome:
     methods: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+    chance: Mapping[str, float] = field(default_factory=dict)
 
 
 COMPARISONS: Registry[Callable[..., Outcome]] = Registry("comparisons")

@@ -76,6 +76,10 @@ def cka(context: Context) -> Outcome:
         pd.concat(tables, ignore_index=True),
         methods=(_methods(context),),
         references=_REFERENCES,
+        notes={
+            "cka": f"Debiased linear CKA, mean over subjects; {context.inference.confidence:.0%} interval from a "
+            "jackknife; n counts stimuli."
+        },
     )
 
 

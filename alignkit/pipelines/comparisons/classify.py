@@ -87,7 +87,17 @@ def classify(context: Context, *, classifier: Classifier = "correlation") -> Out
         f"{'subjects' if len(study) > 1 else 'runs'}. p against chance: {context.inference.n_permutations} "
         "permutations of the labels within runs, p = (b + 1) / (m + 1)."
     )
-    return Outcome(Scores(table), audit=tuple(dict.fromkeys(audit)), methods=(text,), references=_REFERENCES)
+    return Outcome(
+        Scores(table),
+        audit=tuple(dict.fromkeys(audit)),
+        methods=(text,),
+        references=_REFERENCES,
+        notes={
+            METRIC: "Proportion correct on held-out runs; 95 % t interval over "
+            f"{'subjects' if len(study) > 1 else 'runs'}; n counts patterns."
+        },
+        chance={METRIC: 1 / n_classes},
+    )
 
 
 def _task(context: Context, region: Recording, roi: str, classifier: Classifier) -> dict[str, NDArray[Any]]:

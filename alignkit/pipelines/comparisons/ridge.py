@@ -99,6 +99,10 @@ def ridge(
         audit=tuple(audit.values()),
         methods=(_methods(context, options),),
         references=_REFERENCES,
+        notes={
+            METRIC: "Median over channels of the held-out correlation, mean over subjects; "
+            f"{context.inference.confidence:.0%} bootstrap interval; n counts stimuli."
+        },
     )
 
 

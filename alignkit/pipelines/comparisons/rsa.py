@@ -83,6 +83,7 @@ def rsa(
         methods=_methods(brains, distance, comparison, context),
         references=_REFERENCES,
         warnings=tuple(dict.fromkeys(warnings)),
+        notes=_notes(brains[0], metric, context),
     )
 
 
@@ -180,6 +181,19 @@ def _warnings(brain: Brain, roi: str, comparison: str) -> list[str]:
     if len(brain.subjects) == 1 and comparison == "cosine":
         return [f"{roi}: a cosine of one subject's matrices has no reliability in its unit, so no ceiling."]
     return []
+
+
+def _notes(brain: Brain, metric: str, context: Context) -> dict[str, str]:
+    several = len(brain.subjects) > 1
+    over = "subjects and stimuli" if several else ("runs" if brain.items.run_wise else "stimuli")
+    counted = "runs" if brain.items.run_wise else "stimuli"
+    confidence = f"{context.inference.confidence:.0%}"
+    mean = "Mean over subjects of the similarity" if several else "Similarity"
+    return {
+        metric: f"{mean} of model and brain matrices; {confidence} interval over {over}; n counts {counted}.",
+        f"{metric} group mean": "Similarity of a model's matrix and the mean matrix of all subjects: not "
+        "comparable with a ceiling for single subjects.",
+    }
 
 
 def _methods(brains: list[Brain], distance: str, comparison: str, context: Context) -> tuple[str, ...]:

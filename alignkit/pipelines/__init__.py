@@ -1,0 +1,64 @@
+"""Pipelines: the configuration, the store, the stages, and the commands' one function each."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+__all__ = [
+    "RunConfig",
+    "RunResult",
+    "Store",
+    "catalogue",
+    "compare_models",
+    "default_out",
+    "demo_config",
+    "diagnose",
+    "fit_encoder",
+    "load_config",
+    "predict_responses",
+    "rebuild_report",
+    "run_config",
+    "validate_config",
+]
+
+if TYPE_CHECKING:
+    from .catalogue import catalogue, diagnose
+    from .config import RunConfig, load_config
+    from .fit import compare_models, fit_encoder, predict_responses
+    from .result import RunResult
+    from .run import default_out, rebuild_report, run_config
+    from .store import Store
+    from .validate import validate_config
+
+_HOMES = {
+    "RunConfig": "config",
+    "RunResult": "result",
+    "Store": "store",
+    "catalogue": "catalogue",
+    "compare_models": "fit",
+    "default_out": "run",
+    "diagnose": "catalogue",
+    "fit_encoder": "fit",
+    "load_config": "config",
+    "predict_responses": "fit",
+    "rebuild_report": "run",
+    "run_config": "run",
+    "validate_config": "validate",
+}
+
+
+def demo_config() -> Path:
+    """Return the configuration of the demo."""
+    return Path(__file__).parent / "demo.yaml"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

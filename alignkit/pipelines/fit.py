@@ -1,0 +1,251 @@
+"""Fitting an encoder on a new recording, predicting with it, and comparing models on one recording."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._core.atomic import atomic_file, write_text
+from .._core.errors import InputError, MissingDataError
+from .._core.random import derive_seed
+from ..encoders import RidgeEncoder
+from ..recordings.stimuli import StimulusSet
+from .candidates import Candidate, network_candidates
+from .comparisons import design, fit_ridge
+from .config import FeatureOptions, ModelComponent, RunConfig, parse_config
+from .plan import fixed_threads, make_plan
+from .result import RunResult
+from .run import load_dataset, resolve_config, run_config
+from .store import Store
+
+ENCODER_FOLDER = "encoder"
+ENCODER_FILE = "encoder.json"
+N_INNER = 5
+DEFAULT_MODELS = ("pixels", "gabor-energy", "hmax", "random-resnet50", "random-vit-s")
+
+
+def fit_encoder(
+    *,
+    recording: Path,
+    samples: Path,
+    stimuli: Path,
+    out: Path,
+    model: str = "gabor-energy",
+    channels: Path | None = None,
+    layer: str | None = None,
+    variable: str | None = None,
+    seed: int = 0,
+) -> RunResult:
+    """Score an encoder on held-out stimuli, then fit it on all of them and keep it.
+
+    Parameters
+    ----------
+    recording : Path
+        Matrix file, ``data (n_samples, n_channels)``.
+    samples : Path
+        Table with a `stimulus_id` per sample; the id is the stem of an image file.
+    stimuli : Path
+        Folder of images.
+    out : Path
+        Gets ``scores.csv``, ``report.html``, ``encoder/`` and ``encoder.json``.
+    model : str, default="gabor-energy"
+        A network's name.
+    channels : Path, optional
+        Table with a `name` per channel.
+    layer : str, optional
+        By default the one with the best cross-validated R2.
+    variable : str, optional
+        Which array of the file.
+    seed : int, default=0
+        Everything random follows from it.
+
+    Returns
+    -------
+    result : RunResult
+        Scores and the report.
+    """
+    config = _config([model], ["ridge"], recording=recording, samples=samples, stimuli=stimuli,
+                     channels=channels, variable=variable, seed=seed, layers=[layer] if layer else None,
+                     title=f"Encoder of {recording.name} from {model}")  # fmt: skip
+    result = run_config(config, base=Path.cwd(), out=out, command="alignkit fit")
+    _keep_encoder(resolve_config(config, Path.cwd()), result)
+    return result
+
+
+def predict_responses(*, model: Path, stimuli: Path, out: Path | None = None) -> str:
+    """Predict each channel's response to new images, and write them.
+
+    Parameters
+    ----------
+    model : Path
+        Folder that :func:`fit_encoder` wrote.
+    stimuli : Path
+        Folder of images; the id of a row is the file's stem.
+    out : Path, optional
+        ``.csv`` (a row per image, a column per channel) or ``.npz`` (`data`, `stimulus_ids`, `channels`).
+
+    Returns
+    -------
+    sentence : str
+        What was written where.
+
+    Raises
+    ------
+    InputError
+        If the network's weights are not those that the encoder was fitted with.
+    """
+    fitted = _read_encoder(model)
+    encoder = RidgeEncoder.load(model / ENCODER_FOLDER)
+    images = StimulusSet.from_folder(stimuli)
+    component = ModelComponent.model_validate({**fitted.model, "layers": [fitted.layer]})
+    candidate = _candidate(component, images, FeatureOptions.model_validate(fitted.features), fitted.seed)
+    features = candidate.features
+    assert features is not None  # networks have features
+    if features.facts.get("weights_digest", fitted.weights) != fitted.weights:
+        raise InputError(
+            f"the weights of {fitted.model['kind']!r} here are not those that the encoder was fitted with; "
+            "use the same weights and library versions, or fit again."
+        )
+    predicted = encoder.predict(design(candidate, fitted.layer, images.stimulus_ids))
+    path = out or model / "predictions.csv"
+    _write_predictions(path, predicted, images.stimulus_ids, fitted.channels)
+    return f"wrote {predicted.shape[0]} stimuli x {predicted.shape[1]} channels to {path}"
+
+
+def compare_models(
+    *,
+    recording: Path,
+    samples: Path,
+    stimuli: Path,
+    out: Path,
+    models: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    channels: Path | None = None,
+    variable: str | None = None,
+    seed: int = 0,
+) -> RunResult:
+    """Compare several models with one recording; as `run`, without a configuration file.
+
+    Parameters
+    ----------
+    recording, samples, stimuli, channels, variable, out, seed
+        As in :func:`fit_encoder`.
+    models : sequence of str, optional
+        Networks; by default one of each kind that needs no download.
+    metrics : sequence of str, optional
+        Among ``"ridge"``, ``"rsa"``, ``"cka"``; by default ridge.
+    """
+    config = _config(models or DEFAULT_MODELS, metrics or ["ridge"], recording=recording, samples=samples,
+                     stimuli=stimuli, channels=channels, variable=variable, seed=seed, layers=None,
+                     title=f"Models compared on {recording.name}")  # fmt: skip
+    return run_config(config, base=Path.cwd(), out=out, command="alignkit compare")
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    model: dict[str, Any]
+    layer: str
+    features: dict[str, Any]
+    seed: int
+    weights: str
+    channels: list[str]
+    fitted_on: dict[str, Any]
+
+
+def _config(
+    models: Sequence[str],
+    metrics: Sequence[str],
+    *,
+    layers: list[str] | None,
+    title: str,
+    seed: int,
+    **data: Path | str | None,
+) -> RunConfig:
+    dataset = {name: str(value) for name, value in data.items() if value is not None}
+    return parse_config(
+        {
+            "title": title,
+            "dataset": {"kind": "matrix", **dataset},
+            "models": [{"kind": model, "layers": layers} for model in models],
+            "label_models": False,
+            "comparisons": list(metrics),
+            "seed": seed,
+        },
+        where="options",
+    )
+
+
+def _candidate(model: ModelComponent, stimuli: StimulusSet, options: FeatureOptions, seed: int) -> Candidate:
+    plan = make_plan(seed=seed, threads=None, device=options.device)
+    with fixed_threads(plan.threads):
+        found = network_candidates([model], stimuli, options, store=Store(), plan=plan, base=Path.cwd())
+    return found[0]
+
+
+def _keep_encoder(config: RunConfig, result: RunResult) -> None:
+    from ..networks import build_network
+
+    dataset = load_dataset(config.dataset, Path.cwd())
+    assert dataset.study is not None  # the kind `matrix` gives recordings
+    assert dataset.stimuli is not None  # `fit` demands them
+    recording = next(iter(dataset.study.values())).average_repetitions()
+    model = config.models[0]
+    candidate = _candidate(model, dataset.stimuli, config.features, config.seed)
+    groups = [dataset.stimuli.content_digests[name] for name in recording.stimulus_ids]
+    seed = derive_seed(config.seed, "fit")
+    fits = {}
+    for layer in candidate.layers:
+        X = design(candidate, layer, recording.stimulus_ids)
+        fits[layer] = fit_ridge(X, recording.data, groups, alphas=None, n_inner=N_INNER, seed=seed)
+    best = max(fits, key=lambda layer: float(np.median(fits[layer].cv_scores_)))
+    fits[best].save(result.folder / ENCODER_FOLDER)
+    content = {
+        "alignkit": "encoder",
+        "format": 1,
+        "model": {"kind": model.kind, "name": model.name, **model.options},
+        "layer": best,
+        "features": config.features.model_dump(mode="json"),
+        "seed": config.seed,
+        "weights": build_network(model.kind, model.options).weights_digest(),
+        "channels": [str(name) for name in recording.channels["name"]],
+        "fitted_on": {
+            "recording": str(config.dataset.options["recording"]),
+            "recording_digest": recording.digest,
+            "n_stimuli": recording.n_samples,
+            "subject": recording.subject,
+            "unit": recording.unit,
+        },
+    }
+    write_text(result.folder / ENCODER_FILE, json.dumps(content, indent=1) + "\n")
+
+
+def _read_encoder(folder: Path) -> _Fitted:
+    path = folder / ENCODER_FILE
+    if not path.is_file():
+        raise MissingDataError(
+            f"{folder} holds no fitted encoder (no {ENCODER_FILE}); `alignkit fit` writes one."
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        names = ("model", "layer", "features", "seed", "weights", "channels", "fitted_on")
+        return _Fitted(**{name: content[name] for name in names})
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); fit the encoder again.") from error
+
+
+def _write_predictions(path: Path, predicted: np.ndarray, ids: list[str], channels: list[str]) -> None:
+    if path.suffix not in (".csv", ".npz"):
+        raise InputError(f"--out {path} must end in .csv or .npz.")
+    with atomic_file(path) as temporary:
+        if path.suffix == ".csv":
+            table = pd.DataFrame(predicted, columns=channels)
+            table.insert(0, "stimulus_id", ids)
+            table.to_csv(temporary, index=False)
+        else:
+            np.savez(temporary, data=predicted, stimulus_ids=np.array(ids), channels=np.array(channels))

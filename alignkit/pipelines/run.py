@@ -1,0 +1,198 @@
+"""A configuration, end to end: data, features, comparisons, corrections, report."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .._core.atomic import atomic_file, remove_leftovers, write_text
+from .._core.errors import InputError, MissingDataError
+from .._core.hashing import digest_files
+from ..datasets import DATASETS, Dataset
+from ..reports import RunSummary, write_report
+from ..simulation import SIMULATED
+from .candidates import Candidate, label_candidates, network_candidates
+from .comparisons import COMPARISONS, Context, Outcome
+from .config import RUN_CONFIG_FILE, Component, ModelComponent, RunConfig, dump_config
+from .log import run_log
+from .maps import map_files
+from .options import check_options, plain
+from .plan import Plan, fixed_threads, make_plan
+from .result import RunResult
+from .store import Store
+from .summarise import summarise
+
+logger = logging.getLogger(__name__)
+
+SUMMARY_FOLDER = "summary"
+MANIFEST = "manifest.json"
+
+
+def run_config(config: RunConfig, *, base: Path, out: Path, command: str = "") -> RunResult:
+    """Run a configuration and write its run folder.
+
+    Parameters
+    ----------
+    config : RunConfig
+        What to do.
+    base : Path
+        Folder that relative paths in it start from.
+    out : Path
+        The run folder: ``report.html``, ``scores.csv``, ``scores.parquet``, ``maps/``, ``config.yaml``,
+        ``plan.json``, ``manifest.json``, ``log.jsonl``.
+    command : str
+        How it was called, for the report.
+
+    Returns
+    -------
+    result : RunResult
+        The findings and where they are.
+
+    Raises
+    ------
+    InputError
+        For whatever in the configuration or the data cannot be used.
+    """
+    started = time.monotonic()
+    out = prepare_out(out)
+    resolved = resolve_config(config, base)
+    plan = make_plan(seed=config.seed, threads=config.threads, device=config.features.device, folder=out)
+    with run_log(out) as warnings, fixed_threads(plan.threads):
+        logger.info("start: %s", command)
+        write_text(out / RUN_CONFIG_FILE, dump_config(resolved))
+        plan.save(out)
+        store = Store()
+        dataset = load_dataset(resolved.dataset, base)
+        context = _context(resolved, dataset, base=base, plan=plan, store=store)
+        outcomes = [_compare(component, context, base) for component in resolved.comparisons]
+        summary = summarise(
+            resolved, context, outcomes, config_yaml=dump_config(resolved), command=command,
+            log_warnings=(*warnings, *(f"a stored result was damaged and made again: {r}" for r in store.repaired)),
+        )  # fmt: skip
+        _write(out, summary, context, outcomes, plan)
+        seconds = time.monotonic() - started
+        logger.info("done in %.1f s", seconds)
+    return RunResult(out, summary, seconds, store.made, store.found)
+
+
+def prepare_out(out: Path) -> Path:
+    """Return the run folder, refusing one that holds something else."""
+    out = out.expanduser().resolve()
+    if out.is_file():
+        raise InputError(f"--out {out} is a file; name a folder.")
+    if out.is_dir():
+        remove_leftovers(out)
+        known = (out / RUN_CONFIG_FILE).is_file() or (out / "log.jsonl").is_file()
+        if any(out.iterdir()) and not known:
+            raise InputError(f"--out {out} holds files that no run wrote; name a new or empty folder.")
+    return out
+
+
+def default_out(config: Path) -> Path:
+    """Return where a configuration's run goes by default; a run folder stays where it is."""
+    return config if config.is_dir() else Path("runs") / config.stem
+
+
+def load_dataset(component: Component, base: Path) -> Dataset:
+    """Load a dataset by kind, its options checked."""
+    options = check_options(
+        DATASETS[component.kind], component.options, where=f"dataset {component.kind!r}", base=base
+    )
+    return DATASETS[component.kind](**options)
+
+
+def resolve_config(config: RunConfig, base: Path) -> RunConfig:
+    """Check every kind and option, and write out defaults and absolute paths.
+
+    Raises
+    ------
+    InputError
+        Naming the place, with close matches.
+    """
+    _ = SIMULATED  # importing it registers the dataset `simulated`
+    return config.model_copy(
+        update={
+            "dataset": _resolved(config.dataset, DATASETS, "dataset", base),
+            "models": [_resolved_model(model, base) for model in config.models],
+            "comparisons": [_resolved(c, COMPARISONS, "comparison", base) for c in config.comparisons],
+        }
+    )
+
+
+def rebuild_report(folder: Path, *, out: Path | None = None) -> Path:
+    """Write the page of a finished run again, from its results.
+
+    Raises
+    ------
+    MissingDataError
+        If the folder holds no finished run.
+    """
+    if not (folder / SUMMARY_FOLDER).is_dir():
+        raise MissingDataError(
+            f"{folder} holds no finished run (no {SUMMARY_FOLDER}/); run it with `alignkit run`."
+        )
+    return write_report(RunSummary.load(folder / SUMMARY_FOLDER), out or folder / "report.html")
+
+
+def _resolved(component: Component, registry: object, what: str, base: Path) -> Component:
+    build = registry[component.kind]  # type: ignore[index]
+    options = check_options(build, component.options, where=f"{what} {component.kind!r}", base=base)
+    return Component.model_validate({"kind": component.kind, **plain(options)})
+
+
+def _resolved_model(model: ModelComponent, base: Path) -> ModelComponent:
+    from ..networks import NETWORKS
+
+    if model.kind.startswith("hf:"):
+        return model
+    options = check_options(NETWORKS[model.kind], model.options, where=f"model {model.kind!r}", base=base)
+    named = {"kind": model.kind, "name": model.name, "layers": model.layers}
+    return ModelComponent.model_validate({**named, **plain(options)})
+
+
+def _context(config: RunConfig, dataset: Dataset, *, base: Path, plan: Plan, store: Store) -> Context:
+    rois = tuple(config.rois or dataset.rois)
+    for roi in rois:
+        if roi not in dataset.rois:
+            raise InputError(
+                f"`rois`: {roi!r} is no region of {dataset.name!r}; it has {', '.join(dataset.rois)}."
+            )
+    candidates: list[Candidate] = []
+    if config.models:
+        if dataset.stimuli is None:
+            raise InputError(
+                f"`models` need stimuli, and {dataset.name!r} comes without them; leave `models` out, or give "
+                "the folder of stimuli."
+            )
+        candidates += network_candidates(
+            config.models, dataset.stimuli, config.features, store=store, plan=plan, base=base
+        )
+    candidates += label_candidates(dataset, config.label_models)
+    return Context(dataset, rois, tuple(candidates), config.inference, plan, store, config.strict)
+
+
+def _compare(component: Component, context: Context, base: Path) -> Outcome:
+    compare = COMPARISONS[component.kind]
+    options = check_options(compare, component.options, where=f"comparison {component.kind!r}", base=base)
+    return compare(context, **options)
+
+
+def _write(out: Path, summary: RunSummary, context: Context, outcomes: list[Outcome], plan: Plan) -> None:
+    summary.scores.save(out / "scores.parquet")
+    summary.scores.save(out / "scores.csv")
+    for name, image in map_files(context, outcomes):
+        with atomic_file(out / "maps" / name) as temporary:
+            image.to_filename(temporary)
+    summary.save(out / SUMMARY_FOLDER)
+    write_report(summary, out / "report.html")
+    manifest = {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "inputs": {"files": len(context.dataset.files), "digest": digest_files(context.dataset.files)},
+        "models": {candidate.name: candidate.digest for candidate in context.candidates},
+        "seed": plan.seed,
+        "versions": plan.versions,
+    }
+    write_text(out / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")

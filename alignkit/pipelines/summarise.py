@@ -1,0 +1,325 @@
+"""From outcomes to what the report says: corrections over all tests, findings, truth, pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..recordings.rdms import RDMs
+from ..recordings.scores import Scores
+from ..recordings.stimuli import StimulusSet
+from ..reports import RunSummary
+from ..stats import fdr
+from .comparisons import Context, Outcome, Picture
+from .config import RunConfig
+from .maps import report_maps
+
+_CORRECTIONS = {"bh": "FDR (Benjamini-Hochberg)", "by": "FDR (Benjamini-Yekutieli)"}
+CHOSEN = "(chosen)"
+THUMBNAIL_PX = 48
+MAX_MODEL_PICTURES = 5
+
+
+def summarise(
+    config: RunConfig,
+    context: Context,
+    outcomes: Sequence[Outcome],
+    *,
+    config_yaml: str,
+    command: str,
+    log_warnings: Sequence[str] = (),
+) -> RunSummary:
+    """Join what all comparisons found into one summary.
+
+    p-values against zero are corrected over all regions and models of a metric (chosen layers and single
+    layers apart), those of differences over all pairs and regions of a metric.
+    """
+    method = config.inference.correction
+    scores = _corrected_scores(Scores.concat([outcome.scores for outcome in outcomes]), method)
+    differences = _corrected_differences([outcome.differences for outcome in outcomes], method)
+    rdms, thumbnails = _pictures(outcomes, context.dataset.stimuli, scores)
+    metrics = _metrics(scores)
+    leaders = [_leader(scores, differences, roi, metric) for metric in metrics for roi in context.rois]
+    found = [leader for leader in leaders if leader is not None]
+    best = list(
+        dict.fromkeys(name for leader in found for name in (leader["model"], leader["runner_up"]) if name)
+    )
+    warnings = [*log_warnings, *(w for outcome in outcomes for w in outcome.warnings), *context.dataset.notes]
+    return RunSummary(
+        title=config.title or f"{context.dataset.name}: which model explains it?",
+        sentence=describe(config, context),
+        scores=scores,
+        facts=_facts(config, context),
+        coverage=f"{len(context.dataset.subjects)} of {len(context.dataset.subjects)} subjects",
+        differences=differences,
+        headline=tuple(_finding(leader, outcomes) for leader in found),
+        rdms=rdms,
+        rdm_thumbnails=thumbnails,
+        maps=tuple(report_maps(context, list(outcomes), best)),
+        channel_values=_channel_values(outcomes),
+        truth=_truth(context, scores, found, metrics),
+        audit=tuple(dict.fromkeys(_audit_row(row) for outcome in outcomes for row in outcome.audit)),
+        warnings=tuple(dict.fromkeys(warnings)),
+        methods=(
+            *_model_methods(config, context),
+            *(m for o in outcomes for m in o.methods),
+            _corrections(method),
+        ),
+        references=_references(context, outcomes),
+        config_yaml=config_yaml,
+        versions=context.plan.versions,
+        command=command,
+        metric_notes={metric: note for outcome in outcomes for metric, note in outcome.notes.items()},
+        chance={metric: value for outcome in outcomes for metric, value in outcome.chance.items()},
+    )
+
+
+def describe(config: RunConfig, context: Context) -> str:
+    """Return what was asked of what, in one sentence."""
+    dataset = context.dataset
+    subjects = f"{len(dataset.subjects)} subject" + ("s" if len(dataset.subjects) > 1 else "")
+    kinds = ", ".join(dict.fromkeys(component.kind for component in config.comparisons))
+    regions = "" if context.rois == ("all",) else f" in {', '.join(context.rois)}"
+    return f"{len(context.candidates)} models against {subjects} of {dataset.name}{regions} ({kinds})."
+
+
+def _facts(config: RunConfig, context: Context) -> tuple[tuple[str, str], ...]:
+    dataset = context.dataset
+    facts = [("Dataset", dataset.name), ("Subjects", f"{len(dataset.subjects)}")]
+    if dataset.study is not None:
+        first = next(iter(dataset.study.values()))
+        facts += [
+            ("Modality", f"{first.modality}, {first.unit}"),
+            (
+                "Samples x channels",
+                ", ".join(f"{r.n_samples} x {r.n_channels}" for r in dataset.study.values()),
+            ),
+            ("Stimuli or conditions", str(len(dataset.study.common_stimuli))),
+        ]
+    elif dataset.rdms is not None:
+        facts += [("Dissimilarities", dataset.rdms.measure), ("Stimuli", str(dataset.rdms.n_stimuli))]
+    families: dict[str, list[str]] = {}
+    for candidate in context.candidates:
+        families.setdefault(candidate.family, []).append(candidate.name)
+    facts += [("Regions", ", ".join(context.rois))]
+    facts += [(f"Models, {family}", ", ".join(names)) for family, names in families.items()]
+    facts += [
+        ("Comparisons", ", ".join(component.kind for component in config.comparisons)),
+        ("Seed", str(context.plan.seed)),
+        ("Threads, device", f"{context.plan.threads}, {context.plan.device}"),
+    ]
+    return tuple(facts)
+
+
+def _corrected_scores(scores: Scores, method: str) -> Scores:
+    table = scores.to_frame()
+    everyone = (table["subject"] == "all") & (table["fold"] == "all") & table["p"].notna()
+    for metric in table["metric"].unique():
+        for chosen in (True, False):
+            rows = everyone & (table["metric"] == metric) & ((table["layer"] == CHOSEN) == chosen)
+            if rows.any():
+                table.loc[rows, "p_corrected"] = fdr(table.loc[rows, "p"].to_numpy(), method=method)  # type: ignore[arg-type]
+                table.loc[rows, "correction"] = _CORRECTIONS[method]
+    return Scores(table)
+
+
+def _corrected_differences(tables: Sequence[pd.DataFrame], method: str) -> pd.DataFrame:
+    columns = ["roi", "metric", "model_a", "model_b", "difference", "se", "p", "p_corrected", "correction"]
+    filled = [table for table in tables if len(table)]
+    if not filled:
+        return pd.DataFrame(columns=columns)
+    joined = pd.concat(filled, ignore_index=True)
+    joined["p_corrected"] = np.nan
+    for metric in joined["metric"].unique():
+        rows = joined["metric"] == metric
+        joined.loc[rows, "p_corrected"] = fdr(joined.loc[rows, "p"].to_numpy(), method=method)  # type: ignore[arg-type]
+    joined["correction"] = _CORRECTIONS[method]
+    return joined[columns]
+
+
+def _metrics(scores: Scores) -> list[str]:
+    return [str(m) for m in scores.table["metric"].unique() if not str(m).endswith("group mean")]
+
+
+def _model_rows(scores: Scores, roi: str, metric: str) -> pd.DataFrame:
+    table = scores.table
+    keep = (table["subject"] == "all") & (table["layer"] == CHOSEN) & (table["fold"] == "all")
+    keep &= (table["roi"] == roi) & (table["metric"] == metric)
+    return table[keep].sort_values("value", ascending=False)
+
+
+def _leader(scores: Scores, differences: pd.DataFrame, roi: str, metric: str) -> dict[str, Any] | None:
+    rows = _model_rows(scores, roi, metric)
+    if not len(rows):
+        return None
+    first = rows.iloc[0].to_dict()
+    second = str(rows.iloc[1]["model"]) if len(rows) > 1 else ""
+    p = np.nan
+    if second and len(differences):
+        pair = differences[(differences["roi"] == roi) & (differences["metric"] == metric)]
+        names = pair[["model_a", "model_b"]].apply(set, axis=1)
+        match = pair[[name == {first["model"], second} for name in names]]
+        p = float(match["p_corrected"].iloc[0]) if len(match) else np.nan
+    second_value = float(rows.iloc[1]["value"]) if second else np.nan
+    return {**first, "runner_up": second, "runner_up_value": second_value, "margin_p": p}
+
+
+def _finding(leader: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
+    where = "" if leader["roi"] == "all" else f"{leader['roi']}: "
+    text = f"{where}{leader['model']} leads by {leader['metric']} ({leader['value']:.3f}"
+    if np.isfinite(leader["ci_low"]):
+        text += f" [{leader['ci_low']:.3f}, {leader['ci_high']:.3f}]"
+    if np.isfinite(leader["ceiling_lower"]) and np.isfinite(leader["ceiling_upper"]):
+        text += f"; ceiling {leader['ceiling_lower']:.3f} to {leader['ceiling_upper']:.3f}"
+    elif np.isfinite(leader["ceiling_upper"]):
+        text += f"; ceiling {leader['ceiling_upper']:.3f}"
+    chance = {k: v for outcome in outcomes for k, v in outcome.chance.items()}.get(leader["metric"])
+    if chance is not None:
+        text += f"; chance {chance:.3f}"
+    p = leader["p_corrected"]
+    text += f"; p {_p(p)} corrected)" if np.isfinite(p) else ")"
+    if leader["runner_up"]:
+        text += f", ahead of {leader['runner_up']} ({leader['runner_up_value']:.3f}"
+        text += (
+            f"; difference p {_p(leader['margin_p'])} corrected)" if np.isfinite(leader["margin_p"]) else ")"
+        )
+    return text + "."
+
+
+def _p(p: float) -> str:
+    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".", 1)
+
+
+def _truth(
+    context: Context, scores: Scores, leaders: Sequence[dict[str, Any]], metrics: Sequence[str]
+) -> pd.DataFrame | None:
+    if context.dataset.truth is None or not metrics:
+        return None
+    rows = []
+    for truth in context.dataset.truth.to_dict(orient="records"):
+        for leader in leaders:
+            if leader["roi"] != truth["roi"]:
+                continue
+            rows.append(
+                {
+                    "roi": f"{truth['roi']}, {leader['metric']}" if len(metrics) > 1 else truth["roi"],
+                    "planted_model": truth["model"],
+                    "planted_layer": truth["layer"],
+                    "recovered_model": leader["model"],
+                    "recovered_layer": _best_layer(scores, leader),
+                    "value": leader["value"],
+                    "runner_up": leader["runner_up"],
+                    "margin_p": leader["margin_p"],
+                    "correct": leader["model"] == truth["model"],
+                }
+            )
+    return pd.DataFrame(rows) if rows else None
+
+
+def _best_layer(scores: Scores, leader: dict[str, Any]) -> str:
+    table = scores.table
+    keep = (table["subject"] == "all") & (table["layer"] != CHOSEN) & (table["model"] == leader["model"])
+    keep &= (table["roi"] == leader["roi"]) & (table["metric"] == leader["metric"])
+    layers = table[keep]
+    return str(layers.loc[layers["value"].idxmax(), "layer"]) if len(layers) else ""
+
+
+def _pictures(
+    outcomes: Sequence[Outcome], stimuli: StimulusSet | None, scores: Scores
+) -> tuple[RDMs | None, tuple[bytes, ...]]:
+    pictures = next((outcome.pictures for outcome in outcomes if outcome.pictures), ())
+    if not pictures:
+        return None, ()
+    kept = [p for p in pictures if p.role == "brain"]
+    for roi in dict.fromkeys(p.roi for p in pictures):
+        models = [p for p in pictures if p.role == "model" and p.roi == roi]
+        names = list(_order(scores, roi))
+        models.sort(key=lambda p: _rank(p, names))
+        kept += [p for p in models[:MAX_MODEL_PICTURES] if p.name not in {k.name for k in kept}]
+    ids = kept[0].stimulus_ids
+    table = pd.DataFrame(
+        {
+            "name": [p.name for p in kept],
+            "role": [p.role for p in kept],
+            "roi": [p.roi for p in kept],
+            "subject": "all",
+        }
+    )
+    rdms = RDMs(np.stack([p.values for p in kept]), ids, table, "dissimilarity")
+    thumbnails = () if stimuli is None else tuple(_thumbnail(stimuli, name) for name in ids)
+    return rdms, thumbnails
+
+
+def _order(scores: Scores, roi: str) -> list[str]:
+    metrics = [m for m in _metrics(scores) if m.startswith("rsa")]
+    return [str(m) for m in _model_rows(scores, roi, metrics[0])["model"]] if metrics else []
+
+
+def _rank(picture: Picture, names: list[str]) -> int:
+    name = picture.name.split(", ")[0]
+    return names.index(name) if name in names else len(names)
+
+
+def _thumbnail(stimuli: StimulusSet, stimulus_id: str) -> bytes:
+    image = stimuli.open(stimulus_id)
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _channel_values(outcomes: Sequence[Outcome]) -> pd.DataFrame | None:
+    parts = [
+        pd.DataFrame(
+            {
+                "subject": scores.subject,
+                "roi": scores.channels["roi"].to_list() if "roi" in scores.channels else "all",
+                "channel": scores.channels["name"].to_list(),
+                "model": scores.model,
+                "metric": scores.metric,
+                "value": scores.values[0],
+            }
+        )
+        for outcome in outcomes
+        for scores in outcome.channels
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else None
+
+
+def _audit_row(row: tuple[str, str, str]) -> tuple[str, str, str]:
+    return (row[0], {"clean": "pass", "leaks": "fail"}.get(row[1], row[1]), row[2])
+
+
+def _model_methods(config: RunConfig, context: Context) -> list[str]:
+    networks = [candidate for candidate in context.candidates if candidate.features is not None]
+    if not networks:
+        return []
+    notes = [note for candidate in networks for note in candidate.notes]
+    options = config.features
+    text = (
+        f"Features. Every stimulus was shown to {', '.join(c.name for c in networks)}, and the outputs of "
+        f"{sum(len(c.layers) for c in networks)} layers were kept (pooling: {options.pooling}; sparse random "
+        f"projection of larger layers: {options.projection}). " + " ".join(dict.fromkeys(notes))
+    )
+    return [text.strip()]
+
+
+def _corrections(method: str) -> str:
+    return (
+        f"Corrections. {_CORRECTIONS[method]} over all regions and models of a metric; differences: over all "
+        "pairs of models and regions of a metric. Everything random follows from the seed."
+    )
+
+
+def _references(context: Context, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    from ..datasets import DATASETS
+
+    name = context.dataset.name
+    citation = DATASETS.facts(name).get("citation", "") if name in DATASETS else ""
+    papers = [candidate.paper for candidate in context.candidates]
+    listed = [str(citation), *papers, *(r for outcome in outcomes for r in outcome.references)]
+    return tuple(dict.fromkeys(reference for reference in listed if reference))
