@@ -67,13 +67,15 @@ class Voxels:
         centred = self._varies & ~self._is_positive
         if centred.sum() > 0.5 * n_voxels:
             raise InputError(
-                f"{int(centred.sum())} of {n_voxels} voxels have a mean of zero or below in a run, so percent "
-                "signal change means nothing; the series seem to be centred already. Set `standardize` to "
-                "'zscore' or 'none'."
+                f"{int(centred.sum())} of {n_voxels} voxels have a mean of zero or below in a run, so "
+                "percent signal change means nothing; the series seem to be centred already. Set "
+                "`standardize` to 'zscore' or 'none'."
             )
         keep = self._varies & self._is_positive
         if not keep.any():
-            raise InputError(f"none of the {n_voxels} voxels varies in every run; check the mask and the series.")
+            raise InputError(
+                f"none of the {n_voxels} voxels varies in every run; check the mask and the series."
+            )
         for bad, why in (
             (~self._varies, "they are constant, nothing but drift, or not finite in a run"),
             (centred, "their mean is not above zero in a run"),

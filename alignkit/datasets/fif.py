@@ -113,7 +113,7 @@ def read_fif(
     shape="epochs x sensors x times",
     unit="V, T or T/m",
     licence="your own",
-    citation="Gramfort et al. (2013), MEG and EEG data analysis with MNE-Python, doi:10.3389/fnins.2013.00267",
+    citation="Gramfort et al. 2013, Frontiers in Neuroscience 7:267, doi:10.3389/fnins.2013.00267 (MNE)",
     source="your own files: MNE epochs, one file per subject, and a folder of images",
     sha256={},
     summary="MEG, EEG or intracranial epochs as MNE FIF files, one per subject.",
@@ -180,9 +180,8 @@ def load_fif(
     study = Study.of(*recordings)
     samples = pd.concat([recording.samples for recording in recordings], ignore_index=True)
     place = Path(folder) / "stimuli" if stimuli is None else Path(stimuli)
-    images, notes = None, ()
-    if stimuli is not None or place.is_dir():
-        images, notes = match_stimuli(place, list(samples[_STIMULUS]))
+    has_images = stimuli is not None or place.is_dir()
+    images, notes = match_stimuli(place, list(samples[_STIMULUS])) if has_images else (None, ())
     categories = label_table(samples)
     return Dataset(
         name="fif",

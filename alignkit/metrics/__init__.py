@@ -20,23 +20,24 @@ __all__ = [
 
 if TYPE_CHECKING:
     from ._registry import METRICS
-    from .cka import cka, cka_from_grams, hsic
+    from .alignment import cka, cka_from_grams, hsic
     from .compare import compare_rdms
     from .correlation import column_correlation, column_r2
-    from .crossnobis import crossnobis
-    from .noise_covariance import noise_covariance
-    from .rdm import rdm
+    from .crossvalidated import crossnobis
+    from .dissimilarities import rdm
+    from .noise import noise_covariance
 
+# No module bears its function's name: once loaded, it would hide the function.
 _MODULES = {
-    "cka": "cka",
-    "cka_from_grams": "cka",
+    "cka": "alignment",
+    "cka_from_grams": "alignment",
     "column_correlation": "correlation",
     "column_r2": "correlation",
     "compare_rdms": "compare",
-    "crossnobis": "crossnobis",
-    "hsic": "cka",
-    "noise_covariance": "noise_covariance",
-    "rdm": "rdm",
+    "crossnobis": "crossvalidated",
+    "hsic": "alignment",
+    "noise_covariance": "noise",
+    "rdm": "dissimilarities",
 }
 
 
@@ -46,14 +47,10 @@ def __getattr__(name: str) -> Any:
         # Every module puts its own entries in; the registry is whole once all are loaded.
         for module in sorted(set(_MODULES.values())):
             import_module(f".{module}", __name__)
-        value = import_module("._registry", __name__).METRICS
-    elif name in _MODULES:
-        value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # A module may bear its function's name: once loaded it would hide the function.
-    globals()[name] = value
-    return value
+        return import_module("._registry", __name__).METRICS
+    if name in _MODULES:
+        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -59,11 +59,11 @@ def count_inversions(permutations: NDArray[np.integer]) -> NDArray[np.int64]:
     n_rows, m = permutations.shape
     n_bits = max(1, int(m - 1).bit_length())
     width = 1 << n_bits
-    values = np.empty((n_rows, width), dtype=np.int32)
-    values[:, :m] = permutations
+    filled = np.empty((n_rows, width), dtype=np.int32)
+    filled[:, :m] = permutations
     # The filling is in order already and adds no inversion.
-    values[:, m:] = np.arange(m, width)
-    values = values.ravel()
+    filled[:, m:] = np.arange(m, width)
+    values: NDArray[np.int32] = filled.ravel()
     inversions = np.zeros(n_rows, dtype=np.int64)
     row_start = np.arange(n_rows, dtype=np.int64) * width
     for bit in range(n_bits - 1, -1, -1):

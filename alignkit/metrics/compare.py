@@ -1,4 +1,4 @@
-"""How alike are two representational dissimilarity matrices?"""
+"""Comparing representational dissimilarity matrices."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def compare_rdms(a: ArrayLike, b: ArrayLike, *, method: ComparisonMethod = "spea
     first, second = _load("a", a), _load("b", b)
     if first.shape[1] != second.shape[1]:
         raise InputError(
-            f"`a` and `b` must hold the same pairs of stimuli, got {first.shape[1]} and {second.shape[1]} pairs. "
-            "Select the shared stimuli before the RDMs are computed."
+            f"`a` and `b` must hold the same pairs of stimuli, got {first.shape[1]} and {second.shape[1]} "
+            "pairs. Select the shared stimuli before the RDMs are computed."
         )
     if method in _NEEDS_STIMULI:
         _n_stimuli(first.shape[1])
@@ -103,8 +103,8 @@ def compare_rdms(a: ArrayLike, b: ArrayLike, *, method: ComparisonMethod = "spea
     for rows_a, rows_b, kept in _shared_masks(first, second):
         if kept.sum() < 3:
             raise InputError(
-                f"at least 3 pairs must have a value in both RDMs, got {kept.sum()} for row {rows_a[0]} of `a` "
-                f"and row {rows_b[0]} of `b`."
+                f"at least 3 pairs must have a value in both RDMs, got {kept.sum()} for row {rows_a[0]} of "
+                f"`a` and row {rows_b[0]} of `b`."
             )
         if method == "bures" and not kept.all():
             raise InputError(
@@ -131,8 +131,8 @@ def _n_stimuli(n_pairs: int) -> int:
     n_stimuli = (1 + int(np.sqrt(1 + 8 * n_pairs))) // 2
     if n_stimuli * (n_stimuli - 1) // 2 != n_pairs:
         raise InputError(
-            f"{n_pairs} pairs are not the pairs of any number of stimuli (3, 6, 10, ... are). Give condensed RDMs "
-            "of all stimuli, with NaN for pairs without a value."
+            f"{n_pairs} pairs are not the pairs of any number of stimuli (3, 6, 10, ... are). Give condensed "
+            "RDMs of all stimuli, with NaN for pairs without a value."
         )
     return n_stimuli
 
@@ -217,7 +217,7 @@ def _whitened_product(kept: NDArray[np.bool_]) -> Callable[[Matrix, Matrix], Mat
     system = cho_factor((incidence.T @ incidence).toarray() + 2 * np.eye(n_stimuli))
 
     def product(A: Matrix, B: Matrix) -> Matrix:
-        sums_a, sums_b = incidence.T @ A.T, incidence.T @ B.T
+        sums_a, sums_b = (np.asarray(incidence.T @ M.T) for M in (A, B))
         return np.asarray(A @ B.T - sums_a.T @ cho_solve(system, sums_b)) / 2
 
     return product
@@ -241,9 +241,9 @@ def _configuration(rdm: Matrix) -> Matrix:
     negative = -values[values < 0].sum()
     if negative > 1e-6 * values.max():
         warnings.warn(
-            f"method 'bures': an RDM is not made of squared Euclidean distances ({negative / abs(values).sum():.1%} "
-            "of its spectrum is negative and was set to 0); the similarity is biased. Use method "
-            "'whitened-cosine' for crossnobis distances.",
+            "method 'bures': an RDM is not made of squared Euclidean distances "
+            f"({negative / abs(values).sum():.1%} of its spectrum is negative and was set to 0); the "
+            "similarity is biased. Use method 'whitened-cosine' for crossnobis distances.",
             UserWarning,
             stacklevel=4,
         )
@@ -270,7 +270,7 @@ def _register() -> None:
     schutt = "Schutt et al. 2023, doi:10.7554/eLife.82566"
     diedrichsen = "Diedrichsen et al. 2020, doi:10.48550/arXiv.2007.02789"
     ranks = ("monotone", "scale", "shift", "stimulus-permutation")
-    facts: dict[str, tuple[tuple[str, ...], str, str, str]] = {
+    facts: dict[ComparisonMethod, tuple[tuple[str, ...], str, str, str]] = {
         "bures": (
             ("scale", "stimulus-permutation"),
             "cosine",

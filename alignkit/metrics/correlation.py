@@ -123,7 +123,8 @@ def _check_columns(
     check_same_samples(name_a, first, name_b, second)
     if first.shape != second.shape:
         raise InputError(
-            f"`{name_a}` and `{name_b}` must have the same columns, got shapes {first.shape} and {second.shape}."
+            f"`{name_a}` and `{name_b}` must have the same columns, got shapes {first.shape} and "
+            f"{second.shape}."
         )
     return first, second
 
@@ -136,8 +137,8 @@ def _check_weights(weights: ArrayLike | None, n_samples: int) -> NDArray[np.floa
         raise InputError(f"`weights` must be one per sample, got {len(given)} for {n_samples} samples.")
     if (given < 0).any() or np.count_nonzero(given) < 2:
         raise InputError(
-            f"`weights` must not be negative and at least 2 must be above 0; the smallest is {given.min():g} and "
-            f"{np.count_nonzero(given > 0)} are above 0."
+            f"`weights` must not be negative and at least 2 must be above 0; the smallest is {given.min():g} "
+            f"and {np.count_nonzero(given > 0)} are above 0."
         )
     return np.asarray(given / given.sum())
 

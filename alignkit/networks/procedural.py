@@ -11,9 +11,7 @@ from ._images import check_count
 Image = NDArray[np.float64]
 
 
-def procedural_images(
-    n_images: int, *, size: int = 224, random_state: RandomState = 0
-) -> NDArray[np.uint8]:
+def procedural_images(n_images: int, *, size: int = 224, random_state: RandomState = 0) -> NDArray[np.uint8]:
     """Draw colour images whose spectra and edges are roughly those of natural ones.
 
     Each has a background of 1/f noise in three correlated colours; three in four carry one to six shapes

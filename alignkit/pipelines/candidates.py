@@ -82,7 +82,7 @@ class Candidate:
         """Return 0 for pairs of one category and 1 for others, shape (n_pairs,)."""
         values = self.categories(stimulus_ids)
         rows, columns = np.triu_indices(len(values), 1)
-        return (values[rows] != values[columns]).astype(np.float64)
+        return np.asarray(values[rows] != values[columns], dtype=np.float64)
 
 
 def network_candidates(

@@ -32,9 +32,10 @@ def catalogue(family: str) -> list[dict[str, Any]]:
         return METRICS.rows()
     if family == "datasets":
         from ..datasets import DATASETS
-        from ..simulation import SIMULATED
+        from ..simulation import simulated
 
-        return DATASETS.rows() if SIMULATED in DATASETS else []
+        _ = simulated  # importing it registers the dataset
+        return DATASETS.rows()
     if family == "encoders":
         from ..encoders import ENCODERS
 

@@ -13,7 +13,7 @@ from .._core.errors import InputError, MissingDataError
 from .._core.hashing import digest_files
 from ..datasets import DATASETS, Dataset
 from ..reports import RunSummary, write_report
-from ..simulation import SIMULATED
+from ..simulation import simulated
 from .candidates import Candidate, label_candidates, network_candidates
 from .comparisons import COMPARISONS, Context, Outcome
 from .config import RUN_CONFIG_FILE, Component, ModelComponent, RunConfig, dump_config
@@ -26,6 +26,9 @@ from .store import Store
 from .summarise import summarise
 
 logger = logging.getLogger(__name__)
+
+# Importing it registers the dataset `simulated`, which stands above the other datasets.
+_ = simulated
 
 SUMMARY_FOLDER = "summary"
 MANIFEST = "manifest.json"
@@ -68,10 +71,10 @@ def run_config(config: RunConfig, *, base: Path, out: Path, command: str = "") -
         dataset = load_dataset(resolved.dataset, base)
         context = _context(resolved, dataset, base=base, plan=plan, store=store)
         outcomes = [_compare(component, context, base) for component in resolved.comparisons]
+        text = dump_config(resolved)
         summary = summarise(
-            resolved, context, outcomes, config_yaml=dump_config(resolved), command=command,
-            log_warnings=(*warnings, *(f"a stored result was damaged and made again: {r}" for r in store.repaired)),
-        )  # fmt: skip
+            resolved, context, outcomes, config_yaml=text, command=command, log_warnings=warnings
+        )
         _write(out, summary, context, outcomes, plan)
         seconds = time.monotonic() - started
         logger.info("done in %.1f s", seconds)
@@ -112,7 +115,6 @@ def resolve_config(config: RunConfig, base: Path) -> RunConfig:
     InputError
         Naming the place, with close matches.
     """
-    _ = SIMULATED  # importing it registers the dataset `simulated`
     return config.model_copy(
         update={
             "dataset": _resolved(config.dataset, DATASETS, "dataset", base),
@@ -164,7 +166,8 @@ def _context(config: RunConfig, dataset: Dataset, *, base: Path, plan: Plan, sto
     if config.models:
         if dataset.stimuli is None:
             raise InputError(
-                f"`models` need stimuli, and {dataset.name!r} comes without them; leave `models` out, or give "
+                f"`models` need stimuli, and {dataset.name!r} comes without them; leave `models` out, or "
+                "give "
                 "the folder of stimuli."
             )
         candidates += network_candidates(

@@ -156,13 +156,14 @@ def _leader(scores: Scores, differences: pd.DataFrame, roi: str, metric: str) ->
     rows = _model_rows(scores, roi, metric)
     if not len(rows):
         return None
-    first = rows.iloc[0].to_dict()
+    first = {str(name): value for name, value in rows.iloc[0].items()}
     second = str(rows.iloc[1]["model"]) if len(rows) > 1 else ""
     p = np.nan
     if second and len(differences):
         pair = differences[(differences["roi"] == roi) & (differences["metric"] == metric)]
-        names = pair[["model_a", "model_b"]].apply(set, axis=1)
-        match = pair[[name == {first["model"], second} for name in names]]
+        wanted = {first["model"], second}
+        same = [{a, b} == wanted for a, b in zip(pair["model_a"], pair["model_b"], strict=True)]
+        match = pair[same]
         p = float(match["p_corrected"].iloc[0]) if len(match) else np.nan
     second_value = float(rows.iloc[1]["value"]) if second else np.nan
     return {**first, "runner_up": second, "runner_up_value": second_value, "margin_p": p}

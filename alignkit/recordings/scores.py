@@ -105,7 +105,7 @@ class Scores:
             raise MissingDataError(f"{path} is missing; run the comparison again, or check the path.")
         # Names stay text: a subject "01" is not 1, and a model may be called "None".
         texts = dict.fromkeys((*TEXT_COLUMNS, "correction"), str)
-        return cls(pd.read_csv(path, converters=texts, float_precision="round_trip"))
+        return cls(pd.read_csv(path, converters=texts))
 
     def __repr__(self) -> str:
         models = self.table["model"].nunique()

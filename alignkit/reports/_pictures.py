@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from .._core.progress import track
 from . import _inline, _style, _views
-from .maps import map_limits, plot_map
+from ._sections import Panel, panel_of
+from .maps import is_mni, map_limits, plot_map
 from .rdm_images import (
     AxisLayout,
     axis_layout,
@@ -21,6 +23,9 @@ from .rdm_images import (
     thumbnail_jpeg,
 )
 from .summary import BrainMap, RunSummary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MOST_ON_AXIS = 120
 MOST_LABELS = 32
@@ -56,11 +61,13 @@ class RdmView:
 
 @dataclass(frozen=True)
 class MapCard:
-    """One brain map: what it is, its pictures, their size in CSS pixels."""
+    """One brain map: what it is, and either pictures with their size in CSS pixels or plain slices."""
 
     title: str
     caption: str
-    pictures: tuple[tuple[str, int, int, str], ...]
+    alt: str
+    pictures: tuple[tuple[str, int, int], ...]
+    slices: Panel | None
 
 
 def rdm_view(summary: RunSummary) -> RdmView | None:
@@ -104,6 +111,7 @@ def _thumbnail(summary: RunSummary, i: int) -> bytes:
 
 def _card(row: pd.Series, square: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> MatrixCard:
     known = (str(row[c]) for c in ("roi", "subject") if c in row and isinstance(row[c], str) and row[c])
+    known = ("all subjects" if part == _views.EVERY else part for part in known)
     name = str(row["name"])
     detail = ", ".join(part for part in known if part != name)
     return MatrixCard(name, detail, _inline.data_uri(matrix_png(square)))
@@ -113,25 +121,33 @@ def map_cards(maps: Sequence[BrainMap]) -> list[MapCard]:
     """Return the first maps as pictures; maps of one metric share their colours."""
     cards = []
     drawn = maps[:MOST_MAPS]
-    for one in track(drawn, "drawing brain maps"):
+    for i, one in enumerate(track(drawn, "drawing brain maps")):
         alike = [other for other in drawn if (other.metric, other.unit) == (one.metric, one.unit)]
         limits = map_limits(alike)
-        pictures = []
-        for figure in plot_map(one, limits=limits):
-            width, height = (round(float(v) * 72) for v in figure.get_size_inches())
-            alt = f"{one.title}: {one.metric} of {one.model} in {one.subject}"
-            pictures.append((_inline.to_png_uri(figure), width, height, alt))
-        cards.append(MapCard(one.title, _map_caption(one, len(pictures), len(alike)), tuple(pictures)))
+        alt = f"{one.title}: {one.metric} of {one.model} in {one.subject}"
+        pictures, slices = [], None
+        if is_mni(one):
+            for figure in plot_map(one, limits=limits):
+                width, height = (round(float(v) * 72) for v in figure.get_size_inches())
+                pictures.append((_inline.to_png_uri(figure), width, height))
+        else:
+
+            def draw(width: int, one: BrainMap = one, limits: tuple[float, float] = limits) -> Figure:
+                return plot_map(one, limits=limits, width=width)[0]
+
+            slices = panel_of(one.title, draw, f"map{i}", alt)
+        caption = _map_caption(one, len(alike))
+        cards.append(MapCard(one.title, caption, alt, tuple(pictures), slices))
     return cards
 
 
-def _map_caption(one: BrainMap, n_pictures: int, n_alike: int) -> str:
+def _map_caption(one: BrainMap, n_alike: int) -> str:
     unit = f" ({one.unit})" if one.unit and one.unit != one.metric else ""
     said = [f"{one.metric}{unit} of {one.model or 'all models'}, subject {one.subject}, space: {one.space}."]
-    if n_pictures > 1:
+    if is_mni(one):
         said.append(
-            "Left: slices through the voxels with the largest values, over the MNI152 template, coordinates in mm. "
-            "Right: glass brain, the largest value along each line of sight."
+            "Slices through the centre of the largest connected region, over the MNI152 template, coordinates in mm; "
+            "glass brain with the largest value along each line of sight."
         )
     else:
         said.append("Slices of the recorded volume; voxels without a value are grey.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,17 +57,20 @@ def styles_of(summary: RunSummary) -> dict[str, _style.FamilyStyle]:
     return _style.family_styles(_views.names(summary.scores.table, "family"))
 
 
-def legend(styles: Mapping[str, _style.FamilyStyle]) -> list[LegendEntry]:
-    """Return the families with their marks."""
+def legend(styles: Mapping[str, _style.FamilyStyle], families: Iterable[str], key: str) -> list[LegendEntry]:
+    """Return some families with their marks; `key` makes this legend's ids its own."""
+    shown = set(families)
     entries = []
     for i, (family, style) in enumerate(styles.items()):
+        if family not in shown:
+            continue
         with _style.drawing():
             figure = _style.new_figure(16, 16)
             axes = figure.add_axes((0, 0, 1, 1))
             axes.set_axis_off()
             axes.scatter(0, 0, s=80, marker=style.mark, color=style.colour)
         name = _views.family_name(family)
-        entries.append(LegendEntry(name, _inline.to_svg(figure, key=f"mark{i}", alt=f"mark of {name}")))
+        entries.append(LegendEntry(name, _inline.to_svg(figure, key=f"{key}{i}", alt=f"mark of {name}")))
     return entries
 
 
@@ -104,19 +107,19 @@ def _region_panels(
             summary.scores, roi=roi, metric=metric, width=width, reference=reference, styles=styles
         )  # fmt: skip
 
-    panels = [_panel(f"{region}: ranking", rank, key, alt)]
+    panels = [panel_of(f"{region}: ranking", rank, key, alt)]
     chosen = summary.differences[
         (summary.differences["roi"] == roi) & (summary.differences["metric"] == metric)
     ]  # fmt: skip
     order = [str(model) for model in ordered["model"]]
     if len((set(chosen["model_a"]) | set(chosen["model_b"])) & set(order)) > 1:
-        unit = _views.axis_label(ordered)
+        unit = next((u for u in _views.names(ordered, "unit") if u), metric)
 
         def differ(width: int) -> Figure:
             return plot_differences(chosen, roi=roi, metric=metric, order=order, width=width, unit=unit)
 
         alt = f"Differences between every pair of {len(order)} models in {region} by {metric}."
-        panels.append(_panel(f"{region}: pairwise differences", differ, f"{key}-d", alt))
+        panels.append(panel_of(f"{region}: pairwise differences", differ, f"{key}-d", alt))
     return panels
 
 
@@ -135,7 +138,9 @@ def _ranking_caption(summary: RunSummary, part: pd.DataFrame, with_differences: 
         said.append(f"Thin line: {'chance' if reference else '0, no relation'}.")
     said.append(caption(part, summary.metric_notes.get(metric, "")))
     if with_differences:
-        how = " / ".join(str(c) for c in summary.differences["correction"].dropna().drop_duplicates() if str(c))
+        how = " / ".join(
+            str(c) for c in summary.differences["correction"].dropna().drop_duplicates() if str(c)
+        )
         said.append(
             "Pairwise differences: colour is the column's model minus the row's (numbers are ranks); stars or "
             f"dots mark p < .05, corrected ({how or 'method not named'})."
@@ -156,14 +161,16 @@ def layer_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) 
             if not (sizes.loc[roi] > 1).any():
                 continue
 
-            def draw(width: int, roi: str = roi, metric: str = metric, at: float | None = reference) -> Figure:
+            def draw(
+                width: int, roi: str = roi, metric: str = metric, at: float | None = reference
+            ) -> Figure:
                 return plot_layer_profile(
                     summary.scores, roi=roi, metric=metric, width=width, reference=at, styles=styles
                 )  # fmt: skip
 
             region = _views.region_name(roi)
             alt = f"{metric} by layer depth in {region}. The table below holds every value."
-            panels.append(_panel(region, draw, f"layer{i}-{j}", alt))
+            panels.append(panel_of(region, draw, f"layer{i}-{j}", alt))
         if not panels:
             continue
         single = sorted({str(model) for (_, model), size in sizes.items() if size < 2})
@@ -189,13 +196,17 @@ def time_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) -
         panels = []
         for j, roi in enumerate(_views.names(part, "roi")):
 
-            def draw(width: int, roi: str = roi, metric: str = metric, at: float | None = reference) -> Figure:
+            def draw(
+                width: int, roi: str = roi, metric: str = metric, at: float | None = reference
+            ) -> Figure:
                 return plot_time_course(
                     summary.scores, roi=roi, metric=metric, width=width, reference=at, styles=styles
                 )  # fmt: skip
 
             region = _views.region_name(roi)
-            panels.append(_panel(region, draw, f"time{i}-{j}", f"{metric} by time in {region}, a line per model."))
+            panels.append(
+                panel_of(region, draw, f"time{i}-{j}", f"{metric} by time in {region}, a line per model.")
+            )
         text = f"One line per model. {caption(part, summary.metric_notes.get(metric, ''))} Intervals: scores.csv."
         blocks.append(Block(metric, text, tuple(panels)))
     return blocks
@@ -226,7 +237,9 @@ def channel_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]
                 )  # fmt: skip
 
             region = _views.region_name(roi)
-            panels.append(_panel(region, draw, f"channel{i}-{j}", f"Spread of {metric} over channels in {region}."))
+            panels.append(
+                panel_of(region, draw, f"channel{i}-{j}", f"Spread of {metric} over channels in {region}.")
+            )
         text = (
             "A row per model, sorted by median. Mark and number: median over channels; thick line: quartiles; thin "
             "line: 5th to 95th percentile; n counts channels of all subjects."
@@ -235,6 +248,6 @@ def channel_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]
     return blocks
 
 
-def _panel(title: str, draw: Callable[[int], Figure], key: str, alt: str) -> Panel:
+def panel_of(title: str, draw: Callable[[int], Figure], key: str, alt: str) -> Panel:
     wide = _inline.to_svg(draw(WIDE), key=f"{key}w", alt=alt)
     return Panel(title, wide, _inline.to_svg(draw(SLIM), key=f"{key}s", alt=alt))

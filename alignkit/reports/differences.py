@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-_NUMBERS_FROM = 40.0
+_NUMBERS_FROM = 58.0
+_STARS_FROM = 24.0
 _SMALLEST_CELL = 17.0
 
 
@@ -33,8 +34,8 @@ def plot_differences(
 ) -> Figure:
     """Draw how much each model exceeds each lower-ranked one, and which differences hold.
 
-    Rows and columns are the models in `order`; a cell is the column's model minus the row's. A dot (or
-    stars, where numbers fit) marks a corrected p below .05.
+    Rows and columns are the models in `order`; a cell is the column's model minus the row's. Stars (dots
+    where cells are small) mark a corrected p below .05; large cells also hold the number.
 
     Parameters
     ----------
@@ -70,15 +71,17 @@ def plot_differences(
     excess, p = _matrices(rows, models)
     names = [f"{rank}  {name}" for rank, name in enumerate(models, start=1)]
     left = min(max(map(_style.text_width, names)), 0.4 * width) + 14
-    cell = max(_SMALLEST_CELL, min(54.0, (width - left - 14) / len(models)))
-    width = max(width, round(left + cell * len(models) + 14))
+    cell = max(_SMALLEST_CELL, min(64.0, (width - left - 20) / len(models)))
+    if cell < _NUMBERS_FROM:
+        cell = min(cell, 34.0)
+    width = max(width, round(left + cell * len(models) + 20))
     grid, step = cell * len(models), max(cell * 0.62, min(cell, 27.0))
     with _style.drawing():
-        height = round(12 + step * len(models) + 74)
+        height = round(12 + step * len(models) + 80)
         figure = _style.new_figure(width, height)
-        axes = _style.new_axes(figure, left=left, right=width - left - grid, top=12, bottom=74)
+        axes = _style.new_axes(figure, left=left, right=width - left - grid, top=12, bottom=80)
         limit = float(np.nanmax(np.abs(excess), initial=0)) or 1.0
-        _draw_cells(axes, excess, p, limit, with_numbers=cell >= _NUMBERS_FROM)
+        _draw_cells(axes, excess, p, limit, cell)
         _write_ranks(axes, names, left)
         _draw_scale(figure, limit, left=left, length=min(grid, 260.0), unit=unit)
     return figure
@@ -101,7 +104,7 @@ def _matrices(
 
 
 def _draw_cells(
-    axes: Axes, excess: NDArray[np.float64], p: NDArray[np.float64], limit: float, *, with_numbers: bool
+    axes: Axes, excess: NDArray[np.float64], p: NDArray[np.float64], limit: float, cell: float
 ) -> None:
     from matplotlib.patches import Rectangle
 
@@ -112,8 +115,9 @@ def _draw_cells(
         corner = (column - 0.5, row - 0.5)
         axes.add_patch(Rectangle(corner, 1, 1, facecolor=face, edgecolor="white", linewidth=1))
         ink = INK if _luminance(face) > 0.35 else "white"
-        if with_numbers:
-            shown = f"{_format.number(value, decimals=2)}{_format.stars(chance)}"
+        if cell >= _STARS_FROM:
+            digits = _format.number(value, decimals=2) if cell >= _NUMBERS_FROM else ""
+            shown = f"{digits}{_format.stars(chance)}"
             axes.text(column, row, shown, ha="center", va="center_baseline", size=SMALL, color=ink)
         elif chance < 0.05:
             axes.scatter(column, row, s=14, color=ink, linewidths=0)
@@ -137,7 +141,7 @@ def _draw_scale(figure: Figure, limit: float, *, left: float, length: float, uni
     width, height = figure.get_size_inches() * 72
     length = max(length, 150.0)
     start = min(left, width - length - 24)
-    axes = figure.add_axes((start / width, 44 / height, length / width, 9 / height))
+    axes = figure.add_axes((start / width, 50 / height, length / width, 9 / height))
     axes.imshow(np.linspace(-1, 1, 128)[None], aspect="auto", cmap=colour_map(), extent=(-limit, limit, 0, 1))
     axes.set_yticks([])
     ticks = [-limit, 0.0, limit]
@@ -145,7 +149,8 @@ def _draw_scale(figure: Figure, limit: float, *, left: float, length: float, uni
     axes.tick_params(length=3, width=0.8, labelsize=SMALL)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_xlabel(f"column minus row ({unit})" if unit else "column minus row", labelpad=3)
+    said = f"column minus row ({unit})" if unit else "column minus row"
+    figure.text(start / width, 12 / height, _style.shorten(said, width - start - 4), va="center")
 
 
 def colour_map() -> Colormap:

@@ -78,9 +78,11 @@ def plot_ranking(
         axes.set_xlim(*_limits(rows, dots, reference))
         axes.set_yticks([])
         shift = 0.2 if stacked else 0.0
-        _draw_ceiling(axes, rows)
+        # Where names stand above their row, band and line keep out of their way.
+        above = 0.0 if stacked else 0.5
+        _draw_ceiling(axes, rows, above=above)
         write_key(figure, key)
-        _draw_reference(axes, reference)
+        _draw_reference(axes, reference, len(rows), above=above)
         _draw_models(axes, rows, dots, styles, shift)
         _write_names(axes, rows, left=left, width=width, stacked=stacked)
         _finish_axis(axes, rows, ticks=4 if stacked else 6)
@@ -102,7 +104,7 @@ def _limits(rows: pd.DataFrame, dots: pd.DataFrame, reference: float | None) -> 
     return low - margin, high + margin
 
 
-def _draw_ceiling(axes: Axes, rows: pd.DataFrame) -> None:
+def _draw_ceiling(axes: Axes, rows: pd.DataFrame, *, above: float) -> None:
     from matplotlib.patches import Rectangle
 
     shared = len(_views.ceilings(rows)) == 1
@@ -110,14 +112,12 @@ def _draw_ceiling(axes: Axes, rows: pd.DataFrame) -> None:
         ceiling = _views.ceiling_of(row)
         if not ceiling.known or _views.is_group_mean(str(row["metric"])):
             continue
-        low, high = (-0.5, len(rows) - 0.5) if shared else (i - 0.45, i + 0.45)
+        low, high = i - above, i + (0.5 if shared else 0.45)
         if ceiling.lower == ceiling.upper:
             axes.vlines(ceiling.upper, low, high, color=BAND_EDGE, linewidth=2, zorder=0)
         else:
             corner, extent = (ceiling.lower, low), ceiling.upper - ceiling.lower
             axes.add_patch(Rectangle(corner, extent, high - low, facecolor=BAND, edgecolor="none", zorder=0))
-        if shared:
-            return
 
 
 def write_key(figure: Figure, lines: list[str], *, left: float = 4) -> None:
@@ -127,11 +127,13 @@ def write_key(figure: Figure, lines: list[str], *, left: float = 4) -> None:
     width, height = figure.get_size_inches() * 72
     if lines:
         corner = (left / width, 1 - 17 / height)
-        swatch = Rectangle(corner, 12 / width, 10 / height, facecolor=BAND, edgecolor=BAND_EDGE, linewidth=0.8)
+        swatch = Rectangle(
+            corner, 12 / width, 10 / height, facecolor=BAND, edgecolor=BAND_EDGE, linewidth=0.8
+        )
         swatch.set_transform(figure.transFigure)
         figure.add_artist(swatch)
     for i, text in enumerate(lines):
-        at = (1 - (12 + _LINE * i) / height)
+        at = 1 - (12 + _LINE * i) / height
         figure.text((left + 18) / width, at, text, size=SMALL, color=MUTED, va="center")
 
 
@@ -144,10 +146,11 @@ def key_lines(rows: pd.DataFrame, width: float) -> list[str]:
     return _style.wrap(said, width, SMALL)
 
 
-def _draw_reference(axes: Axes, reference: float | None) -> None:
+def _draw_reference(axes: Axes, reference: float | None, n_rows: int, *, above: float) -> None:
     if reference is None:
         return
-    axes.axvline(reference, color=INK, linewidth=1.0, zorder=1)
+    rows = np.arange(n_rows)
+    axes.vlines(np.full(n_rows, reference), rows - above, rows + 0.5, color=INK, linewidth=1.0, zorder=1)
     if reference:
         axes.annotate(
             f"chance {_format.number(reference)}", (reference, 1), (-3, 4),

@@ -49,7 +49,7 @@ def plot_map(
     Returns
     -------
     figures : tuple of matplotlib Figure
-        In MNI space three slices through the largest value and a glass brain, else one figure of slices.
+        In MNI space slices through the largest connected region and a glass brain, else one figure of slices.
         Not known to pyplot.
 
     Raises
@@ -61,9 +61,14 @@ def plot_map(
     if not np.isfinite(values).any():
         raise InputError(f"the map {brain_map.title!r} holds no finite value.")
     low, high = limits or map_limits([brain_map])
-    if "MNI" in brain_map.space.upper():
+    if is_mni(brain_map):
         return _over_template(brain_map, low, high, width)
     return (_as_slices(brain_map, low, high, width),)
+
+
+def is_mni(brain_map: BrainMap) -> bool:
+    """Say whether a map lies in MNI space, where the template can be drawn under it."""
+    return "MNI" in brain_map.space.upper()
 
 
 def _values(brain_map: BrainMap) -> NDArray[np.float32]:
@@ -85,7 +90,8 @@ def _over_template(brain_map: BrainMap, low: float, high: float, width: int) -> 
     filled = np.nan_to_num(_values(brain_map), nan=0.0, posinf=0.0, neginf=0.0)
     image = nib.Nifti1Image(filled, brain_map.image.affine)  # type: ignore[no-untyped-call]
     shared: dict[str, Any] = {
-        "vmin": low, "vmax": high, "cmap": _colours(low), "threshold": 1e-9, "black_bg": False
+        "vmin": low, "vmax": high, "cmap": _colours(low), "threshold": 1e-9, "black_bg": False,
+        "cbar_tick_format": "%.2f",
     }  # fmt: skip
     with _style.drawing():
         slices = _style.new_figure(width, round(0.4 * width))
@@ -130,8 +136,9 @@ def _as_slices(brain_map: BrainMap, low: float, high: float, width: int) -> Figu
             axes.set_yticks([])
             axes.spines["bottom"].set_visible(False)
             millimetres = float(image.affine[through, through] * index + image.affine[through, 3])
-            shown = f"{left}    {letter} = {_format.number(millimetres, decimals=0)} mm    {right}"
-            axes.set_title(shown, size=SMALL, color=MUTED, pad=5)
+            shown = f"{letter} = {_format.number(millimetres, decimals=0)} mm"
+            for side, text in (("left", left), ("center", shown), ("right", right)):
+                axes.set_title(text, loc=side, size=SMALL, color=MUTED, pad=5)
         _scale(figure, drawn, brain_map.unit)
     return figure
 

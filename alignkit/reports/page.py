@@ -71,7 +71,6 @@ def render(summary: RunSummary) -> str:
     context: dict[str, Any] = {
         "summary": summary,
         "css": Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        "legend": _sections.legend(styles),
         "tables": result_tables(summary.scores, notes=summary.metric_notes, group_mean=False),
         "group_tables": result_tables(summary.scores, notes=summary.metric_notes, group_mean=True),
         "rankings": _sections.ranking_blocks(summary, styles),
@@ -83,6 +82,15 @@ def render(summary: RunSummary) -> str:
         "n_maps_left_out": max(0, len(summary.maps) - _pictures.MOST_MAPS),
         "truth": truth_rows(summary.truth),
         "audit": audit_rows(summary),
+    }
+    rows = {
+        "rankings": _views.model_rows(summary.scores),
+        "layers": _views.layer_rows(summary.scores),
+        "times": _views.time_rows(summary.scores),
+        "channels": _views.model_rows(summary.scores),
+    }
+    context["legends"] = {
+        key: _sections.legend(styles, part["family"], f"mark-{key}") for key, part in rows.items()
     }
     context["sections"] = _sections_present(context, summary)
     return _environment().get_template("report.html.j2").render(context)

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+_DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
+    "-",
+    (0, (5, 2)),
+    (0, (1.5, 1.5)),
+    (0, (6, 2, 1.5, 2)),
+)
 _LABEL_STEP = 15.0
 
 
@@ -146,12 +151,12 @@ def _frame(
     width: int,
     reference: float | None,
 ) -> tuple[Figure, Axes]:
-    label_width = min(max(map(_style.text_width, curves)), 0.34 * width) + 30
+    label_width = min(max(map(_style.text_width, curves)), 0.3 * width) + 24
     key = key_lines(ceiled, width - 28)
-    top, bottom = 12 + 15 * len(key), 52
+    top, bottom = 34 + 15 * len(key), 52
     plot_height = max(230.0 if width < NARROW else 270.0, _LABEL_STEP * len(curves))
     figure = _style.new_figure(width, top + round(plot_height) + bottom)
-    axes = _style.new_axes(figure, left=58, right=label_width, top=top, bottom=bottom)
+    axes = _style.new_axes(figure, left=46, right=label_width, top=top, bottom=bottom)
     axes.spines["left"].set_visible(True)
     family = dict(zip(rows["model"], rows["family"], strict=True))
     for (model, (x, y)), dashes in zip(curves.items(), _dashes(curves, family), strict=True):
@@ -161,13 +166,17 @@ def _frame(
         )  # fmt: skip
     shown = _views.ceilings(ceiled)
     if len(shown) == 1:
-        axes.axhspan(shown[0].lower, shown[0].upper, facecolor=BAND, edgecolor=BAND_EDGE, linewidth=0, zorder=0)
+        axes.axhspan(
+            shown[0].lower, shown[0].upper, facecolor=BAND, edgecolor=BAND_EDGE, linewidth=0, zorder=0
+        )
         if shown[0].lower == shown[0].upper:
             axes.axhline(shown[0].upper, color=BAND_EDGE, linewidth=2, zorder=0)
         write_key(figure, key)
     if reference is not None:
         axes.axhline(reference, color=INK, linewidth=1.0, zorder=1)
-    axes.set_ylabel(_views.axis_label(rows), labelpad=6)
+    axes.annotate(
+        _views.axis_label(rows), (0, 1), (-42, 12), xycoords="axes fraction", textcoords="offset points"
+    )  # fmt: skip
     _label_ends(axes, curves, {m: styles[str(f)].colour for m, f in family.items()}, plot_height, label_width)
     return figure, axes
 
@@ -195,14 +204,19 @@ def _label_ends(
     """Name each line at its end, names spread so that none covers another."""
     low, high = axes.get_ylim()
     edge = axes.get_window_extent().width
-    ends = {m: (x[np.isfinite(y)][-1], y[np.isfinite(y)][-1]) for m, (x, y) in curves.items() if np.isfinite(y).any()}
+    ends = {
+        m: (x[np.isfinite(y)][-1], y[np.isfinite(y)][-1])
+        for m, (x, y) in curves.items()
+        if np.isfinite(y).any()
+    }
     wanted = {m: (y - low) / (high - low) * height for m, (_, y) in ends.items()}
     order = sorted(wanted, key=lambda m: wanted[m])
     for model, at in zip(order, _spread([wanted[m] for m in order], height), strict=True):
         axes.annotate(
-            _style.shorten(model, room - 28), ends[model], (edge + 16, at), xycoords="data",
+            _style.shorten(model, room - 22), ends[model], (edge + 18, at), xycoords="data",
             textcoords="axes points", va="center_baseline", size=SMALL, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colours[model], "linewidth": 0.7, "shrinkA": 1, "shrinkB": 4},
+            arrowprops={"arrowstyle": "-", "color": colours[model], "linewidth": 0.7,
+                "shrinkA": 1, "shrinkB": 4, "relpos": (0, 0.5)},
         )  # fmt: skip
 
 

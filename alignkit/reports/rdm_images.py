@@ -114,7 +114,9 @@ class AxisLayout:
     offsets: tuple[tuple[float, float], ...]
 
 
-def axis_layout(n_stimuli: int, *, side: float = 460.0, least: float = 22.0, most: float = 48.0) -> AxisLayout:
+def axis_layout(
+    n_stimuli: int, *, side: float = 460.0, least: float = 22.0, most: float = 48.0
+) -> AxisLayout:
     """Place stimuli along an axis, in as many staggered rows as keep them from covering each other."""
     cell = side / n_stimuli
     size = min(most, max(least, cell - 2))

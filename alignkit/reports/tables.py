@@ -46,7 +46,7 @@ class ResultTable:
         The noise ceiling per region, empty where there is none.
     groups : tuple of Group
         The rows.
-    has_interval, has_ceiling, has_p : bool
+    has_family, has_interval, has_ceiling, has_p : bool
         Which columns hold anything.
     """
 
@@ -55,6 +55,7 @@ class ResultTable:
     regions: tuple[str, ...]
     ceilings: tuple[str, ...]
     groups: tuple[Group, ...]
+    has_family: bool
     has_interval: bool
     has_ceiling: bool
     has_p: bool
@@ -101,10 +102,11 @@ def _table(rows: pd.DataFrame, note: str) -> ResultTable:
         groups.append(Group(_views.family_name(family), tuple(lines)))
     return ResultTable(
         metric=metric,
-        caption=caption(rows, note),
+        caption=caption(rows, note, with_ratio=True),
         regions=tuple(map(_views.region_name, regions)),
         ceilings=tuple(ceilings),
         groups=tuple(groups),
+        has_family=bool((rows["family"] != "").any()),
         has_interval=bool((rows["ci_low"].notna() & rows["ci_high"].notna()).any()),
         has_ceiling=has_ceiling,
         has_p=bool(rows[p].notna().any()),
@@ -133,7 +135,7 @@ def _by_best(rows: pd.DataFrame, column: str) -> list[str]:
     return [str(name) for name in rows.groupby(column)["value"].max().sort_values(ascending=False).index]
 
 
-def caption(rows: pd.DataFrame, note: str = "") -> str:
+def caption(rows: pd.DataFrame, note: str = "", *, with_ratio: bool = False) -> str:
     """Return what the numbers of one metric are: unit, n, interval, ceiling, p.
 
     Parameters
@@ -142,6 +144,8 @@ def caption(rows: pd.DataFrame, note: str = "") -> str:
         Model-level results of one metric.
     note : str, default=""
         What is known besides: what the value summarises, and what the interval and n cover.
+    with_ratio : bool, default=False
+        Also say what "of ceiling" is.
     """
     metric = str(rows["metric"].iloc[0])
     parts = [note] if note else []
@@ -150,10 +154,12 @@ def caption(rows: pd.DataFrame, note: str = "") -> str:
     facts = [f"unit: {unit}" if unit else "", f"n = {n}" if n else ""]
     parts.append("; ".join(fact for fact in facts if fact))
     if rows["ci_low"].notna().any() and not note:
-        parts.append("Brackets hold the interval of `ci_low` and `ci_high`; Methods say what it covers")
+        parts.append("The interval runs from `ci_low` to `ci_high`; Methods say what it covers")
     if _views.is_group_mean(metric):
-        parts.append("A comparison with the mean over subjects has no ceiling from single subjects, so none is shown")
-    elif rows["normalized"].notna().any():
+        parts.append(
+            "A comparison with the mean over subjects has no ceiling from single subjects, so none is shown"
+        )
+    elif with_ratio and rows["normalized"].notna().any():
         parts.append(f"Of ceiling: {_division(rows)}")
     parts.append(_p_sentence(rows))
     return " ".join(f"{_capital(part).rstrip('.')}." for part in parts if part)
@@ -175,7 +181,8 @@ def _p_sentence(rows: pd.DataFrame) -> str:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    # A p-value stays a small p.
+    return text if text.startswith("p ") else text[:1].upper() + text[1:]
 
 
 @dataclass(frozen=True)

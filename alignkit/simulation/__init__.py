@@ -11,20 +11,19 @@ from .dataset import simulated
 __all__ = ["DEFAULT_REGIONS", "Region", "make_stimuli", "simulate", "simulated"]
 
 if TYPE_CHECKING:
+    from ._simulate import simulate
     from .images import make_stimuli
     from .responses import DEFAULT_REGIONS, Region
-    from .simulate import simulate
 
 _HOMES = {
     "DEFAULT_REGIONS": "responses",
     "Region": "responses",
     "make_stimuli": "images",
-    "simulate": "simulate",
+    "simulate": "_simulate",
 }
 
 
 def __getattr__(name: str) -> Any:
-    # `simulate` is both a module and its function: the function is what the family hands on.
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

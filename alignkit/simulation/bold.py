@@ -203,13 +203,14 @@ def bold_run(
     noise_percent = protocol.spread_percent / np.where(is_active, snr, _quiet(snr))
     evoked = design @ ((amplitude * protocol.spread_percent + protocol.mean_percent) * is_active)
     noise = _ar1((len(times), len(snr)), protocol.ar1, rng) * noise_percent
-    return evoked + noise + _drift(times, len(snr), rng) * protocol.drift_percent
+    drift = _drift(times, len(snr), rng) * protocol.drift_percent
+    return np.asarray(evoked + noise + drift, dtype=np.float64)
 
 
 def _design(onsets_s: ArrayLike, protocol: BoldProtocol) -> tuple[Floats, Floats]:
     """Return the time of each volume, and each event's response in it, (n_volumes, n_events)."""
     onsets = np.asarray(onsets_s, dtype=np.float64)
-    times = protocol.tr_s * np.arange(n_volumes(len(onsets), protocol))
+    times = np.asarray(protocol.tr_s * np.arange(n_volumes(len(onsets), protocol)), dtype=np.float64)
     return times, event_response(times[:, None] - onsets, protocol)
 
 
@@ -226,8 +227,8 @@ def _ar1(shape: tuple[int, int], rho: float, rng: np.random.Generator) -> Floats
 
 
 def _drift(times: Floats, n_voxels: int, rng: np.random.Generator) -> Floats:
-    """Return slow drifts of variance 1: a line and three cosines with periods above 128 seconds."""
+    """Return slow drifts of variance 1: mostly a line, with slow cosines of smaller amplitude."""
     span = times / max(times[-1], 1.0)
-    basis = np.stack([2 * span - 1, *(np.cos(np.pi * order * span) for order in (1, 2, 3))], axis=1)
+    basis = np.stack([2 * span - 1, 0.15 * np.cos(2 * np.pi * span), 0.1 * np.cos(3 * np.pi * span)], axis=1)
     drift = basis @ rng.standard_normal((basis.shape[1], n_voxels))
     return np.asarray(drift / drift.std(axis=0), dtype=np.float64)

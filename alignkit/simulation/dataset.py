@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from .._core.folders import cache_folder
-from .._core.hashing import digest_files, digest_json
+from .._core.hashing import digest_json
 from ..datasets import DATASETS, Dataset
 
 
@@ -62,21 +63,21 @@ def simulated(
     InputError
         If an option is out of range, or `folder` holds anything but a simulation.
     """
+    from ._simulate import simulate, simulation_parameters
     from .images import read_stimuli
     from .participants import STIMULI, TRUTH
-    from .simulate import simulate
 
-    options = {
-        "modality": modality,
-        "n_subjects": n_subjects,
-        "n_images": n_images,
-        "n_repetitions": n_repetitions,
-        "snr": snr,
-        "random_state": random_state,
-    }
-    key = digest_json([options, _code_digest()])
+    parameters = simulation_parameters(
+        modality=modality,
+        n_subjects=n_subjects,
+        n_images=n_images,
+        n_repetitions=n_repetitions,
+        snr=snr,
+        random_state=random_state,
+    )
+    key = digest_json(parameters)
     place = cache_folder() / "simulated" / key[:16] if folder is None else Path(folder)
-    if not _is_made(place, key):
+    if _key_of(place) != key:
         simulate(
             place,
             modality=modality,
@@ -86,7 +87,6 @@ def simulated(
             snr=snr,
             random_state=random_state,
         )
-        (place / _KEY).write_text(key + "\n", encoding="utf-8")
     stimuli = read_stimuli(place / STIMULI)
     read = _read_bold(place) if modality == "fmri" else DATASETS["fif"](folder=place)
     truth = pd.read_csv(place / TRUTH, sep="\t")
@@ -101,24 +101,24 @@ def simulated(
     )
 
 
-_KEY = "alignkit-key.txt"
-
-
 def _read_bold(folder: Path) -> Dataset:
     from .anatomy import SPACE
     from .bold import BoldProtocol
 
     start, stop = BoldProtocol().window_s
-    return DATASETS["nifti"](folder=folder, delay_s=start, duration_s=stop - start, space=SPACE)
+    return DATASETS["nifti"](
+        folder=folder,
+        delay_s=start,
+        duration_s=stop - start,
+        space=SPACE,
+    )
 
 
-def _is_made(folder: Path, key: str) -> bool:
-    path = folder / _KEY
-    return path.is_file() and path.read_text(encoding="utf-8").strip() == key
+def _key_of(folder: Path) -> str | None:
+    """Return the key of the simulation that a folder holds, None where it holds none that can be read."""
+    from .participants import PARAMETERS
 
-
-def _code_digest() -> str:
-    """Return the digest of the code that the data depend on, so that new code never meets old data."""
-    package = Path(__file__).parents[1]
-    sources = [path for part in ("simulation", "networks", "features") for path in (package / part).glob("*.py")]
-    return digest_files(sources)
+    try:
+        return digest_json(json.loads((folder / PARAMETERS).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None

@@ -170,9 +170,7 @@ def _outline(angle: NDArray[Any], radius: NDArray[Any], size: int, rng: Rng) -> 
 def _grating(size: int, rng: Rng) -> Image.Image:
     x, y = _grid(size)
     angle, frequency = rng.uniform(0, np.pi), 2 ** rng.uniform(1.3, 4.2)
-    wave = np.sin(
-        2 * np.pi * frequency * (x * np.cos(angle) + y * np.sin(angle)) + rng.uniform(0, 2 * np.pi)
-    )
+    wave = np.sin(2 * np.pi * frequency * (x * np.cos(angle) + y * np.sin(angle)) + rng.uniform(0, 2 * np.pi))
     centre, width = rng.uniform(-0.2, 0.2, size=2), rng.uniform(0.12, 0.4)
     window = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / (2 * width**2))
     return _tinted(0.5 + 0.5 * rng.uniform(0.4, 1.0) * wave * window, rng)

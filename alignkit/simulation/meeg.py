@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import lfilter
 
@@ -25,6 +24,7 @@ Floats = NDArray[np.float64]
 _HEAD_CENTRE_M = np.array([0.0, 0.0, 0.04])
 _BRAIN_CENTRE_MM = np.array([0.0, -18.0, 10.0])
 _SHRINK = 0.85
+_INNER_RADIUS_M = 0.075
 _N_MAGNETOMETERS = 102
 _N_BACKGROUND = 200
 
@@ -174,9 +174,7 @@ def write_meeg_participant(
     epochs.save(path, overwrite=True, verbose="error")
 
 
-def region_patterns(
-    info: mne.Info, region: Region, responses: Floats, rng: np.random.Generator
-) -> Floats:
+def region_patterns(info: mne.Info, region: Region, responses: Floats, rng: np.random.Generator) -> Floats:
     """Return what a region adds to every sensor at its peak, for every stimulus, in units of the noise.
 
     Returns
@@ -194,9 +192,7 @@ def region_patterns(
     return np.asarray(varying * scale + common, dtype=np.float64)
 
 
-def sensor_noise(
-    info: mne.Info, n_epochs: int, protocol: MeegProtocol, rng: np.random.Generator
-) -> Floats:
+def sensor_noise(info: mne.Info, n_epochs: int, protocol: MeegProtocol, rng: np.random.Generator) -> Floats:
     """Return noise of variance 1 at an average sensor, shape (n_epochs, n_channels, n_times).
 
     Correlated in time (AR(1)) and between sensors (dipoles all over the brain, and each sensor's own).
@@ -226,6 +222,10 @@ def _dipole_fields(info: mne.Info, positions_mm: Floats, rng: np.random.Generato
     orientations = rng.standard_normal(positions_mm.shape)
     orientations /= np.linalg.norm(orientations, axis=1, keepdims=True)
     places = _HEAD_CENTRE_M + _SHRINK * (positions_mm - _BRAIN_CENTRE_MM) / 1000
+    # A dipole outside the brain's sphere would be dropped without a word; it is pulled to its edge.
+    offset = places - _HEAD_CENTRE_M
+    offset *= np.minimum(1.0, _INNER_RADIUS_M / np.linalg.norm(offset, axis=1, keepdims=True))
+    places = _HEAD_CENTRE_M + offset
     sphere = mne.make_sphere_model(tuple(_HEAD_CENTRE_M), 0.09, info=info, verbose="error")
     sources = mne.setup_volume_source_space(
         pos={"rr": places, "nn": orientations}, sphere=sphere, sphere_units="m", verbose="error"

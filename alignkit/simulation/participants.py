@@ -134,7 +134,7 @@ def _write_volume(path: Path, grid: BrainGrid, values: NDArray[Any], tr_s: float
     shape = grid.mask.shape if tr_s is None else (*grid.mask.shape, len(values))
     volume = np.zeros(shape, dtype=values.dtype)
     volume[grid.mask] = values if tr_s is None else values.T
-    image = nib.Nifti1Image(volume, grid.affine)  # type: ignore[no-untyped-call]
+    image: Any = nib.Nifti1Image(volume, grid.affine)  # type: ignore[no-untyped-call]
     image.set_sform(grid.affine, code="mni")
     image.set_qform(grid.affine, code="mni")
     image.header.set_xyzt_units("mm", "sec")

@@ -120,12 +120,12 @@ def ridge_cv(
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((60, 3))
-    >>> Y = X @ np.array([[1.0], [0.0], [-2.0]]) + 5.0
+    >>> Y = X @ np.array([[1.0], [2.0], [-2.0]]) + 5.0
     >>> rows = np.arange(60)
     >>> folds = [(rows[rows % 3 != k], rows[rows % 3 == k]) for k in range(3)]
     >>> result = ridge_cv(X, Y, alphas=[1e-6, 100.0], folds=folds)
     >>> result.coef.ravel().round(3), result.intercept.round(3)
-    (array([ 1., -0., -2.]), array([5.]))
+    (array([ 1.,  2., -2.]), array([5.]))
     """
     check_option("scoring", scoring, get_args(Scoring))
     design, targets, grid = _prepare(X, Y, alphas, fit_intercept, standardize, device)

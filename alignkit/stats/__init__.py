@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .bootstrap import bootstrap_encoding_scores, bootstrap_rdm_scores
+    from .bootstrap import WeightedCorrelation, bootstrap_encoding_scores, bootstrap_rdm_scores
     from .ceilings import Ceiling, normalize_score
     from .ceilings_cka import cka_ceiling
     from .ceilings_rdm import rdm_ceiling, split_half_rdm_ceiling
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from .corrections import fdr, max_statistic_p
     from .folds import LeakageAudit, audit_folds, grouped_folds, leave_one_group_out
+    from .jackknife import two_factor_jackknife
     from .permutation import SignFlipTest, permutation_p, sign_flip_test
     from .permutation_stimuli import (
         PredictionPermutationTest,
@@ -40,6 +41,7 @@ _MODULES = {
     "SignFlipTest": "permutation",
     "SplitHalfReliability": "ceilings_repeats",
     "StimulusPermutationTest": "permutation_stimuli",
+    "WeightedCorrelation": "bootstrap",
     "audit_folds": "folds",
     "bootstrap_encoding_scores": "bootstrap",
     "bootstrap_rdm_scores": "bootstrap",
@@ -65,6 +67,7 @@ _MODULES = {
     "split_half_reliability": "ceilings_repeats",
     "stimulus_permutation_rdm": "permutation_stimuli",
     "two_factor_bootstrap": "resampling",
+    "two_factor_jackknife": "jackknife",
     "weighted_similarity": "similarity",
 }
 
@@ -77,6 +80,7 @@ __all__ = [
     "SignFlipTest",
     "SplitHalfReliability",
     "StimulusPermutationTest",
+    "WeightedCorrelation",
     "audit_folds",
     "bootstrap_encoding_scores",
     "bootstrap_rdm_scores",
@@ -102,6 +106,7 @@ __all__ = [
     "split_half_reliability",
     "stimulus_permutation_rdm",
     "two_factor_bootstrap",
+    "two_factor_jackknife",
     "weighted_similarity",
 ]
 

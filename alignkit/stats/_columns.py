@@ -11,11 +11,13 @@ from alignkit._core.errors import InputError
 Floats = NDArray[np.float64]
 
 
-def check_predictions(predictions: ArrayLike, responses: ArrayLike) -> tuple[Floats, Floats]:
+def check_predictions(
+    predictions: ArrayLike, responses: ArrayLike, *, min_stimuli: int = 4
+) -> tuple[Floats, Floats]:
     """Return (n_models, n_stimuli, n_channels) and (n_stimuli, n_channels), or refuse."""
     predicted = check_array("predictions", predictions, ndim=(2, 3), dtype=np.float64)
     predicted = predicted[None] if predicted.ndim == 2 else predicted
-    measured = check_array("responses", responses, ndim=2, dtype=np.float64, min_rows=4)
+    measured = check_array("responses", responses, ndim=2, dtype=np.float64, min_rows=min_stimuli)
     if predicted.shape[1:] != measured.shape or measured.shape[1] == 0:
         raise InputError(
             f"`predictions` must have shape (n_models, {measured.shape[0]}, {measured.shape[1]}) like "

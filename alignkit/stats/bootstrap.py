@@ -145,7 +145,7 @@ def bootstrap_encoding_scores(
     included. Memory is about 4 times that of the predictions in float64.
     """
     check_option("reduce", reduce, ("mean", "median"))
-    subjects = [_WeightedCorrelation(*pair) for pair in _per_subject(predictions, responses)]
+    subjects = [WeightedCorrelation(*pair) for pair in _per_subject(predictions, responses)]
     sizes = {(subject.n_models, subject.n_stimuli) for subject in subjects}
     if len(sizes) > 1:
         raise InputError(
@@ -166,10 +166,39 @@ def bootstrap_encoding_scores(
     )
 
 
-class _WeightedCorrelation:
-    """Correlations of one subject's channels under stimulus weights, from products made once."""
+class WeightedCorrelation:
+    """Correlations of one subject's channels under stimulus weights, from products made once.
 
-    def __init__(self, predicted: Floats, measured: Floats) -> None:
+    Calling it with weights of shape (n_stimuli,), how often each stimulus occurs, gives the correlations
+    over the repeated stimuli, shape (n_models, n_channels), in [-1, 1]. NaN where a column is constant
+    among the stimuli with weight.
+
+    Parameters
+    ----------
+    predictions : array of shape (n_models, n_stimuli, n_channels) or (n_stimuli, n_channels)
+        Held-out predictions.
+    responses : array of shape (n_stimuli, n_channels)
+        Responses, one row per stimulus.
+
+    Raises
+    ------
+    InputError
+        For shapes that do not fit, values that are not finite, or fewer than 2 stimuli.
+
+    Notes
+    -----
+    A draw costs O(n_models n_stimuli n_channels), as matrix-vector products.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> correlation = WeightedCorrelation(np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [3.0], [2.0]]))
+    >>> correlation(np.array([1.0, 1.0, 0.0]))
+    array([[1.]])
+    """
+
+    def __init__(self, predictions: ArrayLike, responses: ArrayLike) -> None:
+        predicted, measured = check_predictions(predictions, responses, min_stimuli=2)
         self.n_models, self.n_stimuli, self.n_channels = predicted.shape
         # Standardised columns keep the moments below well conditioned.
         x = standardised_columns(predicted, axis=1).transpose(1, 0, 2)
@@ -182,6 +211,7 @@ class _WeightedCorrelation:
         return np.ascontiguousarray(values.reshape(self.n_stimuli, -1))
 
     def __call__(self, weights: Floats) -> Floats:
+        """Return the correlation of every model and channel, (n_models, n_channels)."""
         shape = (self.n_models, self.n_channels)
         share = weights / weights.sum()
         mean_x, mean_y = (share @ self._x).reshape(shape), share @ self._y

@@ -72,7 +72,7 @@ def two_factor_jackknife(
         raise InputError(f"`n_stimuli` must be at least {MIN_BLOCKS} for a jackknife, got {n_stimuli}.")
     blocks = np.arange(n_stimuli) % min(n_blocks, n_stimuli)
     base = np.asarray(score(np.ones(n_stimuli, dtype=bool)), dtype=np.float64)
-    defined = np.isfinite(base).all(axis=0)
+    defined = np.asarray(np.isfinite(base).all(axis=0), dtype=np.bool_)
     kept = base[:, defined]
     count = int(blocks.max()) + 1
     left_out = np.empty((count, *kept.shape))

@@ -150,11 +150,54 @@ def two_factor_bootstrap(
     parts = _Parts(
         subjects, centred.T @ centred / (n_bootstrap - 1.0), within - subjects, n_subjects, n_stimuli
     )
-    dof = (min(n_subjects, n_stimuli) if n_subjects > 1 else n_stimuli) - 1
-    estimate, se = base.mean(axis=0), np.sqrt(parts.variances())
+    return summarise(
+        base.mean(axis=0),
+        parts.variances(),
+        parts.difference_variances(),
+        defined,
+        dof=(min(n_subjects, n_stimuli) if n_subjects > 1 else n_stimuli) - 1,
+        confidence=confidence,
+        sizes=(n_subjects, n_stimuli),
+        draws=(n_bootstrap, n_rejected),
+    )
+
+
+def summarise(
+    estimate: Floats,
+    variance: Floats,
+    difference_variance: Floats,
+    defined: NDArray[np.bool_],
+    *,
+    dof: int,
+    confidence: float,
+    sizes: tuple[int, int],
+    draws: tuple[int, int],
+) -> BootstrapScores:
+    """Turn the variances of the defined models' mean scores into intervals and tests by Student's t.
+
+    Parameters
+    ----------
+    estimate, variance : ndarray of shape (n_defined,)
+        Mean scores and the variances of these means.
+    difference_variance : ndarray of shape (n_defined, n_defined)
+        Variances of the differences between two means.
+    defined : ndarray of bool, shape (n_models,)
+        Which models these are; the others become NaN.
+    dof : int
+        Degrees of freedom.
+    confidence : float
+        Coverage of the intervals, in (0, 1).
+    sizes, draws : tuple of two int
+        Subjects and stimuli; draws used and draws replaced.
+
+    Returns
+    -------
+    result : BootstrapScores
+        With all models.
+    """
+    se, difference_se = np.sqrt(variance), np.sqrt(difference_variance)
     half_width = float(student_t.ppf(0.5 + confidence / 2.0, dof)) * se
     difference = estimate[:, None] - estimate[None, :]
-    difference_se = np.sqrt(parts.difference_variances())
     tested = difference_se > _SAME
     t = np.where(tested, difference / np.where(tested, difference_se, 1.0), np.nan)
     return BootstrapScores(
@@ -168,11 +211,11 @@ def two_factor_bootstrap(
         difference_se=_spread_out(difference_se, defined),
         difference_t=_spread_out(t, defined),
         difference_p=_spread_out(2.0 * student_t.sf(np.abs(t), dof), defined),
-        resampled="subjects and stimuli" if n_subjects > 1 else "stimuli",
-        n_subjects=n_subjects,
-        n_stimuli=n_stimuli,
-        n_bootstrap=n_bootstrap,
-        n_rejected=n_rejected,
+        resampled="subjects and stimuli" if sizes[0] > 1 else "stimuli",
+        n_subjects=sizes[0],
+        n_stimuli=sizes[1],
+        n_bootstrap=draws[0],
+        n_rejected=draws[1],
     )
 
 
@@ -191,7 +234,7 @@ class _Parts:
 
     def difference_variances(self) -> Floats:
         parts = (self.subjects, self.stimuli, self.interaction)
-        return self._combine(*(_of_difference(part) for part in parts))
+        return self._combine(*(of_difference(part) for part in parts))
 
     def _combine(self, subjects: Floats, stimuli: Floats, interaction: Floats) -> Floats:
         stimuli = stimuli * self.n_stimuli / (self.n_stimuli - 1.0)
@@ -244,7 +287,8 @@ def _covariance_of_mean(values: Floats) -> Floats:
     return np.asarray(centred.T @ centred / len(values) ** 2, dtype=np.float64)
 
 
-def _of_difference(covariance: Floats) -> Floats:
+def of_difference(covariance: Floats) -> Floats:
+    """Return the variance of every difference, (n_models, n_models), from the covariance of the scores."""
     variance = np.diag(covariance)
     return np.asarray(variance[:, None] + variance[None, :] - 2.0 * covariance, dtype=np.float64)
 

@@ -5,8 +5,12 @@ import pytest
 from scipy import stats
 
 from alignkit._core.errors import InputError
-from alignkit.stats import bootstrap_encoding_scores, bootstrap_rdm_scores, weighted_similarity
-from alignkit.stats.bootstrap import _WeightedCorrelation
+from alignkit.stats import (
+    WeightedCorrelation,
+    bootstrap_encoding_scores,
+    bootstrap_rdm_scores,
+    weighted_similarity,
+)
 
 
 def _subjects(seed, n_subjects=6, n_stimuli=20, noise=0.5):
@@ -94,7 +98,7 @@ def test_weighted_correlations_are_those_of_repeated_stimuli():
     expected = [
         [stats.pearsonr(p[again, c], responses[again, c]).statistic for c in range(7)] for p in predictions
     ]
-    got = _WeightedCorrelation(predictions + 100.0, responses - 5.0)(weights.astype(float))
+    got = WeightedCorrelation(predictions + 100.0, responses - 5.0)(weights.astype(float))
     np.testing.assert_allclose(got, expected, atol=1e-10)
 
 
@@ -132,7 +136,7 @@ def test_a_channel_with_one_response_is_undefined_where_that_is_not_drawn():
     predictions, responses = _encoding(11, n_channels=1)
     responses[:] = 0.3
     responses[4] = 1.0
-    correlation = _WeightedCorrelation(predictions, responses)
+    correlation = WeightedCorrelation(predictions, responses)
     weights = np.ones(50)
     assert np.isfinite(correlation(weights)).all()
     weights[4] = 0
@@ -168,6 +172,8 @@ def test_bad_encoding_input_is_refused():
     short = _encoding(15, n_stimuli=40)
     with pytest.raises(InputError, match=r"share models and stimuli, got .*\[\(2, 40\), \(2, 50\)\]"):
         bootstrap_encoding_scores([predictions, short[0]], [responses, short[1]])
+    with pytest.raises(InputError, match=r"like `responses`, got \(2, 40, 7\)"):
+        WeightedCorrelation(predictions[:, :40], responses)
     with pytest.raises(InputError, match="`reduce` is 'sum'"):
         bootstrap_encoding_scores(predictions, responses, reduce="sum")
     with pytest.raises(InputError, match="Align both by `stimulus_id`"):

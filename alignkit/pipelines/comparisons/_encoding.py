@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ class Responses:
 
 def encode(
     candidate: Candidate, responses: Responses, *, alphas: Sequence[float] | None, n_inner: int, seed: int
-) -> dict[str, NDArray[np.generic]]:
+) -> dict[str, NDArray[Any]]:
     """Predict held-out responses from every layer; choose the layer of each fold on its training part.
 
     Parameters
@@ -116,12 +117,12 @@ def design(candidate: Candidate, layer: str, stimulus_ids: Sequence[str]) -> NDA
     if candidate.features is not None:
         return candidate.features.matrix(layer, stimulus_ids)
     values = candidate.categories(stimulus_ids)
-    return (values[:, None] == np.unique(values)[None, :]).astype(np.float32)
+    return np.asarray(values[:, None] == np.unique(values)[None, :], dtype=np.float32)
 
 
-def held_out_r(predicted: NDArray[np.generic], measured: NDArray[np.generic]) -> Floats:
+def held_out_r(predicted: NDArray[Any], measured: NDArray[Any]) -> Floats:
     """Return Pearson's r per channel; 0 for a constant prediction or response, which explains nothing."""
-    return np.nan_to_num(column_correlation(predicted, measured), nan=0.0)
+    return np.asarray(np.nan_to_num(column_correlation(predicted, measured), nan=0.0))
 
 
 class FoldCorrelations:

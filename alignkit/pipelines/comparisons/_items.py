@@ -54,7 +54,7 @@ class Items:
         return unit_weights[self.units[rows]] * unit_weights[self.units[columns]]
 
     def exchange(self, rng: np.random.Generator) -> Index:
-        """Return, for rows exchanged at random within their blocks, where each pair's value now comes from."""
+        """Exchange rows at random within their blocks; return where each pair's value comes from."""
         n = len(self.ids)
         order = np.arange(n)
         for block in range(int(self.blocks.max()) + 1):

@@ -21,6 +21,8 @@ from ._region import Column, RegionCeiling
 Floats = NDArray[np.float64]
 Distance = Literal["correlation", "euclidean", "squared-euclidean", "cosine"]
 N_SPLITS = 20
+# Spearman-Brown speaks of correlations only.
+HALVES = ("pearson", "spearman")
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,7 @@ def matrix_ceiling(brain: Brain, comparison: str) -> RegionCeiling:
     if len(brain.subjects) > 1:
         found = rdm_ceiling(brain.values, method=comparison)
         return RegionCeiling(found.lower, found.upper, found.se_lower, found.estimator)
-    if brain.halves is None or comparison == "cosine":
+    if brain.halves is None or comparison not in HALVES:
         return RegionCeiling()
     found = split_half_rdm_ceiling(*brain.halves, method=comparison)
     return RegionCeiling(found.lower, found.upper, found.se_upper, found.estimator, divides=True)

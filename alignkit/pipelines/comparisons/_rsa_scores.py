@@ -86,5 +86,5 @@ def _null(
         if linear:
             null[row] = right[:, source] @ left
         else:
-            null[row] = compare_rdms(data.values, models.values[:, source], method="kendall").mean(axis=0)
+            null[row] = np.mean(compare_rdms(data.values, models.values[:, source], method="kendall"), axis=0)
     return null

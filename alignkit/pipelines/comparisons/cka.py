@@ -1,4 +1,4 @@
-"""Centred kernel alignment: do model and brain give the same similarities between stimuli?"""
+"""Centred kernel alignment of features and responses."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ def cka(context: Context) -> Outcome:
         methods=(_methods(context),),
         references=_REFERENCES,
         notes={
-            "cka": f"Debiased linear CKA, mean over subjects; {context.inference.confidence:.0%} interval from a "
+            "cka": f"Debiased linear CKA, mean over subjects; {context.inference.confidence:.0%} "
+            "interval from a "
             "jackknife; n counts stimuli."
         },
     )
@@ -221,8 +222,10 @@ def _methods(context: Context) -> str:
     )
     return (
         "CKA. Linear centred kernel alignment of features and mean responses with the debiased estimator of "
-        f"dependence (no self-pairs), which is near 0 without a relation whatever the number of units. Where a "
-        f"model has several layers, {choice}. Intervals ({inference.confidence:.0%}) and differences come from a "
+        "dependence (no self-pairs), which is near 0 without a relation whatever the number of units. "
+        "Where a "
+        f"model has several layers, {choice}. Intervals ({inference.confidence:.0%}) and differences come "
+        "from a "
         f"jackknife that leaves blocks of stimuli out{' and the spread over subjects' if several else ''}. p "
         f"against zero: {inference.n_permutations} permutations of the stimuli, p = (b + 1) / (m + 1). The "
         "ceiling is the CKA that a model with the true signal would have: the root of the dependence between "

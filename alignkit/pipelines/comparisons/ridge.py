@@ -1,8 +1,9 @@
-"""Ridge encoding: how well does a model's features predict held-out responses, channel by channel?"""
+"""Ridge encoding of held-out responses from features, channel by channel."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,8 +25,10 @@ Floats = NDArray[np.float64]
 RIDGE_VERSION = 1
 METRIC = "ridge r"
 _REFERENCES = (
-    "Hoerl AE, Kennard RW (1970). Ridge regression. Technometrics 12:55-67. doi:10.1080/00401706.1970.10488634",
-    "Naselaris T, Kay KN, Nishimoto S, Gallant JL (2011). Encoding and decoding in fMRI. NeuroImage 56:400-410. "
+    "Hoerl AE, Kennard RW (1970). Ridge regression. Technometrics 12:55-67. "
+    "doi:10.1080/00401706.1970.10488634",
+    "Naselaris T, Kay KN, Nishimoto S, Gallant JL (2011). Encoding and decoding in fMRI. NeuroImage "
+    "56:400-410. "
     "doi:10.1016/j.neuroimage.2010.07.073",
 )
 
@@ -128,7 +131,7 @@ def _audit(responses: Responses, context: Context) -> tuple[str, str, str]:
 
 def _task(
     context: Context, candidate: Candidate, responses: Responses, roi: str, options: _Options
-) -> dict[str, NDArray[np.generic]]:
+) -> dict[str, NDArray[Any]]:
     seed = derive_seed(context.plan.seed, "ridge", roi, responses.subject, candidate.name)
     folder = context.store.get(
         "ridge",
@@ -156,7 +159,7 @@ def _task(
 def _region(
     context: Context,
     subjects: list[Responses],
-    results: list[list[dict[str, NDArray[np.generic]]]],
+    results: list[list[dict[str, NDArray[Any]]]],
     roi: str,
     options: _Options,
 ) -> Region:
@@ -247,7 +250,7 @@ def _ceiling(context: Context, roi: str, options: _Options) -> RegionCeiling:
 def _fold_rows(
     context: Context,
     subjects: list[Responses],
-    results: list[list[dict[str, NDArray[np.generic]]]],
+    results: list[list[dict[str, NDArray[Any]]]],
     roi: str,
 ) -> Scores:
     return Scores(
@@ -274,7 +277,7 @@ def _fold_rows(
 def _channel_scores(
     context: Context,
     subjects: list[Responses],
-    results: list[list[dict[str, NDArray[np.generic]]]],
+    results: list[list[dict[str, NDArray[Any]]]],
     roi: str,
 ) -> list[ChannelScores]:
     assert context.dataset.study is not None  # checked by the caller
@@ -297,14 +300,21 @@ def _methods(context: Context, options: _Options) -> str:
     inference = context.inference
     subjects = "subjects and stimuli" if len(context.dataset.subjects) > 1 else "stimuli"
     return (
-        "Encoding. Responses were averaged over repetitions. A ridge regression from the features (z-scored on "
-        f"the training part) to each channel was scored by Pearson's r on held-out stimuli in {options.n_folds} "
+        "Encoding. Responses were averaged over repetitions. A ridge regression from the features "
+        "(z-scored on "
+        "the training part) to each channel was scored by Pearson's r on held-out stimuli in "
+        f"{options.n_folds} "
         f"folds; penalty (per channel) and layer (per fold) were chosen by {options.n_inner}-fold "
-        "cross-validation within the training part. No stimulus, nor a copy of its picture, was on both sides of "
+        "cross-validation within the training part. No stimulus, nor a copy of its picture, was on both "
+        "sides of "
         "a split. A region's score is the median over channels of the mean r over folds. Intervals "
-        f"({inference.confidence:.0%}) and differences: {inference.n_bootstrap} bootstrap draws over {subjects} of "
-        f"the held-out predictions. p against zero: {inference.n_permutations} permutations of the stimuli within "
-        "folds, p = (b + 1) / (m + 1). Ceiling: root of the reliability of the mean response (Spearman-Brown of "
-        f"{options.n_splits} random split halves), median over channels; the share of the ceiling is the ratio of "
+        f"({inference.confidence:.0%}) and differences: {inference.n_bootstrap} bootstrap draws over "
+        f"{subjects} of "
+        f"the held-out predictions. p against zero: {inference.n_permutations} permutations of the "
+        "stimuli within "
+        "folds, p = (b + 1) / (m + 1). Ceiling: root of the reliability of the mean response "
+        "(Spearman-Brown of "
+        f"{options.n_splits} random split halves), median over channels; the share of the ceiling is the "
+        "ratio of "
         "both medians."
     )

@@ -1,4 +1,4 @@
-"""Representational similarity analysis: are pairs that differ for the model those that differ in the brain?"""
+"""Representational similarity analysis of model and brain dissimilarity matrices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...metrics import compare_rdms
 from ...recordings.scores import Scores
 from ._comparison import COMPARISONS, Context, Outcome, Picture, read_arrays, write_part
 from ._region import Column, Region, Spread, layer_columns, layers_of
-from ._rsa_data import Brain, Distance, brain_matrices, matrix_ceiling, model_matrices
+from ._rsa_data import HALVES, Brain, Distance, brain_matrices, matrix_ceiling, model_matrices
 from ._rsa_scores import score_matrices
 
 Floats = NDArray[np.float64]
@@ -94,7 +94,7 @@ def _region(
     columns: list[Column],
     roi: str,
     metric: str,
-    comparison: str,
+    comparison: Comparison,
 ) -> Region:
     inference = context.inference
     seed = derive_seed(context.plan.seed, "rsa", roi, metric)
@@ -132,7 +132,7 @@ def _region(
 
 
 def _group_mean(
-    brain: Brain, models: Floats, columns: list[Column], roi: str, metric: str, comparison: str
+    brain: Brain, models: Floats, columns: list[Column], roi: str, metric: str, comparison: Comparison
 ) -> Scores:
     mean = brain.values.mean(axis=0)
     values = compare_rdms(mean, models, method=comparison)
@@ -171,15 +171,15 @@ def _pictures(brain: Brain, models: Floats, columns: list[Column], region: Regio
     return pictures
 
 
-def _warnings(brain: Brain, roi: str, comparison: str) -> list[str]:
+def _warnings(brain: Brain, roi: str, comparison: Comparison) -> list[str]:
     if len(brain.subjects) > 1 and len(brain.subjects) < 5:
         return [
             f"{roi}: with {len(brain.subjects)} subjects, intervals over new subjects are wide and rough."
         ]
     if len(brain.subjects) == 1 and brain.halves is None:
         return [f"{roi}: one subject and no repeated stimuli, so there is no ceiling."]
-    if len(brain.subjects) == 1 and comparison == "cosine":
-        return [f"{roi}: a cosine of one subject's matrices has no reliability in its unit, so no ceiling."]
+    if len(brain.subjects) == 1 and comparison not in HALVES:
+        return [f"{roi}: halves of one subject's repetitions give no ceiling in the unit of {comparison}."]
     return []
 
 
@@ -196,15 +196,15 @@ def _notes(brain: Brain, metric: str, context: Context) -> dict[str, str]:
     }
 
 
-def _methods(brains: list[Brain], distance: str, comparison: str, context: Context) -> tuple[str, ...]:
+def _methods(brains: list[Brain], distance: str, comparison: Comparison, context: Context) -> tuple[str, ...]:
     first = brains[0]
     inference = context.inference
     what = "blocks of different runs" if first.items.run_wise else "stimuli"
-    given = context.dataset.rdms is not None
+    source = context.dataset.rdms
     measured = (
-        f"The brain's dissimilarities are as published ({context.dataset.rdms.measure})."
-        if given and context.dataset.rdms is not None
-        else f"The brain's dissimilarities are {_DISTANCES[distance]} between the mean patterns of two {what}."
+        f"as published ({source.measure})"
+        if source is not None
+        else f"{_DISTANCES[distance]} between the mean patterns of two {what}"
     )
     several = len(first.subjects) > 1
     choice = (
@@ -213,19 +213,17 @@ def _methods(brains: list[Brain], distance: str, comparison: str, context: Conte
         else "layers are chosen on a random half of the stimuli and scored on the other half, both ways"
     )
     resampled = "subjects and stimuli" if several else ("runs" if first.items.run_wise else "stimuli")
-    engine = (
-        f"a jackknife over {resampled}"
-        if comparison == "kendall"
-        else f"{inference.n_bootstrap} bootstrap draws over {resampled}, in which copies of one stimulus make no pair"
-    )
+    draws = f"{inference.n_bootstrap} bootstrap draws over {resampled}, in which copies make no pair"
+    engine = f"a jackknife over {resampled}" if comparison == "kendall" else draws
+    exchanged = "blocks within runs" if first.items.run_wise else "stimuli"
     return (
-        f"RSA. {measured} Models: {_DISTANCES[distance]} between features; for labels, 0 within a category and "
-        f"1 between. Matrices are compared by {_COMPARISONS[comparison]}. Scores are means over subjects. Where "
-        f"a model has several layers, {choice}. Intervals ({inference.confidence:.0%}) and differences between "
-        f"models come from {engine}, with the correction for two random factors and t with the smaller "
-        f"sample's degrees of freedom. p against zero: {inference.n_permutations} exchanges of "
-        f"{'blocks within runs' if first.items.run_wise else 'stimuli'}, p = (b + 1) / (m + 1), for a chosen layer "
-        "against the largest layer of each exchange.",
+        f"RSA. The brain's dissimilarities are {measured}. Models: {_DISTANCES[distance]} between features; "
+        "for labels, 0 within a category and 1 between. Matrices are compared by "
+        f"{_COMPARISONS[comparison]}. Scores are means over subjects. Where a model has several layers, "
+        f"{choice}. Intervals ({inference.confidence:.0%}) and differences between models come from {engine}, "
+        "with the correction for two random factors and t with the smaller sample's degrees of freedom. "
+        f"p against zero: {inference.n_permutations} exchanges of {exchanged}, p = (b + 1) / (m + 1), for a "
+        "chosen layer against the largest layer of each exchange.",
     )
 
 

@@ -13,10 +13,11 @@ from .. import __version__
 from .._core.atomic import atomic_folder
 from .._core.checks import check_option
 from .._core.errors import InputError
+from .._core.hashing import digest_files
 from .._core.progress import track
 from .._core.random import derive_seed
 from .bold import BoldProtocol
-from .images import make_stimuli
+from .images import CATEGORIES, make_stimuli
 from .meeg import MeegProtocol, write_meeg_participant
 from .participants import (
     PARAMETERS,
@@ -30,7 +31,6 @@ from .responses import DEFAULT_REGIONS, Region, check_regions, model_features, p
 
 Modality = Literal["fmri", "meg", "eeg"]
 MODALITIES = ("fmri", "meg", "eeg")
-_LEAST_IMAGES = 8
 
 
 def simulate(
@@ -82,29 +82,20 @@ def simulate(
     -----
     NIfTI files and tables are the same byte for byte; FIF files carry the time at which they were written.
     """
-    check_option("modality", modality, MODALITIES)
-    for name, count, least in (
-        ("n_subjects", n_subjects, 1),
-        ("n_images", n_images, _LEAST_IMAGES),
-        ("n_repetitions", n_repetitions, 1),
-    ):
-        if count < least:
-            raise InputError(f"`{name}` must be at least {least}, got {count}.")
-    chosen = check_regions(DEFAULT_REGIONS if regions is None else regions)
-    if snr is not None:
-        chosen = tuple(replace(region, snr=snr) for region in chosen)
+    chosen = _regions(regions, snr)
     protocol = (bold or BoldProtocol()) if modality == "fmri" else (meeg or MeegProtocol())
-    refuse_other_content(folder)
-    parameters: dict[str, Any] = {
-        "alignkit": __version__,
-        "modality": modality,
-        "n_subjects": n_subjects,
-        "n_images": n_images,
-        "n_repetitions": n_repetitions,
-        "random_state": random_state,
-        "protocol": asdict(protocol),
-        "regions": [asdict(region) for region in chosen],
-    }
+    parameters = simulation_parameters(
+        modality=modality,
+        n_subjects=n_subjects,
+        n_images=n_images,
+        n_repetitions=n_repetitions,
+        regions=regions,
+        snr=snr,
+        bold=bold,
+        meeg=meeg,
+        random_state=random_state,
+    )
+    _refuse_other_content(Path(folder))
     with atomic_folder(folder) as temporary:
         stimuli = make_stimuli(
             temporary / STIMULI, n_images=n_images, random_state=derive_seed(random_state, "images")
@@ -149,9 +140,61 @@ def simulate(
                 )
 
 
-def refuse_other_content(folder: str | Path) -> None:
-    """Refuse to replace a folder that holds anything but an earlier simulation."""
-    folder = Path(folder)
+def simulation_parameters(
+    *,
+    modality: Modality,
+    n_subjects: int,
+    n_images: int,
+    n_repetitions: int,
+    regions: Sequence[Region] | None = None,
+    snr: float | None = None,
+    bold: BoldProtocol | None = None,
+    meeg: MeegProtocol | None = None,
+    random_state: int = 0,
+) -> dict[str, Any]:
+    """Return everything that a simulation's data depend on, as JSON values, after checking it.
+
+    Takes what :func:`simulate` takes. Includes a digest of the code, so that new code never meets old data.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range.
+    """
+    check_option("modality", modality, MODALITIES)
+    for name, count, least in (
+        ("n_subjects", n_subjects, 1),
+        ("n_images", n_images, len(CATEGORIES)),
+        ("n_repetitions", n_repetitions, 1),
+    ):
+        if count < least:
+            raise InputError(f"`{name}` must be at least {least}, got {count}.")
+    protocol = (bold or BoldProtocol()) if modality == "fmri" else (meeg or MeegProtocol())
+    return {
+        "alignkit": __version__,
+        "code": _code_digest(),
+        "modality": modality,
+        "n_subjects": n_subjects,
+        "n_images": n_images,
+        "n_repetitions": n_repetitions,
+        "random_state": random_state,
+        "protocol": asdict(protocol),
+        "regions": [asdict(region) for region in _regions(regions, snr)],
+    }
+
+
+def _regions(regions: Sequence[Region] | None, snr: float | None) -> tuple[Region, ...]:
+    chosen = check_regions(DEFAULT_REGIONS if regions is None else regions)
+    return chosen if snr is None else tuple(replace(region, snr=snr) for region in chosen)
+
+
+def _code_digest() -> str:
+    package = Path(__file__).parents[1]
+    families = ("simulation", "networks", "features")
+    return digest_files([path for family in families for path in (package / family).glob("*.py")])
+
+
+def _refuse_other_content(folder: Path) -> None:
     if not folder.exists() or (folder / PARAMETERS).is_file():
         return
     if not folder.is_dir() or any(folder.iterdir()):

@@ -12,7 +12,7 @@ from scipy.spatial.distance import squareform
 from .._core.checks import check_array, check_option
 from .._core.errors import InputError
 from ._registry import METRICS
-from .rdm import precision_root
+from .dissimilarities import precision_root
 
 Weighting = Literal["number", "equal"]
 
@@ -103,7 +103,7 @@ def crossnobis(
     if weighting == "equal":
         sums /= np.maximum(counts, 1)[:, :, None]
         counts = (counts > 0).astype(np.float64)
-    return _distances(sums, counts) / trials.shape[1]
+    return np.asarray(_distances(sums, counts) / trials.shape[1])
 
 
 def _labels(name: str, labels: ArrayLike, n_trials: int) -> tuple[NDArray[Any], NDArray[np.intp]]:

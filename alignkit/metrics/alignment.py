@@ -1,4 +1,4 @@
-"""Centred kernel alignment: how alike are the geometries of two sets of responses?"""
+"""Centred kernel alignment: how alike the geometries of two sets of responses are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._core.checks import check_array, check_option, check_same_samples
 from .._core.errors import InputError
 from ._registry import METRICS
-from .rdm import rdm
+from .dissimilarities import rdm
 
 Kernel = Literal["linear", "rbf"]
 Matrix = NDArray[np.float64]
@@ -180,8 +180,8 @@ def _rbf(values: Matrix, bandwidth: float) -> Matrix:
     median = np.median(distances)
     if median == 0:
         raise InputError(
-            "kernel 'rbf': at least half of the pairs of stimuli have equal responses, so that the median distance "
-            "is 0 and sets no bandwidth. Use kernel='linear'."
+            "kernel 'rbf': at least half of the pairs of stimuli have equal responses, so that the median "
+            "distance is 0 and sets no bandwidth. Use kernel='linear'."
         )
     n_stimuli = len(values)
     gram = np.eye(n_stimuli)

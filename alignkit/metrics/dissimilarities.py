@@ -1,4 +1,4 @@
-"""Representational dissimilarity matrices: how different is each pattern from each other one?"""
+"""Representational dissimilarity matrices: how different each pattern is from each other one."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def rdm(
         patterns = patterns @ precision_root(precision, n_channels)
     # Distances do not change with a common shift, but what cancels in the Gram matrix shrinks.
     squared = _squared_distances(patterns - patterns.mean(axis=0)) / n_channels
-    return np.sqrt(squared) if method == "euclidean" else squared
+    return np.asarray(np.sqrt(squared) if method == "euclidean" else squared)
 
 
 def precision_root(precision: ArrayLike, n_channels: int) -> NDArray[np.float64]:
@@ -120,8 +120,9 @@ def precision_root(precision: ArrayLike, n_channels: int) -> NDArray[np.float64]
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     if values[0] < -1e-8 * scale or scale == 0:
         raise InputError(
-            f"`precision` must be positive semi-definite, but its smallest eigenvalue is {values[0]:.3g} and its "
-            f"largest {values[-1]:.3g}. Give the inverse of a covariance matrix, shrunk where it is singular."
+            f"`precision` must be positive semi-definite, but its smallest eigenvalue is {values[0]:.3g} and "
+            f"its largest {values[-1]:.3g}. Give the inverse of a covariance matrix, shrunk where it is "
+            "singular."
         )
     root: NDArray[np.float64] = vectors * np.sqrt(values.clip(min=0))
     return root
@@ -166,11 +167,11 @@ def _standardized_rows(patterns: NDArray[np.float64], eps: float) -> NDArray[np.
     constant = np.flatnonzero(norms <= rounding)
     if len(constant):
         raise InputError(
-            f"{len(constant)} pattern(s) are constant over their {patterns.shape[1]} channel(s), the first is row "
-            f"{constant[0]}: a correlation is not defined there. Drop them, or use method='euclidean'."
+            f"{len(constant)} pattern(s) are constant over their {patterns.shape[1]} channel(s), the first "
+            f"is row {constant[0]}: a correlation is not defined there. Drop them, or use method='euclidean'."
         )
-    centred /= norms
-    return centred
+    unit: NDArray[np.float64] = centred / norms
+    return unit
 
 
 def _unit_rows(patterns: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -178,8 +179,8 @@ def _unit_rows(patterns: NDArray[np.float64]) -> NDArray[np.float64]:
     silent = np.flatnonzero(norms == 0)
     if len(silent):
         raise InputError(
-            f"{len(silent)} pattern(s) are all zero, the first is row {silent[0]}: an angle is not defined there. "
-            "Drop them, or use method='euclidean'."
+            f"{len(silent)} pattern(s) are all zero, the first is row {silent[0]}: an angle is not defined "
+            "there. Drop them, or use method='euclidean'."
         )
     unit: NDArray[np.float64] = patterns / norms
     return unit
@@ -209,14 +210,14 @@ def _poisson(patterns: NDArray[np.float64], prior_rate: float, prior_weight: flo
     for first, second, where in _close_pairs(distances, norms, patterns.shape[1]):
         differences = (rates[first] - rates[second]) * (logs[first] - logs[second])
         distances[where] = differences.sum(axis=1)
-    return distances / patterns.shape[1]
+    return np.asarray(distances / patterns.shape[1])
 
 
 def _register() -> None:
     paper = "Nili et al. 2014, doi:10.1371/journal.pcbi.1003553"
     schutt = "Schutt et al. 2023, doi:10.7554/eLife.82566"
     infinite = (0.0, float("inf"))
-    facts: dict[str, dict[str, Any]] = {
+    facts: dict[RDMMethod, dict[str, Any]] = {
         "correlation": {
             "range": (0.0, 2.0),
             "invariant_to": ("pattern-scale", "pattern-shift", "permutation", "scale"),

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from alignkit import StimulusSet
+from alignkit._core.errors import InputError, MissingDataError
+
+
+def save(path, value=0, mode="RGB", size=(4, 3)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, value).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number, name in enumerate(("b.png", "a.jpg", "c.png")):
+        save(tmp_path / "stimuli" / name, (number * 50, 0, 0))
+    return tmp_path / "stimuli"
+
+
+def test_a_folder_gives_its_images_by_stem_sorted(folder):
+    (folder / "notes.txt").write_text("no image")
+    (folder / "._a.jpg").write_bytes(b"resource fork")
+    stimuli = StimulusSet.from_folder(folder)
+    assert stimuli.stimulus_ids == ["a", "b", "c"]
+    assert stimuli.path("b") == folder.resolve() / "b.png"
+    assert len(stimuli) == 3
+
+
+def test_select_goes_by_id_and_keeps_labels(folder):
+    table = pd.DataFrame({"stimulus_id": [1, 2], "file": ["a.jpg", "b.png"], "kind": ["x", "y"]})
+    chosen = StimulusSet(table, folder).select(["2"])
+    assert chosen.table["kind"].to_list() == ["y"]
+    assert repr(chosen) == f"StimulusSet(1 images in {folder.resolve()}; labels kind)"
+
+
+def test_the_digest_follows_bytes_and_order(folder):
+    stimuli = StimulusSet.from_folder(folder)
+    assert stimuli.digest == StimulusSet.from_folder(folder).digest
+    assert stimuli.digest != stimuli.select(["b", "a", "c"]).digest
+    save(folder / "a.jpg", (1, 2, 3))
+    assert stimuli.digest != StimulusSet.from_folder(folder).digest
+
+
+def test_every_mode_opens_as_rgb_and_transparency_becomes_white(folder):
+    save(folder / "grey.png", 128, "L")
+    save(folder / "clear.png", (0, 0, 0, 0), "RGBA")
+    stimuli = StimulusSet.from_folder(folder)
+    assert np.unique(np.asarray(stimuli.open("grey"))).tolist() == [128]
+    assert np.unique(np.asarray(stimuli.open("clear"))).tolist() == [255]
+    assert stimuli.open("grey").mode == "RGB"
+
+
+def test_sixteen_bit_images_are_scaled_and_not_cut(folder):
+    ramp = np.linspace(0, 65535, 12).round().astype(np.uint16).reshape(3, 4)
+    Image.fromarray(ramp).save(folder / "deep.png")
+    opened = np.asarray(StimulusSet.from_folder(folder).open("deep"))[..., 0]
+    np.testing.assert_allclose(opened, ramp / 65535 * 255, atol=0.5)
+
+
+def test_damaged_and_moving_images_are_named(folder):
+    (folder / "a.jpg").write_bytes((folder / "a.jpg").read_bytes()[:50])
+    frames = [Image.new("RGB", (4, 4), (value, 0, 0)) for value in (0, 99)]
+    frames[0].save(folder / "film.gif", save_all=True, append_images=frames[1:])
+    stimuli = StimulusSet.from_folder(folder)
+    with pytest.raises(InputError, match="a.jpg cannot be read as an image"):
+        stimuli.open("a")
+    with pytest.raises(InputError, match="film.gif holds 2 frames; a still image is wanted"):
+        stimuli.open("film")
+
+
+def test_files_outside_the_folder_are_refused(folder, tmp_path):
+    save(tmp_path / "secret.png")
+    for file in ("../secret.png", str(tmp_path / "secret.png")):
+        with pytest.raises(InputError, match="lies outside"):
+            StimulusSet(pd.DataFrame({"stimulus_id": ["x"], "file": [file]}), folder)
+    (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    with pytest.raises(InputError, match=r"link\.png' lies outside"):
+        StimulusSet.from_folder(folder)
+
+
+def test_what_is_missing_is_named(folder, tmp_path):
+    stimuli = StimulusSet.from_folder(folder)
+    with pytest.raises(InputError, match="1 of 2 stimuli are not in .*: dog. Add the files"):
+        stimuli.select(["a", "dog"])
+    with pytest.raises(InputError, match="1 of 1 stimuli are not in .*: 7"):
+        stimuli.select([7])
+    with pytest.raises(InputError, match="'dog' is no stimulus of"):
+        stimuli.path("dog")
+    with pytest.raises(MissingDataError, match="does not exist"):
+        StimulusSet.from_folder(tmp_path / "nowhere")
+    with pytest.raises(MissingDataError, match="gone.png is missing"):
+        StimulusSet(pd.DataFrame({"stimulus_id": ["x"], "file": ["gone.png"]}), folder)
+
+
+def test_a_table_that_cannot_be_a_stimulus_set_is_refused(folder, tmp_path):
+    with pytest.raises(InputError, match="needs a column 'file'"):
+        StimulusSet(pd.DataFrame({"stimulus_id": ["x"]}), folder)
+    with pytest.raises(InputError, match="at least one stimulus"):
+        StimulusSet(pd.DataFrame({"stimulus_id": [], "file": []}), folder)
+    save(folder / "a.png")
+    with pytest.raises(InputError, match="must be unique, .*'a'"):
+        StimulusSet.from_folder(folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no image"):
+        StimulusSet.from_folder(tmp_path / "empty")
