@@ -13,6 +13,7 @@ from ._arrays import readable, require_file
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 TEXT_COLUMNS = ("stimulus_id", "name", "roi", "subject", "session", "stim_file", "trial_type")
+_EMPTY = ("", "n/a", "N/A", "NA", "NaN", "nan", "null")
 SAMPLE_COLUMNS = ("stimulus_id", "repetition", "session", "run", "onset_s", "duration_s")
 
 
@@ -39,22 +40,29 @@ def read_table(path: str | Path, *, needs: Sequence[str] = ()) -> pd.DataFrame:
         if suffix == ".parquet":
             table = pd.read_parquet(path)
         else:
-            table = pd.read_csv(
-                path,
-                sep="\t" if suffix == ".tsv" else ",",
-                converters=dict.fromkeys(TEXT_COLUMNS, str.strip),
-                skipinitialspace=True,
-                encoding="utf-8-sig",
-            )
+            table = _read_text(path, "\t" if suffix == ".tsv" else ",")
     table.columns = [str(column).strip() for column in table.columns]
     repeated = table.columns[table.columns.duplicated()]
     if len(repeated):
         raise InputError(f"{path} has the column {repeated[0]!r} twice.")
     for column in TEXT_COLUMNS:
         if column in table:
-            table[column] = table[column].map(lambda value: "" if pd.isna(value) else str(value))
+            table[column] = ["" if pd.isna(value) else str(value).strip() for value in table[column]]
     _check_needed(path, table, needs)
     return table
+
+
+def _read_text(path: Path, separator: str) -> pd.DataFrame:
+    columns = pd.read_csv(path, sep=separator, nrows=0, encoding="utf-8-sig").columns
+    texts = [column for column in columns if column.strip() in TEXT_COLUMNS]
+    return pd.read_csv(
+        path,
+        sep=separator,
+        dtype=dict.fromkeys(texts, "str"),
+        keep_default_na=False,
+        na_values={column: list(_EMPTY) for column in columns if column not in texts},
+        encoding="utf-8-sig",
+    )
 
 
 def label_table(samples: pd.DataFrame, *, leave_out: Sequence[str] = ()) -> pd.DataFrame | None:

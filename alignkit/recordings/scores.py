@@ -104,8 +104,9 @@ class Scores:
         if not path.is_file():
             raise MissingDataError(f"{path} is missing; run the comparison again, or check the path.")
         # Names stay text: a subject "01" is not 1, and a model may be called "None".
-        texts = dict.fromkeys((*TEXT_COLUMNS, "correction"), str)
-        return cls(pd.read_csv(path, converters=texts))
+        texts = dict.fromkeys((*TEXT_COLUMNS, "correction"), "str")
+        empty = {column: ["", "nan"] for column in NUMBER_COLUMNS}
+        return cls(pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=empty))
 
     def __repr__(self) -> str:
         models = self.table["model"].nunique()

@@ -32,7 +32,7 @@ def to_svg(figure: Figure, *, key: str, alt: str) -> Markup:
     """
     buffer = io.StringIO()
     with _style.drawing():
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

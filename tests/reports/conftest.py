@@ -33,7 +33,14 @@ def model_rows(metric: str, unit: str, scale: float, n: int, estimator: str) -> 
     for model, (family, layers, *values) in MODELS.items():
         for (roi, (lower, upper)), value in zip(CEILINGS.items(), values, strict=True):
             value = value * scale
-            shared = {"roi": roi, "model": model, "family": family, "metric": metric, "fold": "all", "unit": unit}
+            shared = {
+                "roi": roi,
+                "model": model,
+                "family": family,
+                "metric": metric,
+                "fold": "all",
+                "unit": unit,
+            }
             bound = {
                 "ceiling_lower": lower * scale, "ceiling_upper": upper * scale, "ceiling_se": 0.021 * scale,
                 "ceiling_estimator": estimator,
@@ -102,7 +109,9 @@ def fake_rdms(n: int = 92) -> tuple[RDMs, tuple[bytes, ...]]:
     for (name, role), points in drawn.items():
         squares.append(np.linalg.norm(points[:, None] - points[None], axis=-1))
         brain = role == "brain"
-        rows.append({"name": name, "role": role, "roi": name if brain else "", "subject": "all" if brain else ""})
+        rows.append(
+            {"name": name, "role": role, "roi": name if brain else "", "subject": "all" if brain else ""}
+        )
     ids = [f"{('human', 'animal', 'face', 'body', 'tool', 'scene')[k]}-{i:02d}" for i, k in enumerate(kind)]
     rdms = RDMs.from_square(np.array(squares), ids, pd.DataFrame(rows), measure="correlation distance, 1 - r")
     return rdms, tuple(_picture(i, int(k)) for i, k in enumerate(kind))
@@ -111,7 +120,9 @@ def fake_rdms(n: int = 92) -> tuple[RDMs, tuple[bytes, ...]]:
 def _picture(i: int, kind: int) -> bytes:
     from PIL import Image, ImageDraw
 
-    hue = [(196, 90, 60), (214, 160, 70), (120, 160, 80), (70, 150, 160), (70, 100, 170), (140, 80, 150)][kind]
+    hue = [(196, 90, 60), (214, 160, 70), (120, 160, 80), (70, 150, 160), (70, 100, 170), (140, 80, 150)][
+        kind
+    ]
     image = Image.new("RGB", (96, 72), tuple(230 - c // 8 for c in hue))
     draw = ImageDraw.Draw(image)
     inset = 8 + i % 5 * 3
