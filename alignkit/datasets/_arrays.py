@@ -152,7 +152,8 @@ def _opened(path: Path, only: Sequence[str] | None = None) -> Iterator[list[Vari
     if suffix == ".npy":
         yield [_numpy_variable(path.stem, lambda: np.load(path, allow_pickle=False))]
     elif suffix == ".npz":
-        with np.load(path, allow_pickle=False) as file:
+        # numpy leaves a damaged archive open when it opens the file itself.
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             names = [name for name in file.files if only is None or name in only]
             yield [_numpy_variable(name, partial(file.__getitem__, name)) for name in names]
     elif suffix == ".mat" and not h5py.is_hdf5(path):

@@ -43,12 +43,13 @@ def read_events(path: str | Path, *, rest: str, id_column: str | None = None) ->
     stem) and `trial_type` that is there. Rows that name no stimulus, or `rest`, are left out.
     """
     path = require_file(path)
-    table = read_table(path, needs=["onset", "duration"])
+    texts = () if id_column is None else (id_column,)
+    table = read_table(path, needs=["onset", "duration"], texts=texts)
     columns = [id_column] if id_column is not None else [c for c in _ID_COLUMNS if c in table]
     if not columns or columns[0] not in table:
         wanted = id_column or " or ".join(_ID_COLUMNS)
         raise InputError(f"{path} needs a column {wanted}, it has {', '.join(table.columns)}.")
-    ids = table[columns[0]].astype(str).str.strip()
+    ids = table[columns[0]]
     if columns[0] == "stim_file":
         ids = ids.map(lambda file: PurePosixPath(file).stem if file not in NOT_AVAILABLE else "")
     shown = ~ids.isin([*NOT_AVAILABLE, rest])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .._core.checks import check_unique
 from .._core.errors import InputError
 from ._arrays import readable, require_file
 
@@ -17,7 +18,7 @@ _EMPTY = ("", "n/a", "N/A", "NA", "NaN", "nan", "null")
 SAMPLE_COLUMNS = ("stimulus_id", "repetition", "session", "run", "onset_s", "duration_s")
 
 
-def read_table(path: str | Path, *, needs: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(path: str | Path, *, needs: Sequence[str] = (), texts: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table; ids and names stay text, so that ``001`` is not ``1`` and ``NA`` is a name.
 
     Parameters
@@ -26,6 +27,8 @@ def read_table(path: str | Path, *, needs: Sequence[str] = ()) -> pd.DataFrame:
         A csv, tsv or parquet file.
     needs : sequence of str
         Columns that must be there, filled in every row.
+    texts : sequence of str
+        Columns that are text whatever they hold, beside :data:`TEXT_COLUMNS`.
 
     Raises
     ------
@@ -40,29 +43,35 @@ def read_table(path: str | Path, *, needs: Sequence[str] = ()) -> pd.DataFrame:
         if suffix == ".parquet":
             table = pd.read_parquet(path)
         else:
-            table = _read_text(path, "\t" if suffix == ".tsv" else ",")
+            table = _read_text(path, "\t" if suffix == ".tsv" else ",", (*TEXT_COLUMNS, *texts))
     table.columns = [str(column).strip() for column in table.columns]
-    repeated = table.columns[table.columns.duplicated()]
-    if len(repeated):
-        raise InputError(f"{path} has the column {repeated[0]!r} twice.")
-    for column in TEXT_COLUMNS:
+    for column in (*TEXT_COLUMNS, *texts):
         if column in table:
             table[column] = ["" if pd.isna(value) else str(value).strip() for value in table[column]]
     _check_needed(path, table, needs)
     return table
 
 
-def _read_text(path: Path, separator: str) -> pd.DataFrame:
-    columns = pd.read_csv(path, sep=separator, nrows=0, encoding="utf-8-sig").columns
-    texts = [column for column in columns if column.strip() in TEXT_COLUMNS]
-    return pd.read_csv(
+def _read_text(path: Path, separator: str, text_columns: Sequence[str]) -> pd.DataFrame:
+    # Read as a row: pandas would rename a column that comes twice.
+    first = pd.read_csv(path, sep=separator, nrows=1, header=None, dtype="str", encoding="utf-8-sig")
+    columns = [str(column).strip() for column in first.iloc[0]]
+    check_unique(f"columns of {path}", columns)
+    texts = [column for column in columns if column in text_columns]
+    table = pd.read_csv(
         path,
         sep=separator,
+        header=0,
+        names=columns,
         dtype=dict.fromkeys(texts, "str"),
         keep_default_na=False,
         na_values={column: list(_EMPTY) for column in columns if column not in texts},
         encoding="utf-8-sig",
     )
+    # pandas takes the first cells of longer rows for an index.
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(f"{path} has rows with more cells than its first line has columns ({len(columns)}).")
+    return table
 
 
 def label_table(samples: pd.DataFrame, *, leave_out: Sequence[str] = ()) -> pd.DataFrame | None:

@@ -202,7 +202,8 @@ def clean_run(series: NDArray[np.float64], scaling: Scaling) -> NDArray[np.float
             t_r=scaling.tr_s,
         )
         cleaned = cleaned - cleaned.mean(axis=0)
-    cleaned[:, np.ptp(cleaned, axis=0) <= 1e-9 * np.ptp(series, axis=0)] = np.nan
+    # What is left of pure drift is the rounding of single precision.
+    cleaned[:, np.ptp(cleaned, axis=0) <= 1e-6 * np.abs(series).max(axis=0)] = np.nan
     if scaling.standardize == "percent":
         return np.asarray(100 * cleaned / mean, dtype=np.float64)
     if scaling.standardize == "zscore":

@@ -38,7 +38,7 @@ class Voxels:
 
     def __post_init__(self) -> None:
         self._varies = np.ones(int(self.mask.sum()), dtype=bool)
-        self._is_positive = np.ones_like(self._varies)
+        self._has_level = np.ones_like(self._varies)
 
     def clean(self, series: NDArray[np.float64], scaling: Scaling) -> NDArray[np.float64]:
         """Clean one run, and remember the voxels that it cannot use; theirs are NaN."""
@@ -46,8 +46,10 @@ class Voxels:
         varies[varies] = np.ptp(series[:, varies], axis=0) > 0
         fine = varies.copy()
         if scaling.standardize == "percent":
-            fine[varies] = series[:, varies].mean(axis=0) > 0
-            self._is_positive &= fine | ~varies
+            part = series[:, varies]
+            # Percent of a mean that noise alone could make would be noise blown up.
+            fine[varies] = part.mean(axis=0) > part.std(axis=0)
+            self._has_level &= fine | ~varies
         cleaned = np.full_like(series, np.nan)
         if fine.any():
             cleaned[:, fine] = clean_run(series[:, fine], scaling)
@@ -64,21 +66,21 @@ class Voxels:
             If none is left, or percent signal change has no meaning.
         """
         n_voxels = len(self._varies)
-        centred = self._varies & ~self._is_positive
+        centred = self._varies & ~self._has_level
         if centred.sum() > 0.5 * n_voxels:
             raise InputError(
-                f"{int(centred.sum())} of {n_voxels} voxels have a mean of zero or below in a run, so "
-                "percent signal change means nothing; the series seem to be centred already. Set "
+                f"{int(centred.sum())} of {n_voxels} voxels have a mean below their standard deviation in a "
+                "run, so percent signal change means nothing; the series seem to be centred already. Set "
                 "`standardize` to 'zscore' or 'none'."
             )
-        keep = self._varies & self._is_positive
+        keep = self._varies & self._has_level
         if not keep.any():
             raise InputError(
                 f"none of the {n_voxels} voxels varies in every run; check the mask and the series."
             )
         for bad, why in (
             (~self._varies, "they are constant, nothing but drift, or not finite in a run"),
-            (centred, "their mean is not above zero in a run"),
+            (centred, "their mean is below their standard deviation in a run"),
         ):
             if bad.any():
                 self.notes.append(f"{int(bad.sum())} of {n_voxels} voxels were dropped: {why}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -104,29 +105,19 @@ def load_nifti(
         If two files share one run, a path leaves the folder, or :func:`read_bold` refuses the files.
     """
     folder = Path(folder)
-    names = _subjects(folder, subjects)
+    patterns = _Patterns(bold, events, volume_labels, mask, atlas, atlas_labels)
     recordings: list[Recording] = []
     files: list[Path] = []
-    for name in names:
-        series = _find(folder, bold, name)
-        if not series:
-            raise MissingDataError(f"no BOLD series of sub-{name} fits {bold!r} in {folder}.")
-        tables, labels = None, None
-        if volume_labels is None:
-            series, tables = _pair(folder, name, series, _find(folder, events, name))
-        else:
-            labels = _one(folder, volume_labels, name, is_default=False)
-        region_file = _one(folder, atlas, name, is_default=atlas == ATLAS)
-        label_file = _one(folder, atlas_labels, name, is_default=atlas_labels == ATLAS_LABELS)
-        mask_file = _one(folder, mask, name, is_default=mask == MASK)
+    for name in _subjects(folder, subjects):
+        found = patterns.find(folder, name)
         recordings.append(
             read_bold(
-                series,
-                mask=mask_file,
-                events=tables,
-                volume_labels=labels,
-                atlas=region_file,
-                atlas_labels=label_file if region_file or atlas_labels != ATLAS_LABELS else None,
+                found.bold,
+                mask=found.mask,
+                events=found.events,
+                volume_labels=found.volume_labels,
+                atlas=found.atlas,
+                atlas_labels=found.atlas_labels,
                 tr_s=tr_s,
                 delay_s=delay_s,
                 average=average,
@@ -137,12 +128,11 @@ def load_nifti(
                 resample_mask=resample_mask,
                 rest=rest,
                 id_column=id_column,
-                space=space or _entities(series[0]).get("space", "native"),
+                space=space or _entities(found.bold[0]).get("space", "native"),
                 subject=f"sub-{name}",
             )
         )
-        optional = (labels, mask_file, region_file, label_file)
-        files += [*series, *(tables or []), *(path for path in optional if path is not None)]
+        files += found.all
     samples = pd.concat([recording.samples for recording in recordings], ignore_index=True)
     categories = label_table(samples)
     images, notes = _stimuli(folder, stimuli, samples)
@@ -155,6 +145,53 @@ def load_nifti(
         files=tuple(dict.fromkeys(files)),
         notes=(*notes, *(f"{each.subject}: {note}" for each in recordings for note in each.notes)),
     )
+
+
+@dataclass(frozen=True)
+class _Files:
+    """One subject's files."""
+
+    bold: list[Path]
+    events: list[Path] | None
+    volume_labels: Path | None
+    mask: Path | None
+    atlas: Path | None
+    atlas_labels: Path | None
+
+    @property
+    def all(self) -> list[Path]:
+        single = (self.volume_labels, self.mask, self.atlas, self.atlas_labels)
+        return [*self.bold, *(self.events or []), *(path for path in single if path is not None)]
+
+
+@dataclass(frozen=True)
+class _Patterns:
+    """Where a subject's files are, relative to the folder."""
+
+    bold: str
+    events: str
+    volume_labels: str | None
+    mask: str
+    atlas: str
+    atlas_labels: str
+
+    def find(self, folder: Path, subject: str) -> _Files:
+        """Return the files of one subject; every run has one of each."""
+        series = _find(folder, self.bold, subject)
+        if not series:
+            raise MissingDataError(f"no BOLD series of sub-{subject} fits {self.bold!r} in {folder}.")
+        tables, labels = None, None
+        if self.volume_labels is None:
+            series, tables = _pair(folder, subject, series, _find(folder, self.events, subject))
+        else:
+            labels = _one(folder, self.volume_labels, subject, is_default=False)
+        atlas = _one(folder, self.atlas, subject, is_default=self.atlas == ATLAS)
+        names_by_default = self.atlas_labels == ATLAS_LABELS
+        names = _one(folder, self.atlas_labels, subject, is_default=names_by_default)
+        if atlas is None and names_by_default:
+            names = None
+        mask = _one(folder, self.mask, subject, is_default=self.mask == MASK)
+        return _Files(series, tables, labels, mask, atlas, names)
 
 
 def _subjects(folder: Path, wanted: list[str] | None) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,14 +39,17 @@ def concordance(
     """
     ranks_a, ranks_b = _dense_ranks(A), _dense_ranks(B)
     tied_a, tied_b = _tied_pairs(ranks_a), _tied_pairs(ranks_b)
-    m = A.shape[1]
-    rows = [(i, j) for i in range(len(A)) for j in range(len(B))]
+    order_a = np.argsort(ranks_a, axis=1)
     difference = np.empty((len(A), len(B)), dtype=np.int64)
-    step = max(1, _BATCH_ELEMENTS // m)
-    for start in range(0, len(rows), step):
-        first, second = np.array(rows[start : start + step]).T
-        sequence, tied_both = _sequence(ranks_a[first], ranks_b[second])
-        comparable = m * (m - 1) // 2 - tied_a[first] - tied_b[second] + tied_both
+    for first, second in _batches(tied_a > 0, tied_b > 0, A.shape[1]):
+        x, y = ranks_a[first], ranks_b[second]
+        if tied_a[first[0]] == 0 and tied_b[second[0]] == 0:
+            # Nothing to sort: the second vector in the order of the first is a permutation already.
+            sequence, tied_both = np.take_along_axis(y, order_a[first], axis=1), np.int64(0)
+        else:
+            sequence, tied_both = _sequence(x, y)
+        total = A.shape[1] * (A.shape[1] - 1) // 2
+        comparable = total - tied_a[first] - tied_b[second] + tied_both
         difference[first, second] = comparable - 2 * count_inversions(sequence)
     return difference, tied_a, tied_b
 
@@ -79,6 +84,19 @@ def count_inversions(permutations: NDArray[np.integer]) -> NDArray[np.int64]:
         high = values[np.flatnonzero(ones)].reshape(-1, half)
         values = np.concatenate([low, high], axis=1).ravel()
     return inversions
+
+
+def _batches(
+    ties_a: NDArray[np.bool_], ties_b: NDArray[np.bool_], m: int
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield (rows of A, rows of B) of equal length, all with ties or all without on either side."""
+    step = max(1, _BATCH_ELEMENTS // m)
+    for tied_a in (False, True):
+        for tied_b in (False, True):
+            rows = np.ix_(np.flatnonzero(ties_a == tied_a), np.flatnonzero(ties_b == tied_b))
+            first, second = (index.ravel() for index in np.broadcast_arrays(*rows))
+            for start in range(0, len(first), step):
+                yield first[start : start + step], second[start : start + step]
 
 
 def _sequence(

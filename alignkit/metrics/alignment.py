@@ -97,7 +97,8 @@ def cka(
     p, q = first.shape[1], second.shape[1]
     if p * p + q * q + p * q < n_stimuli * (p + q):
         estimate = partial(_hsic_of_units, debiased=debiased)
-        return _normalised(estimate(first, second), estimate(first, first), estimate(second, second))
+        products = (estimate(first, second), estimate(first, first), estimate(second, second))
+        return _normalised(*products, debiased)
     return _ratio(first @ first.T, second @ second.T, debiased)
 
 
@@ -191,14 +192,17 @@ def _rbf(values: Matrix, bandwidth: float) -> Matrix:
 
 def _ratio(K: Matrix, L: Matrix, debiased: bool) -> float:
     first, second = _centred(K, debiased), _centred(L, debiased)
-    products = [_product(*pair, debiased) for pair in ((first, second), (first, first), (second, second))]
-    return _normalised(*products)
+    pairs = ((first, second), (first, first), (second, second))
+    cross, own_x, own_y = (_product(*pair, debiased) for pair in pairs)
+    return _normalised(cross, own_x, own_y, debiased)
 
 
-def _normalised(cross: float, own_x: float, own_y: float) -> float:
+def _normalised(cross: float, own_x: float, own_y: float, debiased: bool) -> float:
     if own_x <= 0 or own_y <= 0:
         return float("nan")
-    return float(cross / (np.sqrt(own_x) * np.sqrt(own_y)))
+    ratio = float(cross / (np.sqrt(own_x) * np.sqrt(own_y)))
+    # The biased ratio is at most 1 by Cauchy-Schwarz; a debiased one is not, and clipping would bias it.
+    return ratio if debiased else min(ratio, 1.0)
 
 
 def _centred(gram: Matrix, debiased: bool) -> Matrix:

@@ -141,13 +141,16 @@ def _shared_masks(
     first: Matrix, second: Matrix
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]]:
     """Yield (rows of a, rows of b, pairs finite in all of these)."""
-    groups = []
+    groups: list[dict[bytes, list[int]]] = []
     for values in (first, second):
-        masks, code = np.unique(~np.isnan(values), axis=0, return_inverse=True)
-        groups.append([(mask, np.flatnonzero(code.ravel() == k)) for k, mask in enumerate(masks)])
-    for mask_a, rows_a in groups[0]:
-        for mask_b, rows_b in groups[1]:
-            yield rows_a, rows_b, mask_a & mask_b
+        rows_of: dict[bytes, list[int]] = {}
+        for row, mask in enumerate(~np.isnan(values)):
+            rows_of.setdefault(mask.tobytes(), []).append(row)
+        groups.append(rows_of)
+    for mask_a, rows_a in groups[0].items():
+        for mask_b, rows_b in groups[1].items():
+            kept = np.frombuffer(mask_a, dtype=bool) & np.frombuffer(mask_b, dtype=bool)
+            yield np.array(rows_a), np.array(rows_b), kept
 
 
 def _check_spread(name: str, values: Matrix, rows: NDArray[np.intp], method: str) -> None:
@@ -247,8 +250,9 @@ def _configuration(rdm: Matrix) -> Matrix:
             UserWarning,
             stacklevel=4,
         )
-    values = values.clip(min=0)
-    return np.asarray(vectors * np.sqrt(values / values.sum()))
+    # Of an eigenvalue that is rounding error the root is not: 1e-16 would add 1e-8.
+    kept = np.where(values > len(gram) * np.finfo(np.float64).eps * values.max(), values, 0.0)
+    return np.asarray(vectors * np.sqrt(kept / kept.sum()))
 
 
 _METHODS: dict[str, Callable[[Matrix, Matrix, NDArray[np.bool_]], Matrix]] = {

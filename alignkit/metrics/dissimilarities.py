@@ -95,15 +95,15 @@ def rdm(
     patterns = given.astype(np.float64, copy=False)
     n_channels = patterns.shape[1]
     if method == "correlation":
-        return _squared_distances(_standardized_rows(patterns, np.finfo(given.dtype).eps)) / 2
+        return _correlation(patterns, np.finfo(given.dtype).eps)
     if method == "cosine":
-        return _squared_distances(_unit_rows(patterns)) / 2
+        gram = patterns @ patterns.T
+        return _angular(patterns, gram, np.flatnonzero(gram.diagonal() == 0), "all zero", "an angle")
     if method == "poisson":
         return _poisson(patterns, prior_rate, prior_weight)
     if precision is not None:
         patterns = patterns @ precision_root(precision, n_channels)
-    # Distances do not change with a common shift, but what cancels in the Gram matrix shrinks.
-    squared = _squared_distances(patterns - patterns.mean(axis=0)) / n_channels
+    squared = _squared_distances(patterns) / n_channels
     return np.asarray(np.sqrt(squared) if method == "euclidean" else squared)
 
 
@@ -130,16 +130,56 @@ def precision_root(precision: ArrayLike, n_channels: int) -> NDArray[np.float64]
 
 def _squared_distances(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the condensed squared distances of rows."""
-    gram = rows @ rows.T
-    norms = gram.diagonal().copy()
-    gram *= -2
-    gram += norms
-    gram += norms[:, None]
-    distances: NDArray[np.float64] = squareform(gram, checks=False)
+    distances, norms = _expand(rows @ rows.T)
+    if distances.max() < 1e-3 * norms.max():
+        # Distances do not change with a common shift; here it would cancel in the Gram matrix.
+        rows = rows - rows.mean(axis=0)
+        distances, norms = _expand(rows @ rows.T)
     for first, second, where in _close_pairs(distances, norms, rows.shape[1]):
         difference = rows[first] - rows[second]
         distances[where] = np.einsum("ij,ij->i", difference, difference)
     return distances
+
+
+def _expand(gram: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return condensed squared distances and squared norms from inner products, which are overwritten."""
+    norms = gram.diagonal().copy()
+    gram *= -2
+    gram += norms
+    gram += norms[:, None]
+    return squareform(gram, checks=False), norms
+
+
+def _correlation(patterns: NDArray[np.float64], eps: float) -> NDArray[np.float64]:
+    means = patterns.mean(axis=1)
+    centred = patterns - means[:, None]
+    gram = centred @ centred.T
+    # What varies by no more than the rounding of its own mean does not vary.
+    rounding = 4 * eps * np.abs(means) * np.sqrt(patterns.shape[1])
+    flat = np.flatnonzero(np.sqrt(gram.diagonal()) <= rounding)
+    what = f"constant over their {patterns.shape[1]} channel(s)"
+    return _angular(centred, gram, flat, what, "a correlation")
+
+
+def _angular(
+    rows: NDArray[np.float64], gram: NDArray[np.float64], flat: NDArray[np.intp], what: str, measure: str
+) -> NDArray[np.float64]:
+    """Return one minus the cosine of rows from their inner products, which are overwritten."""
+    if len(flat):
+        raise InputError(
+            f"{len(flat)} pattern(s) are {what}, the first is row {flat[0]}: {measure} is not defined there. "
+            "Drop them, or use method='euclidean'."
+        )
+    lengths = np.sqrt(gram.diagonal())
+    # Scaling the inner products is cheaper than scaling the patterns, and the same.
+    gram /= lengths
+    gram /= lengths[:, None]
+    np.subtract(1.0, gram, out=gram)
+    distances: NDArray[np.float64] = squareform(gram, checks=False)
+    for first, second, where in _close_pairs(distances, np.ones(len(rows)), rows.shape[1]):
+        difference = rows[first] / lengths[first, None] - rows[second] / lengths[second, None]
+        distances[where] = np.einsum("ij,ij->i", difference, difference) / 2
+    return np.minimum(distances, 2.0, out=distances)
 
 
 def _close_pairs(
@@ -156,34 +196,6 @@ def _close_pairs(
     step = max(1, _CHUNK_ELEMENTS // n_channels)
     starts = range(0, len(where), step)
     return [(first[s : s + step], second[s : s + step], where[s : s + step]) for s in starts]
-
-
-def _standardized_rows(patterns: NDArray[np.float64], eps: float) -> NDArray[np.float64]:
-    means = patterns.mean(axis=1, keepdims=True)
-    centred = patterns - means
-    norms = np.sqrt(np.einsum("ij,ij->i", centred, centred))[:, None]
-    # What varies by no more than the rounding of its own mean does not vary.
-    rounding = 4 * eps * np.abs(means) * np.sqrt(patterns.shape[1])
-    constant = np.flatnonzero(norms <= rounding)
-    if len(constant):
-        raise InputError(
-            f"{len(constant)} pattern(s) are constant over their {patterns.shape[1]} channel(s), the first "
-            f"is row {constant[0]}: a correlation is not defined there. Drop them, or use method='euclidean'."
-        )
-    unit: NDArray[np.float64] = centred / norms
-    return unit
-
-
-def _unit_rows(patterns: NDArray[np.float64]) -> NDArray[np.float64]:
-    norms = np.sqrt(np.einsum("ij,ij->i", patterns, patterns))[:, None]
-    silent = np.flatnonzero(norms == 0)
-    if len(silent):
-        raise InputError(
-            f"{len(silent)} pattern(s) are all zero, the first is row {silent[0]}: an angle is not defined "
-            "there. Drop them, or use method='euclidean'."
-        )
-    unit: NDArray[np.float64] = patterns / norms
-    return unit
 
 
 def _poisson(patterns: NDArray[np.float64], prior_rate: float, prior_weight: float) -> NDArray[np.float64]:

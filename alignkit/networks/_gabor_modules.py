@@ -38,7 +38,7 @@ class GaborScale(nn.Module):
         self.log_offset = log_offset
 
     def forward(self, spectrum: torch.Tensor) -> torch.Tensor:
-        """Return energies (n_images, n_orientations, grid, grid) from spectra (n_images, 1, padded, padded)."""
+        """Return (n_images, n_orientations, grid, grid) from spectra (n_images, 1, padded, padded)."""
         # The real part is the even filter's response and the imaginary part the odd one's.
         pair = torch.fft.ifft2(spectrum * self.filters)
         inner = slice(self.margin, pair.shape[-1] - self.margin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from scipy.fft import next_fast_len
 from torch import nn
 
 from ._gabor_modules import LUMINANCE
@@ -37,9 +38,8 @@ class SimpleBand(nn.Module):
         """Return (n_images, 4, height, width), in [0, 1], from luminance (n_images, 1, height, width)."""
         half = self.disc.shape[-1] // 2
         padded = nn.functional.pad(grey, (half,) * 4, mode="replicate")
-        response = nn.functional.conv2d(padded, self.filters).abs()
-        norm = nn.functional.conv2d(padded**2, self.disc).clamp_min(0).sqrt()
-        return response / (norm + _NORM_FLOOR * float(self.disc.sum()))
+        norm = _correlate(padded**2, self.disc).clamp_min(0).sqrt()
+        return _correlate(padded, self.filters).abs() / (norm + _NORM_FLOOR * float(self.disc.sum()))
 
 
 class ComplexBand(nn.Module):
@@ -69,11 +69,12 @@ class Prototypes(nn.Module):
         super().__init__()
         self.prototypes: torch.Tensor
         self.register_buffer("prototypes", prototypes)
+        self.patch = int(prototypes.shape[-1])
         self.sharpness = sharpness
 
     def forward(self, band: torch.Tensor) -> torch.Tensor:
         """Return (n_images, n_prototypes, rows, columns), in (0, 1]; 1 where the patch is the prototype."""
-        patch = self.prototypes.shape[-1]
+        patch = self.patch
         norm = nn.functional.avg_pool2d((band**2).sum(1, keepdim=True), patch, 1) * patch**2
         own = (self.prototypes**2).sum((1, 2, 3)).view(1, -1, 1, 1)
         product = nn.functional.conv2d(band, self.prototypes)
@@ -99,24 +100,35 @@ class Hmax(nn.Module):
         """Set one module per patch size."""
         self.s2 = nn.ModuleList(Prototypes(each, sharpness) for each in prototypes)
 
-    def complex_bands(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Return C1 of every band, (n_images, 4, rows, columns) each, from RGB in [0, 1]."""
+    def complex_band(self, images: torch.Tensor, number: int) -> torch.Tensor:
+        """Return C1 of one band (0 to 7), (n_images, 4, rows, columns), from RGB in [0, 1]."""
         grey = (images * self.luminance).sum(1, keepdim=True)
-        simple = [s1(grey) for s1 in self.s1]
-        return [band(simple[2 * k], simple[2 * k + 1]) for k, band in enumerate(self.bands)]
+        finer, coarser = self.s1[2 * number], self.s1[2 * number + 1]
+        band: torch.Tensor = self.bands[number](finer(grey), coarser(grey))
+        return band
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return C2, (n_images, n_prototypes), from RGB (n_images, 3, height, width) in [0, 1]."""
-        bands = self.complex_bands(images)
+        bands = [self.complex_band(images, number) for number in range(len(WINDOWS))]
         self.c1(torch.cat([band.flatten(1) for band in bands], dim=1))
         best = []
-        for s2 in self.s2:
+        for s2 in self.s2.children():
+            assert isinstance(s2, Prototypes)
             # Coarse bands may be smaller than the largest patches.
-            fitting = [band for band in bands if min(band.shape[-2:]) >= s2.prototypes.shape[-1]]
+            fitting = [band for band in bands if min(band.shape[-2:]) >= s2.patch]
             peaks = [s2(band).amax((2, 3)) for band in fitting]
             best.append(torch.stack(peaks).amax(0))
         pooled: torch.Tensor = self.c2(torch.cat(best, dim=1))
         return pooled
+
+
+def _correlate(images: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
+    # In the frequency domain: a filter of 37 by 37 pixels would cost six times as much directly.
+    height, width = (n - filters.shape[-1] + 1 for n in images.shape[-2:])
+    fast = tuple(next_fast_len(n, real=True) for n in images.shape[-2:])
+    product = torch.fft.rfft2(images, s=fast) * torch.fft.rfft2(filters, s=fast).conj().transpose(0, 1)
+    correlated: torch.Tensor = torch.fft.irfft2(product, s=fast)[..., :height, :width]
+    return correlated
 
 
 def _gabors(size: int, wavelength: float, sigma: float) -> tuple[torch.Tensor, torch.Tensor]:

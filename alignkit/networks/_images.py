@@ -53,7 +53,7 @@ class ImagePreparation:
     def __post_init__(self) -> None:
         if self.resample not in _RESAMPLING:
             raise InputError(
-                f"`resample` is {self.resample!r}; Pillow's interpolations are numbered {sorted(_RESAMPLING)}."
+                f"`resample` is {self.resample!r}; Pillow numbers interpolations {sorted(_RESAMPLING)}."
             )
         if min(self.std) <= 0:
             raise InputError(f"`std` must be positive in every channel, got {self.std}.")

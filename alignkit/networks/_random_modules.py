@@ -31,7 +31,7 @@ def resnet50_stages() -> Stages:
     """Return ResNet-50 without its classifier, with the weights torch draws."""
     from transformers import ResNetConfig, ResNetModel
 
-    model = ResNetModel(ResNetConfig())
+    model: Any = ResNetModel(ResNetConfig())
     stages = {f"stage{k}": stage for k, stage in enumerate(model.encoder.stages, start=1)}
     return Stages({"stem": model.embedder, **stages})
 
@@ -48,7 +48,7 @@ def vit_small_stages(image_size: int) -> Stages:
         patch_size=16,
         image_size=image_size,
     )
-    model = ViTModel(config, add_pooling_layer=False)
+    model: Any = ViTModel(config, add_pooling_layer=False)
     layers = model.layers if hasattr(model, "layers") else model.encoder.layer
     blocks = {f"block{k}": block for k, block in enumerate(layers, start=1)}
     return Stages({"embedding": model.embeddings, **blocks, "norm": model.layernorm})

@@ -13,7 +13,7 @@ from .procedural import procedural_images
 
 M = TypeVar("M", bound=nn.Module)
 
-_N_IMAGES = 32
+_N_IMAGES = 16
 _IMAGE_SIZE = 112
 
 

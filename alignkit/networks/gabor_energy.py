@@ -56,8 +56,8 @@ def gabor_energy(
     log : bool, default=True
         Whether the logarithm is taken, which evens out contrast.
     log_offset : float, default=0.005
-        Added before the logarithm, as an amplitude: one hundredth of that of a grating of full contrast. It is fixed, so that
-        features do not depend on which stimuli are in the set.
+        Added before the logarithm: one hundredth of the energy of a grating of full contrast. It is
+        fixed, so that features do not depend on which stimuli are in the set.
 
     Returns
     -------

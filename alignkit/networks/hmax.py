@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -154,16 +153,15 @@ def _imprint(module: Hmax, image_size: int, n_each: int, seed: int) -> list[torc
         _N_IMPRINTING_IMAGES, size=image_size, random_state=derive_seed(seed, "hmax", "images")
     )
     batch = torch.from_numpy(images.astype(np.float32) / 255).permute(0, 3, 1, 2)
-    bands = module.complex_bands(batch)
+    # The second band, as in Serre et al.: fine enough for detail, coarse enough not to be noise.
+    band = module.complex_band(batch, 1)
     generator = np.random.default_rng(derive_seed(seed, "hmax", "patches"))
-    return [torch.stack(_patches(bands, patch, n_each, generator)) for patch in PATCHES]
+    return [torch.stack(_patches(band, patch, n_each, generator)) for patch in PATCHES]
 
 
 def _patches(
-    bands: Sequence[torch.Tensor], patch: int, n_patches: int, generator: np.random.Generator
+    band: torch.Tensor, patch: int, n_patches: int, generator: np.random.Generator
 ) -> list[torch.Tensor]:
-    # The second band, as in Serre et al.: fine enough for detail, coarse enough not to be noise.
-    band = bands[1]
     rows, columns = band.shape[-2] - patch + 1, band.shape[-1] - patch + 1
     found = []
     for _ in range(n_patches):
@@ -179,4 +177,5 @@ def _noise_of_equal_norm(patches: torch.Tensor, seed: int) -> torch.Tensor:
     # C1 is never negative, so neither is the noise.
     noise = torch.from_numpy(np.abs(generator.standard_normal(patches.shape)).astype(np.float32))
     wanted = patches.flatten(1).norm(dim=1) / noise.flatten(1).norm(dim=1)
-    return noise * wanted.view(-1, 1, 1, 1)
+    scaled: torch.Tensor = noise * wanted.view(-1, 1, 1, 1)
+    return scaled

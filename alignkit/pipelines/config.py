@@ -47,7 +47,9 @@ class FeatureOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pooling: str = Field(default="auto", description="How maps and tokens become units.")
+    pooling: Literal["flatten", "mean", "class-token"] = Field(
+        default="flatten", description="How maps and tokens become units."
+    )
     projection: int | Literal["auto"] | None = Field(
         default="auto", description="Units after sparse random projection; null keeps them all."
     )

@@ -171,7 +171,8 @@ def _leader(scores: Scores, differences: pd.DataFrame, roi: str, metric: str) ->
 
 def _finding(leader: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
     where = "" if leader["roi"] == "all" else f"{leader['roi']}: "
-    text = f"{where}{leader['model']} leads by {leader['metric']} ({leader['value']:.3f}"
+    leads = " leads" if leader["runner_up"] else ""
+    text = f"{where}{leader['model']}{leads} by {leader['metric']} ({leader['value']:.3f}"
     if np.isfinite(leader["ci_low"]):
         text += f" [{leader['ci_low']:.3f}, {leader['ci_high']:.3f}]"
     if np.isfinite(leader["ceiling_lower"]) and np.isfinite(leader["ceiling_upper"]):

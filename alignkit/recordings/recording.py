@@ -195,11 +195,12 @@ class Recording:
         counts = np.bincount(codes)
         if "n_repetitions" in self.samples and (counts == 1).all():
             return self
-        data = np.asarray(self.data[...], dtype=np.float64)
-        sums = np.zeros((len(ids), *data.shape[1:]))
-        np.add.at(sums, codes, data)
-        means = sums / counts.reshape(-1, *[1] * (data.ndim - 1))
-        return replace(self, data=means.astype(np.float32), samples=_constant_columns(self.samples, counts))
+        data = np.asarray(self.data[...])
+        means = np.empty((len(ids), *data.shape[1:]), dtype=np.float32)
+        by_stimulus = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
+        for row, repetitions in enumerate(by_stimulus):
+            means[row] = data[repetitions].mean(axis=0, dtype=np.float64)
+        return replace(self, data=means, samples=_constant_columns(self.samples, counts))
 
     def split_repetitions(self, random_state: RandomState = None) -> tuple[Recording, Recording]:
         """Return two recordings with a random half of each stimulus's repetitions, averaged.

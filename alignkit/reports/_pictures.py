@@ -146,8 +146,8 @@ def _map_caption(one: BrainMap, n_alike: int) -> str:
     said = [f"{one.metric}{unit} of {one.model or 'all models'}, subject {one.subject}, space: {one.space}."]
     if is_mni(one):
         said.append(
-            "Slices through the centre of the largest connected region, over the MNI152 template, coordinates in mm; "
-            "glass brain with the largest value along each line of sight."
+            "Slices through the centre of the largest connected region, over the MNI152 template, "
+            "coordinates in mm; glass brain with the largest value along each line of sight."
         )
     else:
         said.append("Slices of the recorded volume; voxels without a value are grey.")

@@ -13,7 +13,7 @@ from . import _format, _inline, _style, _views
 from .differences import plot_differences
 from .distributions import plot_channel_values
 from .figures import plot_ranking
-from .profiles import plot_layer_profile, plot_time_course
+from .profiles import MOST_RINGS, plot_layer_profile, plot_time_course
 from .summary import RunSummary
 from .tables import PlainTable, caption, difference_table, layer_table
 
@@ -142,8 +142,8 @@ def _ranking_caption(summary: RunSummary, part: pd.DataFrame, with_differences: 
             str(c) for c in summary.differences["correction"].dropna().drop_duplicates() if str(c)
         )
         said.append(
-            "Pairwise differences: colour is the column's model minus the row's (numbers are ranks); stars or "
-            f"dots mark p < .05, corrected ({how or 'method not named'})."
+            "Pairwise differences: colour is the column's model minus the row's (numbers are ranks); "
+            f"stars or dots mark p < .05, corrected ({how or 'method not named'})."
         )
     return " ".join(said)
 
@@ -158,7 +158,7 @@ def layer_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) 
         reference = _views.reference(metric, summary.chance)
         panels = []
         for j, roi in enumerate(_views.names(part, "roi")):
-            if not (sizes.loc[roi] > 1).any():
+            if not (sizes[sizes.index.get_level_values("roi") == roi] > 1).any():
                 continue
 
             def draw(
@@ -173,15 +173,18 @@ def layer_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) 
             panels.append(panel_of(region, draw, f"layer{i}-{j}", alt))
         if not panels:
             continue
-        single = sorted({str(model) for (_, model), size in sizes.items() if size < 2})
+        single = sorted({str(m) for m in sizes[sizes < 2].index.get_level_values("model")})
         text = (
-            "One line per model, layers from first to last. The ring is the largest value of its line: picking it "
-            "here would be circular, so the ranking uses a layer chosen on other data. "
+            "One line per model, layers from first to last. The ring is the largest value of its line: "
+            "picking it here would be circular, so the ranking uses a layer chosen on other data. "
         )
+        if sizes.groupby("roi").size().max() > MOST_RINGS:
+            text = "One line per model, layers from first to last. "
         if single:
             text += f"Not drawn, for they have one layer: {_format.listing(single)}. "
-        text += caption(part, summary.metric_notes.get(metric, ""))
-        table = layer_table(part) if len(part) <= MOST_TABLE_ROWS else None
+        note = summary.metric_notes.get(metric, "")
+        text += caption(part, note)
+        table = layer_table(part, note) if len(part) <= MOST_TABLE_ROWS else None
         blocks.append(Block(metric, text, tuple(panels), table, "All layers as a table"))
     return blocks
 
@@ -207,7 +210,8 @@ def time_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) -
             panels.append(
                 panel_of(region, draw, f"time{i}-{j}", f"{metric} by time in {region}, a line per model.")
             )
-        text = f"One line per model. {caption(part, summary.metric_notes.get(metric, ''))} Intervals: scores.csv."
+        said = caption(part, summary.metric_notes.get(metric, ""))
+        text = f"One line per model. {said} The intervals are in scores.csv."
         blocks.append(Block(metric, text, tuple(panels)))
     return blocks
 
@@ -241,8 +245,8 @@ def channel_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]
                 panel_of(region, draw, f"channel{i}-{j}", f"Spread of {metric} over channels in {region}.")
             )
         text = (
-            "A row per model, sorted by median. Mark and number: median over channels; thick line: quartiles; thin "
-            "line: 5th to 95th percentile; n counts channels of all subjects."
+            "A row per model, sorted by median. Mark and number: median over channels; thick line: "
+            "quartiles; thin line: 5th to 95th percentile; n counts channels of all subjects."
         )
         blocks.append(Block(metric, text, tuple(panels)))
     return blocks

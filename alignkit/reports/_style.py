@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ SMALL = 11.5
 
 # Okabe and Ito's hues, the light ones darkened to a contrast of 3:1 on white; the mark repeats the colour.
 _COLOURS = ("#0072b2", "#d55e00", "#00875f", "#8b2a6b", "#a87900", "#3d8fc0", "#4d4d4d", "#c2477f")
+_MISSING_GLYPH = r"Glyph .* missing from font"
 _MARKS = ("o", "s", "D", "^", "v", "P", "X", "h")
 
 _RC: dict[str, Any] = {
@@ -80,9 +82,10 @@ def drawing() -> Iterator[None]:
 
     with mpl.rc_context(), warnings.catch_warnings():
         # Text is laid out by matplotlib and drawn by the browser, which has the glyphs that a font lacks.
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
+        warnings.filterwarnings("ignore", message=_MISSING_GLYPH)
         mpl.rcdefaults()
-        mpl.rcParams.update(_RC)
+        settings: Any = mpl.rcParams
+        settings.update(_RC)
         yield
 
 
@@ -110,7 +113,8 @@ def text_width(text: str, size: float = SIZE) -> float:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
-    with drawing():
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=_MISSING_GLYPH)
         font = FontProperties(family="DejaVu Sans", size=size)
         width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(width)
@@ -118,14 +122,43 @@ def text_width(text: str, size: float = SIZE) -> float:
 
 def shorten(text: str, width: float, size: float = SIZE) -> str:
     """Return a text that fits a width in pixels, its middle left out where it has to be."""
-    if text_width(text, size) <= width:
+    return _longest(len(text), width, size, lambda keep: _without_middle(text, keep))
+
+
+def shorten_all(texts: Sequence[str], width: float, size: float = SIZE) -> list[str]:
+    """Return texts that fit a width; those that would come out the same show where they differ instead."""
+    short = {text: shorten(text, width, size) for text in texts}
+    for shown in set(short.values()):
+        alike = sorted(text for text in short if short[text] == shown)
+        if len(alike) > 1:
+            start = len(commonprefix(alike))
+            for text in alike:
+                short[text] = _longest(len(text), width, size, partial(_around, text, start))
+    return [short[text] for text in texts]
+
+
+def _longest(most: int, width: float, size: float, candidate: Callable[[int], str]) -> str:
+    # The whole text can be narrower than one with a letter less and an ellipsis more.
+    if text_width(candidate(most), size) <= width:
+        return candidate(most)
+    low, high = 0, most - 1
+    while low < high:
+        keep = (low + high + 1) // 2
+        low, high = (keep, high) if text_width(candidate(keep), size) <= width else (low, keep - 1)
+    return candidate(low)
+
+
+def _without_middle(text: str, keep: int) -> str:
+    if keep >= len(text):
         return text
-    for keep in range(len(text) - 1, 1, -1):
-        head = (keep + 1) // 2
-        candidate = f"{text[:head]}…{text[len(text) - (keep - head) :]}"
-        if text_width(candidate, size) <= width:
-            return candidate
-    return "…"
+    head = (keep + 1) // 2
+    return f"{text[:head]}…{text[len(text) - (keep - head) :]}"
+
+
+def _around(text: str, place: int, keep: int) -> str:
+    start = max(0, min(place - keep // 3, len(text) - keep))
+    end = start + keep
+    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
 
 
 def wrap(text: str, width: float, size: float = SIZE) -> list[str]:

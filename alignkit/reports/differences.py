@@ -69,8 +69,9 @@ def plot_differences(
             f"{len(order)} models in `order`; at least 2 are needed."
         )
     excess, p = _matrices(rows, models)
-    names = [f"{rank}  {name}" for rank, name in enumerate(models, start=1)]
-    left = min(max(map(_style.text_width, names)), 0.4 * width) + 14
+    room = min(max(_style.text_width(name) for name in models), 0.36 * width)
+    names = _style.shorten_all(models, room + 1)
+    left = room + 36
     cell = max(_SMALLEST_CELL, min(64.0, (width - left - 20) / len(models)))
     if cell < _NUMBERS_FROM:
         cell = min(cell, 34.0)
@@ -106,21 +107,24 @@ def _matrices(
 def _draw_cells(
     axes: Axes, excess: NDArray[np.float64], p: NDArray[np.float64], limit: float, cell: float
 ) -> None:
+    from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
 
-    colours = colour_map()
-    for row, column in zip(*np.nonzero(np.isfinite(excess)), strict=True):
+    rows, columns = np.nonzero(np.isfinite(excess))
+    faces = colour_map()(0.5 + 0.5 * excess[rows, columns] / limit)
+    corners = zip(columns - 0.5, rows - 0.5, strict=True)
+    boxes = [Rectangle((float(x), float(y)), 1, 1) for x, y in corners]
+    axes.add_collection(PatchCollection(boxes, facecolors=faces, edgecolors="white", linewidths=1))
+    inks = np.array([INK if _luminance(face) > 0.35 else "white" for face in faces])
+    if cell < _STARS_FROM:
+        holds = p[rows, columns] < 0.05
+        axes.scatter(columns[holds], rows[holds], s=14, color=inks[holds], linewidths=0)
+        return
+    for row, column, ink in zip(rows, columns, inks, strict=True):
         value, chance = float(excess[row, column]), float(p[row, column])
-        face = colours(0.5 + 0.5 * value / limit)
-        corner = (column - 0.5, row - 0.5)
-        axes.add_patch(Rectangle(corner, 1, 1, facecolor=face, edgecolor="white", linewidth=1))
-        ink = INK if _luminance(face) > 0.35 else "white"
-        if cell >= _STARS_FROM:
-            digits = _format.number(value, decimals=2) if cell >= _NUMBERS_FROM else ""
-            shown = f"{digits}{_format.stars(chance)}"
-            axes.text(column, row, shown, ha="center", va="center_baseline", size=SMALL, color=ink)
-        elif chance < 0.05:
-            axes.scatter(column, row, s=14, color=ink, linewidths=0)
+        digits = _format.number(value, decimals=2) if cell >= _NUMBERS_FROM else ""
+        shown = f"{digits}{_format.stars(chance)}"
+        axes.text(float(column), float(row), shown, ha="center", va="center_baseline", size=SMALL, color=ink)
 
 
 def _write_ranks(axes: Axes, names: Sequence[str], left: float) -> None:
@@ -130,10 +134,11 @@ def _write_ranks(axes: Axes, names: Sequence[str], left: float) -> None:
     axes.set_yticks([])
     axes.spines["bottom"].set_visible(False)
     for i, name in enumerate(names):
-        axes.annotate(
-            _style.shorten(name, left - 14), (0, i), (-left + 4, 0), xycoords=("axes fraction", "data"),
-            textcoords="offset points", va="center_baseline", size=_style.SIZE,
-        )  # fmt: skip
+        for text, start, side in ((str(i + 1), 22 - left, "right"), (name, 28 - left, "left")):
+            axes.annotate(
+                text, (0, i), (start, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+                va="center_baseline", ha=side, size=_style.SIZE,
+            )  # fmt: skip
         axes.text(i, i, str(i + 1), ha="center", va="center_baseline", size=SMALL, color=_style.MUTED)
 
 
@@ -150,7 +155,9 @@ def _draw_scale(figure: Figure, limit: float, *, left: float, length: float, uni
     for spine in axes.spines.values():
         spine.set_visible(False)
     said = f"column minus row ({unit})" if unit else "column minus row"
-    figure.text(start / width, 12 / height, _style.shorten(said, width - start - 4), va="center")
+    said = _style.shorten(said, width - 8)
+    start = min(start, width - 4 - _style.text_width(said))
+    figure.text(start / width, 12 / height, said, va="center")
 
 
 def colour_map() -> Colormap:

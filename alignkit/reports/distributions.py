@@ -58,8 +58,9 @@ def plot_channel_values(
     rows = values[(values["roi"] == roi) & (values["metric"] == metric) & values["value"].notna()]
     if rows.empty:
         raise InputError(f"no channel has a value with roi {roi!r} and metric {metric!r}.")
-    spread = rows.groupby("model")["value"].quantile([0.05, 0.25, 0.5, 0.75, 0.95]).unstack()
-    spread = spread.assign(n=rows.groupby("model").size()).sort_values(0.5, ascending=False, kind="stable")
+    spread = rows.groupby("model")["value"].quantile(np.array([0.05, 0.25, 0.5, 0.75, 0.95])).unstack()
+    spread = spread.assign(n=rows.groupby("model").size())
+    spread = spread.iloc[np.argsort(-spread[0.5].to_numpy(), kind="stable")]
     styles = styles or _style.family_styles([str(m) for m in spread.index])
     stacked = width < NARROW
     step = 42 if stacked else 27
@@ -84,6 +85,7 @@ def _draw_rows(
     width: int,
     stacked: bool,
 ) -> None:
+    names = _style.shorten_all([str(m) for m in spread.index], width - 150 if stacked else left - 13)
     for i, (model, row) in enumerate(spread.iterrows()):
         y = i + (0.2 if stacked else 0.0)
         style = styles[str(model)]
@@ -93,9 +95,8 @@ def _draw_rows(
         axes.scatter(row[0.5], y, s=60, marker=style.mark, color=style.colour, edgecolor="white", zorder=4)
         at = i - 0.24 if stacked else float(i)
         said = f"{_format.number(float(row[0.5]))}, n = {int(row['n']):,}"
-        room = width - 150 if stacked else left - 14
         axes.annotate(
-            _style.shorten(str(model), room), (0, at), (0 if stacked else -left + 4, 0),
+            names[i], (0, at), (0 if stacked else -left + 4, 0),
             xycoords=("axes fraction", "data"), textcoords="offset points", va="center_baseline",
         )  # fmt: skip
         axes.annotate(

@@ -181,25 +181,20 @@ def _draw_models(
 
 
 def _write_names(axes: Axes, rows: pd.DataFrame, *, left: float, width: int, stacked: bool) -> None:
-    for i, (_, row) in enumerate(rows.iterrows()):
-        name, stars = str(row["model"]), _format.stars(float(row["p_corrected"]))
-        value = _format.number(float(row["value"]))
-        if stacked:
-            at, shown = i - 0.24, _style.shorten(name, width - 110)
-            starts, ends = (0, 0), (1, 0)
-        else:
-            at, shown = float(i), _style.shorten(name, left - 14)
-            starts, ends = (0, -left + 4), (1, 78)
+    names = _style.shorten_all([str(name) for name in rows["model"]], width - 110 if stacked else left - 13)
+    for i, (name, (_, row)) in enumerate(zip(names, rows.iterrows(), strict=True)):
+        stars, value = _format.stars(float(row["p_corrected"])), _format.number(float(row["value"]))
+        at, start, end = (i - 0.24, 0.0, 0.0) if stacked else (float(i), 4 - left, 78.0)
         axes.annotate(
-            shown, (starts[0], at), (starts[1], 0), xycoords=("axes fraction", "data"),
+            name, (0, at), (start, 0), xycoords=("axes fraction", "data"),
             textcoords="offset points", va="center_baseline", size=_style.SIZE,
         )  # fmt: skip
         axes.annotate(
-            stars, (1, at), (ends[1], 0), xycoords=("axes fraction", "data"),
+            stars, (1, at), (end, 0), xycoords=("axes fraction", "data"),
             textcoords="offset points", va="center_baseline", ha="right", size=_style.SIZE,
         )  # fmt: skip
         axes.annotate(
-            value, (1, at), (ends[1] - 26, 0), xycoords=("axes fraction", "data"),
+            value, (1, at), (end - 26, 0), xycoords=("axes fraction", "data"),
             textcoords="offset points", va="center_baseline", ha="right", size=_style.SIZE,
         )  # fmt: skip
 

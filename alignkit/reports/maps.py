@@ -27,7 +27,7 @@ def map_limits(maps: Sequence[BrainMap]) -> tuple[float, float]:
     """Return one colour range for several maps: from 0 where nothing is negative, else even about 0."""
     every = [_values(one) for one in maps]
     finite = [values[np.isfinite(values)] for values in every]
-    known = np.concatenate([values for values in finite if values.size] or [np.zeros(1)])
+    known = np.concatenate([np.zeros(1, dtype=np.float32), *finite])
     high = max(abs(float(known.min())), abs(float(known.max()))) or 1.0
     return (-high if known.min() < 0 else 0.0), high
 
@@ -137,8 +137,9 @@ def _as_slices(brain_map: BrainMap, low: float, high: float, width: int) -> Figu
             axes.spines["bottom"].set_visible(False)
             millimetres = float(image.affine[through, through] * index + image.affine[through, 3])
             shown = f"{letter} = {_format.number(millimetres, decimals=0)} mm"
-            for side, text in (("left", left), ("center", shown), ("right", right)):
-                axes.set_title(text, loc=side, size=SMALL, color=MUTED, pad=5)
+            axes.set_title(shown, size=SMALL, color=MUTED, pad=5)
+            axes.set_title(left, loc="left", size=SMALL, color=MUTED, pad=5)
+            axes.set_title(right, loc="right", size=SMALL, color=MUTED, pad=5)
         _scale(figure, drawn, brain_map.unit)
     return figure
 
@@ -152,7 +153,8 @@ def _scale(figure: Figure, drawn: Any, unit: str) -> None:
     width, height = figure.get_size_inches() * 72
     length = min(height - 44, 200)
     box = (1 - 58 / width, 1 - (30 + length) / height, 10 / width, length / height)
-    bar = figure.colorbar(drawn, cax=figure.add_axes(box), ticks=np.linspace(*drawn.get_clim(), 3))
+    low, high = drawn.get_clim()
+    bar = figure.colorbar(drawn, cax=figure.add_axes(box), ticks=[low, (low + high) / 2, high])
     bar.outline.set_visible(False)
     bar.ax.set_yticklabels([_format.number(float(tick), decimals=2) for tick in bar.get_ticks()])
     bar.ax.set_title(unit, size=SMALL, loc="right", pad=6)

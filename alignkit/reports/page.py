@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from .._core.atomic import write_text
 from . import _format, _pictures, _sections, _views
@@ -170,9 +171,16 @@ def _sections_present(context: dict[str, Any], summary: RunSummary) -> list[tupl
         ("truth", "Truth and recovery", context["truth"]),
         ("audit", "Leakage audit and warnings", True),
         ("methods", "Methods", summary.methods or summary.references),
-        ("config", "Repeat this run", True),
+        ("config", "Repeat this run", summary.command or summary.config_yaml or summary.versions),
     ]
     return [(key, title) for key, title, content in every if content]
+
+
+def _breakable(name: str) -> Markup:
+    """Let a long name break after its slashes, colons and underscores."""
+    text = str(escape(name))
+    # An escaped name holds no bare separator inside an entity: those are letters, digits, & # and ;.
+    return Markup(re.sub(r"([/:_.])", r"\1<wbr>", text))
 
 
 @lru_cache(maxsize=1)
@@ -184,5 +192,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["percent"] = _format.percent
+    environment.filters["breakable"] = _breakable
     return environment

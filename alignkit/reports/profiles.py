@@ -26,6 +26,7 @@ _DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
     (0, (6, 2, 1.5, 2)),
 )
 _LABEL_STEP = 15.0
+MOST_RINGS = 12
 
 
 def plot_layer_profile(
@@ -39,7 +40,8 @@ def plot_layer_profile(
 ) -> Figure:
     """Draw value by depth, a line per model; models with one layer have no profile and are left out.
 
-    Depth is the layer's place among the model's scored layers, 0 for the first and 1 for the last.
+    Depth is the layer's place among the model's scored layers. Up to 12 models get a ring at their largest
+    value.
 
     Parameters
     ----------
@@ -76,10 +78,9 @@ def plot_layer_profile(
     styles = styles or _style.family_styles(_views.names(_views.model_rows(scores), "family"))
     with _style.drawing():
         figure, axes = _frame(rows, ceiled, curves, styles, width=width, reference=reference)
-        for line in axes.get_lines()[: len(curves)]:
+        for line in axes.get_lines()[: len(curves)] if len(curves) <= MOST_RINGS else []:
             values = np.asarray(line.get_ydata(), dtype=np.float64)
             if np.isfinite(values).any():
-                line.set_markevery(1)
                 peak = int(np.nanargmax(values))
                 axes.plot(
                     np.asarray(line.get_xdata())[peak], values[peak], marker="o", markersize=12,
@@ -211,9 +212,10 @@ def _label_ends(
     }
     wanted = {m: (y - low) / (high - low) * height for m, (_, y) in ends.items()}
     order = sorted(wanted, key=lambda m: wanted[m])
+    shown = dict(zip(order, _style.shorten_all(order, room - 21, SMALL), strict=True))
     for model, at in zip(order, _spread([wanted[m] for m in order], height), strict=True):
         axes.annotate(
-            _style.shorten(model, room - 22), ends[model], (edge + 18, at), xycoords="data",
+            shown[model], ends[model], (edge + 18, at), xycoords="data",
             textcoords="axes points", va="center_baseline", size=SMALL, annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": colours[model], "linewidth": 0.7,
                 "shrinkA": 1, "shrinkB": 4, "relpos": (0, 0.5)},

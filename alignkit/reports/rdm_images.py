@@ -83,7 +83,8 @@ def thumbnail_jpeg(picture: bytes, *, index: int, side: int = THUMBNAIL) -> byte
             rgba = opened.convert("RGBA")
     except (UnidentifiedImageError, OSError) as error:
         raise InputError(
-            f"`rdm_thumbnails[{index}]` is no picture that can be read ({len(picture)} bytes); give PNG bytes."
+            f"`rdm_thumbnails[{index}]` is no picture that can be read ({len(picture)} bytes); "
+            "give the bytes of a PNG file."
         ) from error
     fitted = ImageOps.contain(rgba, (side, side), Image.Resampling.LANCZOS)
     square = Image.new("RGBA", (side, side), "white")

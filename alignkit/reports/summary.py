@@ -176,10 +176,12 @@ class RunSummary:
             for name in ("differences", "truth", "channel_values")
             if name in facts["tables"]
         }
+        known: dict[str, Any] = {
+            name: facts[name] for name in (*_TEXTS, "versions", "metric_notes", "chance")
+        }
+        known.update({name: tuple(facts[name]) for name in _LISTS}, **tables)
         return cls(
-            **{name: facts[name] for name in _TEXTS},
-            **{name: tuple(facts[name]) for name in _LISTS},
-            **tables,
+            **known,
             scores=Scores.load(folder / "scores.parquet"),
             facts=tuple((name, value) for name, value in facts["facts"]),
             audit=tuple((check, verdict, detail) for check, verdict, detail in facts["audit"]),
@@ -188,9 +190,6 @@ class RunSummary:
                 (folder / "thumbnails" / f"{i:05d}.png").read_bytes() for i in range(facts["n_thumbnails"])
             ),
             maps=tuple(_read_map(folder, i, named) for i, named in enumerate(facts["maps"])),
-            versions=facts["versions"],
-            metric_notes=facts["metric_notes"],
-            chance=facts["chance"],
         )
 
     def __repr__(self) -> str:
@@ -255,7 +254,8 @@ def _read_map(folder: Path, i: int, named: dict[str, str]) -> BrainMap:
     path = folder / "maps" / f"{i:03d}.nii.gz"
     if not path.is_file():
         raise MissingDataError(f"{path} is missing; the saved summary is not whole.")
-    stored: Any = nib.load(path)  # type: ignore[no-untyped-call]
+    stored: Any = nib.load(path)
     # Values are read now: the folder may be replaced or removed while the summary is in use.
     values = stored.get_fdata(dtype="float32")
-    return BrainMap(image=nib.Nifti1Image(values, stored.affine, stored.header), **named)  # type: ignore[no-untyped-call]
+    image = nib.Nifti1Image(values, stored.affine, stored.header)  # type: ignore[no-untyped-call]
+    return BrainMap(image=image, **named)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +86,7 @@ def result_tables(scores: Scores, *, notes: Mapping[str, str], group_mean: bool)
 def _table(rows: pd.DataFrame, note: str) -> ResultTable:
     metric = str(rows["metric"].iloc[0])
     regions = _views.names(rows, "roi")
-    ceilings = [" or ".join(c.text for c in _views.ceilings(_views.of(rows, roi=roi))) for roi in regions]
+    ceilings = [_ceiling_text(_views.ceilings(_views.of(rows, roi=roi))) for roi in regions]
     p = _shown_p(rows)
     bounded = not _views.is_group_mean(metric)
     has_ceiling = bounded and bool(rows["normalized"].notna().any())
@@ -111,6 +111,14 @@ def _table(rows: pd.DataFrame, note: str) -> ResultTable:
         has_ceiling=has_ceiling,
         has_p=bool(rows[p].notna().any()),
     )
+
+
+def _ceiling_text(ceilings: Sequence[_views.Ceiling]) -> str:
+    if len(ceilings) < 2:
+        return "".join(f"ceiling {ceiling.text}" for ceiling in ceilings)
+    low, high = min(c.lower for c in ceilings), max(c.upper for c in ceilings)
+    how = " / ".join(dict.fromkeys(c.estimator or "estimator not named" for c in ceilings))
+    return f"ceilings differ by model, {_format.number(low)} to {_format.number(high)} ({how})"
 
 
 def _cell(row: pd.Series | None, p: str, best: float, has_ceiling: bool) -> Cell | None:
@@ -154,7 +162,7 @@ def caption(rows: pd.DataFrame, note: str = "", *, with_ratio: bool = False) -> 
     facts = [f"unit: {unit}" if unit else "", f"n = {n}" if n else ""]
     parts.append("; ".join(fact for fact in facts if fact))
     if rows["ci_low"].notna().any() and not note:
-        parts.append("The interval runs from `ci_low` to `ci_high`; Methods say what it covers")
+        parts.append("The interval runs from ci_low to ci_high of scores.csv; Methods say what it covers")
     if _views.is_group_mean(metric):
         parts.append(
             "A comparison with the mean over subjects has no ceiling from single subjects, so none is shown"
@@ -170,7 +178,7 @@ def _division(rows: pd.DataFrame) -> str:
     if np.allclose(known["normalized"], known["value"] / known["ceiling_upper"], rtol=1e-6):
         single = (known["ceiling_lower"] == known["ceiling_upper"]) | known["ceiling_lower"].isna()
         return f"value divided by {'the ceiling' if single.all() else 'the upper bound of the ceiling'}"
-    return "the run's own ratio of value to ceiling (column `normalized`), taken before values are summarised"
+    return "as the run computed it (column normalized of scores.csv)"
 
 
 def _p_sentence(rows: pd.DataFrame) -> str:
@@ -211,7 +219,10 @@ def layer_table(rows: pd.DataFrame, note: str = "") -> PlainTable:
 def difference_table(differences: pd.DataFrame) -> PlainTable:
     """Return a row per region and pair of models."""
     how = " / ".join(str(c) for c in differences["correction"].dropna().drop_duplicates() if str(c))
-    text = f"Difference: A minus B, in the metric's unit. SE: standard error. p corrected: {how or 'method not named'}."
+    text = (
+        "Difference: A minus B, in the metric's unit. SE: standard error. "
+        f"p corrected: {how or 'method not named'}."
+    )
     body = tuple(
         (
             _views.region_name(str(row["roi"])), str(row["model_a"]), str(row["model_b"]),

@@ -36,7 +36,7 @@ class BoldProtocol:
     ar1 : float
         Correlation of the noise from one volume to the next, in [0, 1).
     drift_percent : float
-        Standard deviation of slow drifts, in percent of the baseline.
+        Standard deviation of the linear drift, in percent of the baseline; slower curves come on top.
     hrf_peak_s, hrf_undershoot_s, hrf_ratio : float
         Shape of the haemodynamic response, see :func:`canonical_hrf`.
     window_s : tuple of 2 float
@@ -51,7 +51,7 @@ class BoldProtocol:
     mean_percent: float = 2.0
     spread_percent: float = 0.4
     ar1: float = 0.3
-    drift_percent: float = 1.0
+    drift_percent: float = 0.5
     hrf_peak_s: float = 6.0
     hrf_undershoot_s: float = 16.0
     hrf_ratio: float = 1 / 6
@@ -227,8 +227,8 @@ def _ar1(shape: tuple[int, int], rho: float, rng: np.random.Generator) -> Floats
 
 
 def _drift(times: Floats, n_voxels: int, rng: np.random.Generator) -> Floats:
-    """Return slow drifts of variance 1: mostly a line, with slow cosines of smaller amplitude."""
+    """Return slow drifts: a line of standard deviation 1 over voxels and time, and fainter slow cosines."""
     span = times / max(times[-1], 1.0)
-    basis = np.stack([2 * span - 1, 0.15 * np.cos(2 * np.pi * span), 0.1 * np.cos(3 * np.pi * span)], axis=1)
-    drift = basis @ rng.standard_normal((basis.shape[1], n_voxels))
-    return np.asarray(drift / drift.std(axis=0), dtype=np.float64)
+    line = np.sqrt(3) * (2 * span - 1)
+    basis = np.stack([line, 0.1 * np.cos(2 * np.pi * span), 0.1 * np.cos(3 * np.pi * span)], axis=1)
+    return np.asarray(basis @ rng.standard_normal((basis.shape[1], n_voxels)), dtype=np.float64)

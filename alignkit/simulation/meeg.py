@@ -27,6 +27,9 @@ _SHRINK = 0.85
 _INNER_RADIUS_M = 0.075
 _N_MAGNETOMETERS = 102
 _N_BACKGROUND = 200
+_N_DIPOLES = 100
+_SPREAD_MM = 15.0
+_N_TOPOGRAPHIES = 24
 
 
 @dataclass(frozen=True)
@@ -124,9 +127,8 @@ def write_meeg_participant(
 ) -> None:
     """Write one participant's epochs to ``<subject>/<modality>/<subject>_task-images_epo.fif``.
 
-    Each column of a region's `responses` drives one current dipole near the region's centres, of random
-    orientation. The dipoles' fields at the sensors (a spherical head) are scaled so that the region's
-    signal-to-noise ratio at its peak is `region.snr`.
+    A region's responses are mixed into field patterns of currents near its centres (a spherical head), see
+    :func:`region_patterns`, and follow its time course.
 
     Parameters
     ----------
@@ -177,19 +179,38 @@ def write_meeg_participant(
 def region_patterns(info: mne.Info, region: Region, responses: Floats, rng: np.random.Generator) -> Floats:
     """Return what a region adds to every sensor at its peak, for every stimulus, in units of the noise.
 
+    Voxels are mixed at random, with weights that sum to zero over voxels (what all voxels share cancels, as
+    fields of opposed currents do), into the 24 field patterns that currents in the region make
+    most strongly. These are taken as equally strong; a real head weakens the finer ones.
+
+    Parameters
+    ----------
+    info : mne.Info
+        The sensors.
+    region : Region
+        Gives place and signal-to-noise ratio.
+    responses : ndarray of shape (n_stimuli, n_voxels)
+        Planted responses.
+    rng : Generator
+        Draws dipoles and mixing.
+
     Returns
     -------
     patterns : ndarray of shape (n_stimuli, n_channels)
         Standard deviation over stimuli, root mean square over sensors: `region.snr`.
     """
-    side = np.where(np.arange(region.n_voxels) % 2, -1.0, 1.0)[:, None]
-    centres = np.array(region.centre_mm) * np.hstack([side, np.ones((region.n_voxels, 2))])
-    gain = _dipole_fields(info, centres + 8.0 * rng.standard_normal(centres.shape), rng)
-    varying = responses @ gain.T
-    common = gain.sum(axis=1)
-    scale = region.snr / np.sqrt(varying.var(axis=0).mean())
-    common *= 2 * region.snr / np.sqrt((common**2).mean())
-    return np.asarray(varying * scale + common, dtype=np.float64)
+    n_voxels = responses.shape[1]
+    side = np.where(np.arange(_N_DIPOLES) % 2, -1.0, 1.0)[:, None]
+    centres = np.array(region.centre_mm) * np.hstack([side, np.ones((_N_DIPOLES, 2))])
+    gain = _dipole_fields(info, centres + _SPREAD_MM * rng.standard_normal(centres.shape), rng)
+    if "eeg" in info.get_channel_types(unique=True):
+        gain = gain - gain.mean(axis=0)
+    topographies = np.linalg.svd(gain, full_matrices=False)[0][:, :_N_TOPOGRAPHIES]
+    mixing = rng.standard_normal((n_voxels, topographies.shape[1]))
+    if n_voxels > 1:
+        mixing -= mixing.mean(axis=0)
+    patterns = responses @ mixing @ topographies.T
+    return np.asarray(patterns * region.snr / np.sqrt(patterns.var(axis=0).mean()), dtype=np.float64)
 
 
 def sensor_noise(info: mne.Info, n_epochs: int, protocol: MeegProtocol, rng: np.random.Generator) -> Floats:

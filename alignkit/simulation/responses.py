@@ -33,7 +33,7 @@ class Region:
     layer : str
         One of its layers.
     n_voxels : int
-        Number of voxels (fMRI), or of current dipoles (MEG, EEG).
+        Number of voxels; in MEG and EEG, of the sources that are mixed into the sensors.
     snr : float
         Signal-to-noise ratio of one presentation: the standard deviation over stimuli at the response's
         peak, divided by the standard deviation of the noise. Averaged over voxels or sensors.
@@ -55,7 +55,7 @@ class Region:
     layer: str
     n_voxels: int = 100
     snr: float = 0.8
-    n_inputs: int = 8
+    n_inputs: int = 4
     centre_mm: tuple[float, float, float] = (10.0, -90.0, 0.0)
     peak_s: float = 0.1
 
@@ -93,7 +93,7 @@ def truth_table(regions: Sequence[Region]) -> pd.DataFrame:
 
 
 def planted_responses(
-    features: ArrayLike, *, n_voxels: int, n_inputs: int = 8, random_state: RandomState = None
+    features: ArrayLike, *, n_voxels: int, n_inputs: int = 4, random_state: RandomState = None
 ) -> NDArray[np.float64]:
     """Return noise-free responses of voxels that each sum a few units of a model.
 
@@ -108,7 +108,7 @@ def planted_responses(
         The model's responses.
     n_voxels : int
         How many voxels.
-    n_inputs : int, default=8
+    n_inputs : int, default=4
         Units per voxel.
     random_state : int, Generator or None
         Draws units and weights; a subject's own.
@@ -155,7 +155,7 @@ def model_features(stimuli: StimulusSet, regions: Sequence[Region]) -> dict[str,
     InputError
         If the network has no such layer.
     """
-    from ..features import extract
+    from ..features.extract import extract
     from ..networks import build_network
 
     made: dict[str, NDArray[np.float32]] = {}
@@ -166,6 +166,9 @@ def model_features(stimuli: StimulusSet, regions: Sequence[Region]) -> dict[str,
         for layer in layers:
             check_option("layer", layer, network.layers)
         with tempfile.TemporaryDirectory() as folder:
-            features = extract(network, stimuli, Path(folder) / "features", layers=layers)
+            # On the CPU and without projection: planted are the units themselves, the same on every computer.
+            features = extract(
+                network, stimuli, Path(folder) / "features", layers=layers, projection=None, device="cpu"
+            )
             made |= {region.name: features.matrix(region.layer) for region in asking}
     return made

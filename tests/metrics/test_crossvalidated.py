@@ -43,6 +43,7 @@ def test_an_unbalanced_design_equals_the_definition(trials):
     np.testing.assert_allclose(crossnobis(trials, conditions, runs), expected, rtol=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
 def test_an_unbalanced_design_equals_rsatoolbox(trials):
     peer = pytest.importorskip("rsatoolbox.rdm.calc_unbalanced", exc_type=ImportError)
     dataset = pytest.importorskip("rsatoolbox.data", exc_type=ImportError).Dataset

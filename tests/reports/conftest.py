@@ -22,7 +22,7 @@ MODELS = {
     "random-resnet50": ("untrained", ["stem", "stage 1", "stage 2", "stage 3", "stage 4"], 0.164, 0.087),
     "random-vit-s": ("untrained", [f"block {i}" for i in range(1, 13)], 0.093, 0.052),
     "hf:facebook/dinov2-small": ("self-supervised", [f"block {i}" for i in range(1, 13)], 0.196, 0.291),
-    "hf:microsoft/resnet-50": ("supervised", ["stem", "stage 1", "stage 2", "stage 3", "stage 4"], 0.203, 0.248),
+    "hf:microsoft/resnet-50": ("supervised", ["stem", *(f"stage {i}" for i in range(1, 5))], 0.203, 0.248),
     "animacy": ("category model", [], -0.004, 0.412),
 }  # fmt: skip
 
@@ -50,7 +50,8 @@ def model_rows(metric: str, unit: str, scale: float, n: int, estimator: str) -> 
             rows.append({
                 **shared, **bound, "subject": "all", "layer": "(chosen)", "value": value,
                 "normalized": value / (upper * scale), "ci_low": value - half, "ci_high": value + 1.1 * half,
-                "p": p, "p_corrected": min(1.0, 2 * p), "correction": "Benjamini-Hochberg over 16 tests", "n": n,
+                "p": p, "p_corrected": min(1.0, 2 * p), "n": n,
+                "correction": "Benjamini-Hochberg over 16 tests",
             })  # fmt: skip
             peak = 0.35 if roi == "EVC" else 0.8
             for i, layer in enumerate(layers):
@@ -171,13 +172,13 @@ def full_summary() -> RunSummary:
     scores, gaps = fake_scores()
     rdms, thumbnails = fake_rdms()
     note = (
-        "Mean over subjects of the correlation between a model's RDM and each subject's; interval: 95 %, 1,000 "
-        "bootstrap samples of subjects and stimuli; n counts subjects."
+        "Mean over subjects of the correlation between a model's RDM and each subject's; interval: 95 %, "
+        "1,000 bootstrap samples of subjects and stimuli; n counts subjects."
     )
     return RunSummary(
         title="Which models explain early and high-level visual cortex? 92 images, 15 people",
-        sentence="Eight models were compared with fMRI responses of 15 people to 92 images of objects, in early "
-        "visual cortex (EVC) and inferior temporal cortex (IT).",
+        sentence="Eight models were compared with fMRI responses of 15 people to 92 images of objects, in "
+        "early visual cortex (EVC) and inferior temporal cortex (IT).",
         facts=(
             ("Data set", "images92 (made up)"), ("Modality", "fMRI, published as RDMs"), ("Subjects", "15"),
             ("Stimuli", "92 images"), ("Regions", "EVC, IT"), ("Models", "8 in 6 families"),
@@ -187,7 +188,7 @@ def full_summary() -> RunSummary:
         scores=scores,
         differences=gaps,
         headline=(
-            "In EVC gabor-energy comes first: 0.231, 59 % of the ceiling's upper bound (p < .001, corrected).",
+            "In EVC gabor-energy comes first: 0.231, 59 % of the ceiling's upper bound (p < .001).",
             "In IT the animacy category model comes first: 0.412, 76 % of the ceiling's upper bound.",
             "The untrained transformer explains least of all networks in both regions.",
         ),
@@ -201,11 +202,11 @@ def full_summary() -> RunSummary:
             ("Scaling and PCA fitted on the training part only", "pass", "Checked in 5 of 5 folds."),
             ("Runs shared by train and test", "skip", "The data have no runs."),
         ),
-        warnings=("The ceiling in EVC is low (0.242 to 0.392): differences between good models may be hidden.",),
+        warnings=("The ceiling in EVC is low: differences between good models may be hidden.",),
         methods=(
             "Representational dissimilarity matrices of models were compared with those of each subject by "
             "Spearman correlation; values are means over subjects.",
-            "The noise ceiling is bounded by correlating each subject with the mean of the others, and of all.",
+            "The noise ceiling correlates each subject with the mean of the others, and of all subjects.",
         ),
         references=(
             "Kriegeskorte N, Mur M, Bandettini P (2008). Representational similarity analysis. Frontiers in "
@@ -224,6 +225,23 @@ def summary() -> RunSummary:
 
 
 @pytest.fixture(scope="session")
+def small(summary: RunSummary) -> RunSummary:
+    """Everything that the full summary has, but less of it: three models, twelve stimuli, one map."""
+    rows = summary.scores.to_frame()
+    kept = rows["model"].isin(["gabor-energy", "hmax", "animacy"]) & (rows["metric"] != "cka")
+    pairs = summary.differences
+    assert summary.rdms is not None
+    return replace(
+        summary,
+        scores=Scores(rows[kept]),
+        differences=pairs[pairs["model_a"].isin(["animacy", "hmax"]) & (pairs["model_b"] == "hmax")],
+        rdms=summary.rdms.align(summary.rdms.stimulus_ids[::8]),
+        rdm_thumbnails=summary.rdm_thumbnails[::8],
+        maps=summary.maps[1:],
+    )
+
+
+@pytest.fixture(scope="session")
 def page(summary: RunSummary) -> str:
     from alignkit.reports import render
 
@@ -236,11 +254,3 @@ def bare(summary: RunSummary) -> RunSummary:
     row = {"subject": "all", "roi": "", "model": "pixels", "family": "", "layer": "(chosen)",
            "metric": "ridge r", "fold": "all", "value": 0.2412, "unit": "Pearson r"}  # fmt: skip
     return RunSummary(title="Bare", sentence="One model.", scores=Scores(pd.DataFrame([row])))
-
-
-@pytest.fixture
-def with_changes(summary: RunSummary):
-    def change(**fields: object) -> RunSummary:
-        return replace(summary, **fields)
-
-    return change

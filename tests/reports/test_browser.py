@@ -15,8 +15,6 @@ from typing import Any
 
 import pytest
 
-from alignkit.reports import RunSummary, write_report
-
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
     pytest.mark.browser,
@@ -111,5 +109,88 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def written(summary: RunSummary, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(summary, tmp_path_factory.mktemp("run") / "report.html")
+def written(page: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("run") / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def problems(browser: Browser) -> list[str]:
+    complaints = (
+        "Log.entryAdded",
+        "Runtime.consoleAPICalled",
+        "Runtime.exceptionThrown",
+        "Audits.issueAdded",
+    )
+    return [json.dumps(event) for event in browser.events if event.get("method") in complaints]
+
+
+def requests(browser: Browser) -> list[str]:
+    sent = (event for event in browser.events if event.get("method") == "Network.requestWillBeSent")
+    return [event["params"]["request"]["url"] for event in sent]
+
+
+@pytest.mark.parametrize("width", [1400, 420])
+def test_page_loads_without_complaint_or_request(browser: Browser, written: Path, width: int) -> None:
+    browser.open(written, width)
+    assert browser.evaluate("document.querySelector('h1').textContent").startswith("Which models")
+    assert problems(browser) == []
+    # Pictures inside the page are data: addresses; the page itself is the one file that is read.
+    assert [url for url in requests(browser) if not url.startswith("data:")] == [written.as_uri()]
+
+
+def test_check_sees_a_request_and_a_complaint(browser: Browser, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.html"
+    bad.write_text(
+        "<img src='https://example.org/a.png'><script>console.error('no')</script>", encoding="utf-8"
+    )
+    browser.open(bad, 420)
+    assert "https://example.org/a.png" in requests(browser)
+    assert any("no" in line for line in problems(browser))
+
+
+@pytest.mark.parametrize("width", [1400, 420])
+def test_page_never_scrolls_sideways(browser: Browser, written: Path, width: int) -> None:
+    browser.open(written, width)
+    assert browser.evaluate("innerWidth") == width
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    wide = browser.evaluate(
+        """[...document.querySelectorAll('main *, header *')]
+        .filter(e => e.getClientRects().length && !e.closest('.scroll, pre'))
+        .filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"""
+    )
+    assert wide == []
+
+
+@pytest.mark.parametrize("width", [1400, 420])
+def test_no_text_is_drawn_smaller_than_eleven_pixels(browser: Browser, written: Path, width: int) -> None:
+    browser.open(written, width)
+    smallest = browser.evaluate(
+        """Math.min(...[...document.querySelectorAll('body *')]
+        .filter(e => e.getClientRects().length)
+        .filter(e => [...e.childNodes].some(c => c.nodeType == 3 && c.data.trim()))
+        .map(e => {
+            const svg = e.closest('svg'), box = svg && svg.viewBox.baseVal;
+            const scale = box && box.width ? svg.getBoundingClientRect().width / box.width : 1;
+            return parseFloat(getComputedStyle(e).fontSize) * scale;
+        }))"""
+    )
+    assert smallest >= 11
+
+
+@pytest.mark.parametrize(("width", "shown", "hidden"), [(1400, "wide", "slim"), (420, "slim", "wide")])
+def test_each_width_has_its_own_drawing(
+    browser: Browser, written: Path, width: int, shown: str, hidden: str
+) -> None:
+    browser.open(written, width)
+    visible = "[...document.querySelectorAll('figure .{}')].every(e => e.getClientRects().length > 0)"
+    assert browser.evaluate(visible.format(shown))
+    assert browser.evaluate(visible.format(hidden).replace("> 0", "=== 0"))
+
+
+def test_stimuli_are_drawn_along_the_matrix(browser: Browser, written: Path) -> None:
+    browser.open(written, 1400)
+    drawn = browser.evaluate("document.querySelectorAll('.first-matrix use').length")
+    assert drawn == 2 * 92
+    size = browser.evaluate("document.querySelector('.first-matrix use').getBoundingClientRect().width")
+    assert size > 15

@@ -150,7 +150,7 @@ def _group_mean(
                 "unit": _UNITS[comparison],
                 "n": brain.items.n_units,
             }
-            for column, value in zip(columns, np.atleast_1d(values), strict=True)
+            for column, value in zip(columns, np.ravel(values), strict=True)
         )
     )
 
@@ -172,6 +172,8 @@ def _pictures(brain: Brain, models: Floats, columns: list[Column], region: Regio
 
 
 def _warnings(brain: Brain, roi: str, comparison: Comparison) -> list[str]:
+    if len(brain.subjects) == 1 and brain.items.run_wise:
+        return ["RSA between the runs of one subject has no ceiling."]
     if len(brain.subjects) > 1 and len(brain.subjects) < 5:
         return [
             f"{roi}: with {len(brain.subjects)} subjects, intervals over new subjects are wide and rough."

@@ -1,0 +1,305 @@
+"""The dataset `matrix`: every format it promises, and every way in which its parts may not fit."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.io import savemat
+
+from alignkit._core.errors import InputError, MissingDataError
+from alignkit.datasets import DATASETS, read_matrix
+
+DATA = np.arange(12, dtype=np.float64).reshape(4, 3) / 8
+IDS = ["cat", "dog", "cat", "007"]
+
+
+def load(**options):
+    return DATASETS["matrix"](**options)
+
+
+def write_mat73(path, **arrays):
+    """Write as MATLAB does for -v7.3: HDF5 with a 512-byte header, axes reversed, classes as attributes."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, array in arrays.items():
+            stored = file.create_dataset(name, data=np.asarray(array).T)
+            stored.attrs["MATLAB_class"] = np.bytes_("double")
+        text = file.create_dataset("info", data=np.array([[72], [105]], dtype=np.uint16))
+        text.attrs["MATLAB_class"] = np.bytes_("char")
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
+
+
+@pytest.fixture
+def samples(tmp_path):
+    path = tmp_path / "samples.csv"
+    pd.DataFrame({"stimulus_id": IDS, "repetition": [1, 1, 2, 1], "animate": [1, 1, 1, 0]}).to_csv(
+        path, index=False
+    )
+    return path
+
+
+@pytest.fixture
+def npy(tmp_path):
+    np.save(tmp_path / "rec.npy", DATA)
+    return tmp_path / "rec.npy"
+
+
+@pytest.fixture
+def images(tmp_path):
+    (tmp_path / "images").mkdir()
+    for name in ("cat", "dog", "007", "extra"):
+        Image.new("RGB", (4, 4)).save(tmp_path / "images" / f"{name}.png")
+    return tmp_path / "images"
+
+
+def write(path, kind):
+    if kind == "npy":
+        np.save(path, DATA)
+    elif kind == "npz":
+        np.savez(path, data=DATA, times=np.arange(3), more=np.ones((2, 2)))
+    elif kind == "mat":
+        savemat(path, {"data": DATA, "more": np.ones((2, 2)), "note": "text"})
+    elif kind == "mat73":
+        write_mat73(path, data=DATA, more=np.ones((2, 2)))
+    elif kind == "h5":
+        with h5py.File(path, "w") as file:
+            file["data"] = DATA
+            file["group/more"] = np.ones((2, 2))
+    elif kind == "parquet":
+        pd.DataFrame(DATA, columns=["a", "b", "c"]).to_parquet(path)
+    else:
+        pd.DataFrame(DATA, columns=["a", "b", "c"]).to_csv(
+            path, index=False, sep="," if kind == "csv" else "\t"
+        )
+    return path
+
+
+FORMATS = {
+    "npy": "r.npy",
+    "npz": "r.npz",
+    "mat": "r.mat",
+    "mat73": "r73.mat",
+    "h5": "r.h5",
+    "csv": "r.csv",
+    "tsv": "r.tsv",
+    "parquet": "r.parquet",
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), FORMATS.items())
+def test_every_format_gives_the_same_matrix(tmp_path, samples, kind, name):
+    path = write(tmp_path / name, kind)
+    np.testing.assert_array_equal(read_matrix(path), DATA)
+    recording = load(recording=path, samples=samples).study["subject"]
+    np.testing.assert_array_equal(recording.data, DATA.astype(np.float32))
+    assert recording.stimulus_ids == IDS
+    expected = ["a", "b", "c"] if kind in ("csv", "tsv", "parquet") else ["c0", "c1", "c2"]
+    assert recording.channels["name"].to_list() == expected
+
+
+@pytest.mark.parametrize(("kind", "name"), FORMATS.items())
+def test_a_file_cut_short_is_named(tmp_path, kind, name):
+    path = write(tmp_path / name, kind)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3] if kind not in ("csv", "tsv") else b"")
+    with pytest.raises(InputError, match=rf"{name} cannot be read as .*damaged, cut short"):
+        read_matrix(path)
+
+
+@pytest.mark.parametrize("kind", ["npz", "mat", "mat73", "h5"])
+def test_one_variable_of_several_can_be_chosen(tmp_path, kind):
+    path = write(tmp_path / FORMATS[kind], kind)
+    name = "group/more" if kind == "h5" else "more"
+    np.testing.assert_array_equal(read_matrix(path, variable=name), np.ones((2, 2)))
+    with pytest.raises(InputError, match="has no variable 'dat', did you mean 'data'"):
+        read_matrix(path, variable="dat")
+
+
+def test_without_a_name_the_only_matrix_is_taken_and_several_are_listed(tmp_path):
+    np.savez(tmp_path / "one.npz", rates=DATA, times=np.arange(3))
+    np.testing.assert_array_equal(read_matrix(tmp_path / "one.npz"), DATA)
+    savemat(tmp_path / "one.mat", {"rates": DATA, "times": np.arange(3.0), "n": 5.0})
+    np.testing.assert_array_equal(read_matrix(tmp_path / "one.mat"), DATA)
+    np.savez(tmp_path / "two.npz", rates=DATA, noise=DATA, times=np.arange(3))
+    with pytest.raises(InputError, match=r"several arrays that would do.*rates \(4 x 3 float64\); noise"):
+        read_matrix(tmp_path / "two.npz")
+    np.savez(tmp_path / "none.npz", times=np.arange(3), names=np.array(["a"]))
+    with pytest.raises(InputError, match=r"no array that would do.*times \(3 int64\)"):
+        read_matrix(tmp_path / "none.npz")
+
+
+def test_ids_beside_the_data_make_a_samples_table_unnecessary(tmp_path):
+    np.savez(tmp_path / "r.npz", data=DATA, stimulus_id=np.array(IDS))
+    assert load(recording=tmp_path / "r.npz").study["subject"].stimulus_ids == IDS
+    with h5py.File(tmp_path / "r.h5", "w") as file:
+        file["data"] = DATA
+        file["stimulus_id"] = np.array(IDS, dtype=object)
+    assert load(recording=tmp_path / "r.h5").study["subject"].stimulus_ids == IDS
+    pd.DataFrame(DATA).assign(stimulus_id=IDS, run=1).to_csv(tmp_path / "r.csv", index=False)
+    recording = load(recording=tmp_path / "r.csv").study["subject"]
+    assert recording.stimulus_ids == IDS
+    assert recording.n_channels == 3
+    assert recording.samples["run"].to_list() == [1] * 4
+
+
+def test_labels_come_from_the_samples(npy, samples):
+    labels = load(recording=npy, samples=samples).labels
+    assert labels.to_dict("list") == {"stimulus_id": ["cat", "dog", "007"], "animate": [1, 1, 0]}
+
+
+def test_channels_and_facts_come_through(tmp_path, npy, samples):
+    (tmp_path / "channels.csv").write_text("name,roi\nn1,V4\nn2,\nn3,IT\n")
+    dataset = load(
+        recording=npy,
+        samples=samples,
+        channels=tmp_path / "channels.csv",
+        subject="PE",
+        modality="spikes",
+        unit="Hz",
+    )
+    assert dataset.rois == ["IT", "V4"]
+    assert repr(dataset.study["PE"]) == (
+        "Recording(PE, spikes, Hz: 4 samples of 3 stimuli; 3 channels; regions IT, V4)"
+    )
+    assert dataset.files == (npy, samples, tmp_path / "channels.csv")
+
+
+def test_transpose_exchanges_samples_and_channels(tmp_path, samples):
+    np.save(tmp_path / "t.npy", DATA.T)
+    with pytest.raises(InputError, match=r"has 3 rows \(shape \(3, 4\)\) .* have 4.*set `transpose: true`"):
+        load(recording=tmp_path / "t.npy", samples=samples)
+    recording = load(recording=tmp_path / "t.npy", samples=samples, transpose=True).study["subject"]
+    np.testing.assert_array_equal(recording.data, DATA)
+    pd.DataFrame(DATA.T).to_csv(tmp_path / "t.csv", index=False)
+    recording = load(recording=tmp_path / "t.csv", samples=samples, transpose=True).study["subject"]
+    np.testing.assert_array_equal(recording.data, DATA)
+
+
+def test_a_third_axis_is_time(tmp_path, samples):
+    np.save(tmp_path / "epochs.npy", np.ones((4, 3, 5)))
+    options = {"recording": tmp_path / "epochs.npy", "samples": samples}
+    recording = load(**options, sfreq_hz=10.0, tmin_s=-0.2).study["subject"]
+    np.testing.assert_allclose(recording.times_s, [-0.2, -0.1, 0, 0.1, 0.2], atol=1e-15)
+    with pytest.raises(InputError, match=r"shape \(4, 3, 5\).*`sfreq_hz`, got None"):
+        load(**options)
+
+
+def test_images_are_matched_by_stem_and_extra_ones_are_noted(npy, samples, images):
+    dataset = load(recording=npy, samples=samples, stimuli=images)
+    assert dataset.stimuli.stimulus_ids == ["cat", "dog", "007"]
+    assert dataset.notes == ("1 images without a response were left out: extra.",)
+
+
+def test_responses_without_an_image_are_named(npy, samples, images):
+    (images / "dog.png").unlink()
+    with pytest.raises(InputError, match="1 of 3 stimuli with responses have no image in .*: dog"):
+        load(recording=npy, samples=samples, stimuli=images)
+
+
+def test_ids_with_a_suffix_get_a_hint(tmp_path, npy, images):
+    (tmp_path / "s.csv").write_text("stimulus_id\ncat.png\ndog.png\ncat.png\n007.png\n")
+    with pytest.raises(InputError, match="the file's name without its suffix"):
+        load(recording=npy, samples=tmp_path / "s.csv", stimuli=images)
+
+
+def test_conditions_must_be_a_column(npy, samples):
+    assert load(recording=npy, samples=samples, conditions="animate").conditions == "animate"
+    with pytest.raises(InputError, match="`conditions` is 'block', the samples have .* animate"):
+        load(recording=npy, samples=samples, conditions="block")
+
+
+def _object_npy(path):
+    np.save(path, np.array([[{"a": 1}]], dtype=object), allow_pickle=True)
+
+
+def _object_npz(path):
+    np.savez(path, data=np.array([[{"a": 1}]], dtype=object), allow_pickle=True)
+
+
+def _linked_h5(path):
+    with h5py.File(path.parent / "other.h5", "w") as file:
+        file["data"] = DATA
+    with h5py.File(path, "w") as file:
+        layout = h5py.VirtualLayout(DATA.shape, dtype="f8")
+        layout[...] = h5py.VirtualSource(path.parent / "other.h5", "data", DATA.shape)
+        file.create_virtual_dataset("data", layout)
+
+
+@pytest.mark.parametrize(
+    ("name", "save", "message"),
+    [
+        ("r.npy", _object_npy, "holds Python objects, which are never unpickled"),
+        ("r.npz", _object_npz, "data holds Python objects, which are never unpickled"),
+        ("r.npy", lambda p: np.save(p, DATA + 1j), "holds complex128 values.*real part or its modulus"),
+        ("r.mat", lambda p: savemat(p, {"data": DATA + 1j}), "data holds complex128 values"),
+        ("r.npy", lambda p: np.save(p, np.array([["a"]])), "r is a <U1, an array of numbers is wanted"),
+        ("r.mat", lambda p: savemat(p, {"data": {"x": 1}}), "data is a struct, an array of numbers"),
+        ("r.npy", lambda p: np.save(p, np.ones(4)), r"must have 2 or 3 dimensions, got shape \(4,\)"),
+        ("r.h5", _linked_h5, "points to another file, which is not followed"),
+        ("r.csv", lambda p: p.write_text("a,b\n1,x\n2,3\n"), "'b' holds text .'x'., numbers are wanted"),
+        ("r.csv", lambda p: p.write_text("stimulus_id\na\n"), "has no channel columns"),
+        ("r.txt", lambda p: p.write_text("1 2"), "suffix '.txt'; a matrix is one of .npy"),
+    ],
+)
+def test_files_without_real_numbers_are_refused(tmp_path, name, save, message):
+    save(tmp_path / name)
+    with pytest.raises(InputError, match=message):
+        read_matrix(tmp_path / name)
+
+
+def test_a_missing_file_is_named(tmp_path, samples):
+    with pytest.raises(MissingDataError, match="rec.npz does not exist"):
+        load(recording=tmp_path / "rec.npz", samples=samples)
+
+
+def test_nan_is_counted_and_placed(tmp_path, samples):
+    bad = DATA.copy()
+    bad[2, 1] = np.nan
+    np.save(tmp_path / "r.npy", bad)
+    with pytest.raises(InputError, match=r"`r.npy` holds 1 NaN .* the first at index \(2, 1\)"):
+        load(recording=tmp_path / "r.npy", samples=samples)
+
+
+def test_values_beyond_single_precision_are_refused_and_not_made_infinite(tmp_path, samples):
+    np.save(tmp_path / "r.npy", DATA + 1e300)
+    with pytest.raises(InputError, match="holds 12 NaN or infinite"):
+        load(recording=tmp_path / "r.npy", samples=samples)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("stimulus_id\ncat\ndog\n", "has 4 rows .* but the samples have 2. Give a table"),
+        ("id\na\nb\nc\nd\n", "needs a column 'stimulus_id'"),
+        ("stimulus_id,repetition\na,1\nb,1\na,1\nb,2\n", "same presentation twice: .*'a'.*1"),
+    ],
+)
+def test_samples_that_do_not_fit_are_refused(tmp_path, npy, table, message):
+    (tmp_path / "s.csv").write_text(table)
+    with pytest.raises(InputError, match=message):
+        load(recording=npy, samples=tmp_path / "s.csv")
+
+
+def test_rows_without_a_stimulus_are_refused(tmp_path, npy, samples):
+    with pytest.raises(InputError, match="does not say which stimulus each row belongs to; give `samples`"):
+        load(recording=npy)
+    np.savez(tmp_path / "r.npz", data=DATA, stimulus_id=np.array(["x", "y", "x", "z"]))
+    with pytest.raises(InputError, match="name different stimuli for the rows"):
+        load(recording=tmp_path / "r.npz", samples=samples)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("name\nn1\n", "has 1 rows but .* has 3 channels"),
+        ("name\nn1\nn1\nn2\n", "`channels.name` must be unique, .*'n1'"),
+        ("label\na\nb\nc\n", "needs a column 'name'"),
+    ],
+)
+def test_channels_that_do_not_fit_are_refused(tmp_path, npy, samples, table, message):
+    (tmp_path / "c.csv").write_text(table)
+    with pytest.raises(InputError, match=message):
+        load(recording=npy, samples=samples, channels=tmp_path / "c.csv")

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from alignkit._core.errors import InputError, UnknownNameError
+from alignkit.metrics import cka, cka_from_grams, hsic
+
+
+@pytest.fixture
+def responses():
+    rs = np.random.RandomState(0)
+    X = rs.randn(20, 8)
+    Y = rs.randn(20, 8) @ np.diag(np.arange(1, 9)) * 0.3 + 0.7 * X
+    return X, Y, rs.randn(20, 12)
+
+
+def song_2012(K, L):
+    """Return the unbiased HSIC by its printed formula."""
+    n, ones = len(K), np.ones(len(K))
+    K, L = K - np.diag(np.diag(K)), L - np.diag(np.diag(L))
+    cross = (ones @ K @ ones) * (ones @ L @ ones) / ((n - 1) * (n - 2))
+    return (np.trace(K @ L) + cross - 2 * (ones @ K @ L @ ones) / (n - 2)) / (n * (n - 3))
+
+
+def test_linear_cka_equals_known_values(responses):
+    X, Y, Z = responses
+    assert cka(X, Y) == pytest.approx(0.0021020613077992983, abs=1e-12)
+    assert cka(X, Z) == pytest.approx(-0.04982123848671551, abs=1e-12)
+    assert cka(X, Y, debiased=False) == pytest.approx(0.2766742205547021, abs=1e-12)
+
+
+def test_debiased_cka_of_a_second_data_set_equals_a_known_value():
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((7, 12))
+    B = A @ rng.standard_normal((12, 9)) + 2 * rng.standard_normal((7, 9))
+    assert cka(A, B) == pytest.approx(0.352860, abs=1e-6)
+    assert cka(A + 5, B) == pytest.approx(0.352860, abs=1e-6)
+
+
+@pytest.mark.parametrize("debiased", [True, False])
+def test_few_units_and_many_units_take_routes_that_agree(debiased):
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((60, 3)), rng.standard_normal((60, 4))
+    expected = cka_from_grams(X @ X.T, Y @ Y.T, debiased=debiased)
+    assert cka(X, Y, debiased=debiased) == pytest.approx(expected, abs=1e-12)
+    wide = rng.standard_normal((20, 100))
+    other = rng.standard_normal((20, 30))
+    expected = cka_from_grams(wide @ wide.T, other @ other.T, debiased=True)
+    assert cka(wide, other) == pytest.approx(expected, abs=1e-12)
+
+
+def test_debiased_hsic_equals_the_printed_formula(responses):
+    X, Y, _ = responses
+    K, L = X @ X.T, Y @ Y.T
+    assert hsic(K, L) == pytest.approx(song_2012(K, L), rel=1e-10)
+
+
+def test_biased_hsic_equals_the_trace(responses):
+    X, Y, _ = responses
+    H = np.eye(20) - 1 / 20
+    expected = np.trace(X @ X.T @ H @ Y @ Y.T @ H) / 19**2
+    assert hsic(X @ X.T, Y @ Y.T, debiased=False) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("debiased", [True, False])
+def test_centring_the_kernels_first_changes_nothing(responses, debiased):
+    X, Y, _ = responses
+    K, L, H = X @ X.T + 3, Y @ Y.T, np.eye(20) - 1 / 20
+    assert hsic(H @ K @ H, H @ L @ H, debiased=debiased) == pytest.approx(
+        hsic(K, L, debiased=debiased), rel=1e-9
+    )
+
+
+def test_rbf_cka_equals_the_direct_formula(responses):
+    X, Y, _ = responses
+
+    def gram(values):
+        squared = ((values[:, None] - values[None]) ** 2).sum(-1)
+        return np.exp(-squared / (2 * 0.8**2 * np.median(squared[np.triu_indices(20, k=1)])))
+
+    for debiased in (True, False):
+        expected = cka_from_grams(gram(X), gram(Y), debiased=debiased)
+        assert cka(X, Y, kernel="rbf", bandwidth=0.8, debiased=debiased) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_wide_rbf_kernel_is_linear(responses):
+    X, Y, _ = responses
+    assert cka(X, Y, kernel="rbf", bandwidth=1e3) == pytest.approx(cka(X, Y), abs=1e-4)
+
+
+def test_debiased_cka_of_unrelated_responses_is_near_zero_and_biased_is_not():
+    rng = np.random.default_rng(0)
+    pairs = [(rng.standard_normal((50, 200)), rng.standard_normal((50, 200))) for _ in range(30)]
+    assert np.mean([cka(X, Y) for X, Y in pairs]) == pytest.approx(0, abs=0.02)
+    with pytest.warns(UserWarning, match="biased CKA with 200 units and 50 stimuli is high"):
+        biased = [cka(X, Y, debiased=False) for X, Y in pairs]
+    assert np.mean(biased) == pytest.approx(0.800, abs=0.01)
+
+
+def test_cka_of_equal_responses_is_one(responses):
+    X = responses[0]
+    for kernel in ("linear", "rbf"):
+        for debiased in (True, False):
+            assert cka(X, X, kernel=kernel, debiased=debiased) == pytest.approx(1, abs=1e-12)
+
+
+def test_cka_ignores_rotations_but_not_other_linear_maps(responses):
+    X, Y, _ = responses
+    rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((8, 8)))[0]
+    assert cka(X @ rotation * 7 + 2, Y) == pytest.approx(cka(X, Y), abs=1e-10)
+    assert abs(cka(X @ np.diag([5, 1, 1, 1, 1, 1, 1, 1]), Y) - cka(X, Y)) > 0.01
+
+
+def test_a_large_offset_does_not_cost_digits(responses):
+    X, Y, _ = responses
+    assert cka(X + 1e6, Y) == pytest.approx(cka(X, Y), abs=1e-8)
+
+
+def test_float32_input_is_computed_in_float64_and_left_alone(responses):
+    X, Y = (values.astype(np.float32) for values in responses[:2])
+    before = X.copy()
+    assert cka(X, Y) == cka(X.astype(np.float64), Y.astype(np.float64))
+    np.testing.assert_array_equal(X, before)
+
+
+def test_a_self_similarity_estimated_below_zero_gives_nan():
+    K = np.zeros((4, 4))
+    K[0, 1] = K[1, 0] = K[2, 3] = K[3, 2] = 1.0
+    L = np.diag([1.0, 2.0, 3.0, 4.0])
+    assert np.isnan(cka_from_grams(K, L))
+
+
+@pytest.mark.parametrize(
+    ("X", "Y", "options", "message"),
+    [
+        (np.eye(5), np.eye(6), {}, "same number of samples, got 5 and 6"),
+        (np.eye(3), np.eye(3), {}, "`X` needs at least 4 rows, got 3"),
+        (np.ones((5, 2)), np.eye(5), {}, "all 5 rows of `X` are equal"),
+        (np.eye(5), np.full((5, 2), np.nan), {}, r"`Y` holds 10 NaN or infinite value\(s\)"),
+        (np.eye(5), np.eye(5), {"bandwidth": 0.0}, "`bandwidth` must be above 0, got 0"),
+        (
+            np.repeat([[0.0], [1.0]], [9, 1], axis=0),
+            np.eye(10),
+            {"kernel": "rbf"},
+            "at least half of the pairs",
+        ),
+    ],
+)
+def test_unusable_responses_are_refused_with_the_numbers(X, Y, options, message):
+    with pytest.raises(InputError, match=message):
+        cka(X, Y, **options)
+
+
+@pytest.mark.parametrize("function", [hsic, cka_from_grams])
+def test_unusable_kernels_are_refused(function):
+    with pytest.raises(
+        InputError, match=r"`K` must be a square, symmetric kernel matrix, got shape \(4, 5\)"
+    ):
+        function(np.ones((4, 5)), np.eye(4))
+    with pytest.raises(InputError, match="`L` must be a square, symmetric"):
+        function(np.eye(4), np.triu(np.ones((4, 4))))
+    with pytest.raises(InputError, match="same number of samples, got 4 and 5"):
+        function(np.eye(4), np.eye(5))
+
+
+def test_an_unknown_kernel_is_refused(responses):
+    with pytest.raises(UnknownNameError, match="`kernel` is 'gaussian'"):
+        cka(*responses[:2], kernel="gaussian")
