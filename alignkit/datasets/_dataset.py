@@ -34,6 +34,9 @@ class Dataset:
     conditions : str or None
         Column of the samples whose value is decoded and compared where samples, not stimuli, carry the
         condition (block designs).
+    groups : str or None
+        Column of the samples that names near-duplicates, such as two versions of one picture: the samples
+        of a group never stand on both sides of a fold.
     truth : DataFrame or None
         Of simulated data: a row per region with `roi`, `model`, `layer`.
     files : tuple of Path
@@ -48,6 +51,7 @@ class Dataset:
     stimuli: StimulusSet | None = None
     labels: pd.DataFrame | None = None
     conditions: str | None = None
+    groups: str | None = None
     truth: pd.DataFrame | None = None
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()

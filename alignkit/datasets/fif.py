@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,10 @@ def read_fif(
     import mne
 
     path = require_file(path)
-    with readable(path, "MNE epochs (FIF)"):
+    with readable(path, "MNE epochs (FIF)"), warnings.catch_warnings():
+        # MNE's own calls of pandas: nothing a reader of epochs can act on.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
         epochs = mne.read_epochs(path, preload=True, verbose="error")
     if not len(epochs):
         raise InputError(f"{path} holds no epoch; all were dropped before it was saved.")

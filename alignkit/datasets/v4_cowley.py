@@ -98,9 +98,10 @@ def load_v4_cowley(*, folder: Path | None = None, verify: bool = False) -> Datas
         labels=table[["stimulus_id", "image_type"]],
         files=(root / _RESPONSES, root / _IMAGES),
         notes=(
-            "Each natural image comes with a gaudy version of itself; folds must keep the two (one `scene`) "
+            "Each natural image comes with a gaudy version of itself; folds keep the two (one `scene`) "
             "together.",
         ),
+        groups="scene",
     )
 
 

@@ -10,17 +10,6 @@ from .._core.errors import InputError
 from ._registry import METRICS
 
 
-@METRICS.register(
-    "column-correlation",
-    kind="similarity",
-    inputs="columns",
-    range=(-1.0, 1.0),
-    higher_is_closer=True,
-    invariant_to=("column-scale", "column-shift", "sample-permutation"),
-    unit="r",
-    paper="Pearson 1895, doi:10.1098/rspl.1895.0041",
-    summary="Pearson's r of each channel with its prediction",
-)
 def column_correlation(
     A: ArrayLike, B: ArrayLike, *, weights: ArrayLike | None = None
 ) -> NDArray[np.float64]:
@@ -68,17 +57,6 @@ def column_correlation(
     return np.where(undefined, np.nan, r.clip(-1, 1))
 
 
-@METRICS.register(
-    "column-r2",
-    kind="similarity",
-    inputs="columns",
-    range=(float("-inf"), 1.0),
-    higher_is_closer=True,
-    invariant_to=("joint-scale", "joint-shift", "sample-permutation"),
-    unit="R2",
-    paper="Wright 1921, Correlation and causation, J Agric Res 20:557",
-    summary="share of each channel's variance that its prediction explains",
-)
 def column_r2(Y: ArrayLike, prediction: ArrayLike) -> NDArray[np.float64]:
     """Compute the coefficient of determination of every column.
 
@@ -150,3 +128,28 @@ def _centred(
     counted = values[weights > 0]
     constant = (counted == counted[0]).all(axis=0)
     return values - weights @ values, constant
+
+
+METRICS.register(
+    "column-correlation",
+    kind="similarity",
+    inputs="columns",
+    range=(-1.0, 1.0),
+    higher_is_closer=True,
+    invariant_to=("column-scale", "column-shift", "sample-permutation"),
+    unit="r",
+    paper="Pearson 1895, doi:10.1098/rspl.1895.0041",
+    summary="Pearson's r of each channel with its prediction",
+)(column_correlation)
+
+METRICS.register(
+    "column-r2",
+    kind="similarity",
+    inputs="columns",
+    range=(float("-inf"), 1.0),
+    higher_is_closer=True,
+    invariant_to=("joint-scale", "joint-shift", "sample-permutation"),
+    unit="R2",
+    paper="Wright 1921, Correlation and causation, J Agric Res 20:557",
+    summary="share of each channel's variance that its prediction explains",
+)(column_r2)

@@ -17,17 +17,6 @@ from .dissimilarities import precision_root
 Weighting = Literal["number", "equal"]
 
 
-@METRICS.register(
-    "crossnobis-rdm",
-    kind="distance",
-    inputs="trials",
-    range=(float("-inf"), float("inf")),
-    higher_is_closer=False,
-    invariant_to=("invertible-linear", "permutation", "rotation", "scale", "shift"),
-    unit="noise variance",
-    paper="Walther et al. 2016, doi:10.1016/j.neuroimage.2015.12.012",
-    summary="squared difference in units of the noise, cross-validated over runs, per channel",
-)
 def crossnobis(
     X: ArrayLike,
     conditions: ArrayLike,
@@ -147,3 +136,16 @@ def _distances(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArra
         )
     distances: NDArray[np.float64] = squareform(own + own[:, None] - 2 * gram, checks=False)
     return distances
+
+
+METRICS.register(
+    "crossnobis-rdm",
+    kind="distance",
+    inputs="trials",
+    range=(float("-inf"), float("inf")),
+    higher_is_closer=False,
+    invariant_to=("invertible-linear", "permutation", "rotation", "scale", "shift"),
+    unit="noise variance",
+    paper="Walther et al. 2016, doi:10.1016/j.neuroimage.2015.12.012",
+    summary="squared difference in units of the noise, cross-validated over runs, per channel",
+)(crossnobis)

@@ -14,18 +14,6 @@ from ._registry import METRICS
 Shrinkage = Literal["diagonal", "identity", "none", "univariate"]
 
 
-@METRICS.register(
-    "noise-covariance",
-    kind="transform",
-    inputs="residuals",
-    range=(float("-inf"), float("inf")),
-    higher_is_closer=None,
-    invariant_to=("shift",),
-    unit="squared unit of the data",
-    paper="Ledoit & Wolf 2004, doi:10.1016/S0047-259X(03)00096-4; "
-    "Schafer & Strimmer 2005, doi:10.2202/1544-6115.1175",
-    summary="covariance of the noise between channels, shrunk so that it can be inverted",
-)
 def noise_covariance(
     residuals: ArrayLike,
     *,
@@ -132,3 +120,17 @@ def _diagonal_weight(
     # The factor n / dof^2 is the small-sample form that published RSA toolboxes use.
     expected = n_samples / freedom**2 * spread[off].sum()
     return float(np.clip(expected / power, 0, 1)) if power > 0 else 1.0
+
+
+METRICS.register(
+    "noise-covariance",
+    kind="transform",
+    inputs="residuals",
+    range=(float("-inf"), float("inf")),
+    higher_is_closer=None,
+    invariant_to=("shift",),
+    unit="squared unit of the data",
+    paper="Ledoit & Wolf 2004, doi:10.1016/S0047-259X(03)00096-4; "
+    "Schafer & Strimmer 2005, doi:10.2202/1544-6115.1175",
+    summary="covariance of the noise between channels, shrunk so that it can be inverted",
+)(noise_covariance)

@@ -39,7 +39,7 @@ def hmax(
     image_size: int = 128,
     n_prototypes: int = 1000,
     prototypes: Literal["imprinted", "random"] = "imprinted",
-    sharpness: float = 1.0,
+    sharpness: float = 3.0,
     seed: int = 0,
 ) -> Network:
     """Build HMAX.
@@ -58,7 +58,7 @@ def hmax(
     prototypes : {"imprinted", "random"}, default="imprinted"
         C1 patches of procedural images (never of stimuli), or non-negative noise of the same norms: the
         untrained twin, which has everything but what was imprinted.
-    sharpness : float, default=1.0
+    sharpness : float, default=3.0
         The factor beta: larger is more selective.
     seed : int, default=0
         Draws images, patches and noise.
@@ -126,7 +126,7 @@ def hmax(
     summary="HMAX with random prototypes of the same norms: the untrained twin of hmax",
 )
 def hmax_untrained(
-    *, image_size: int = 128, n_prototypes: int = 1000, sharpness: float = 1.0, seed: int = 0
+    *, image_size: int = 128, n_prototypes: int = 1000, sharpness: float = 3.0, seed: int = 0
 ) -> Network:
     """Build :func:`hmax` with ``prototypes="random"``.
 

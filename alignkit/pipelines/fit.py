@@ -14,12 +14,13 @@ import pandas as pd
 from .._core.atomic import atomic_file, write_text
 from .._core.errors import InputError, MissingDataError
 from .._core.random import derive_seed
+from .._core.threads import fixed_threads
 from ..encoders import RidgeEncoder
 from ..recordings.stimuli import StimulusSet
 from .candidates import Candidate, network_candidates
 from .comparisons import design, fit_ridge
 from .config import FeatureOptions, ModelComponent, RunConfig, parse_config
-from .plan import fixed_threads, make_plan
+from .plan import make_plan
 from .result import RunResult
 from .run import load_dataset, resolve_config, run_config
 from .store import Store

@@ -11,6 +11,7 @@ from pathlib import Path
 from .._core.atomic import atomic_file, remove_leftovers, write_text
 from .._core.errors import InputError, MissingDataError
 from .._core.hashing import digest_files
+from .._core.threads import fixed_threads
 from ..datasets import DATASETS, Dataset
 from ..reports import RunSummary, write_report
 from ..simulation import simulated
@@ -20,7 +21,7 @@ from .config import RUN_CONFIG_FILE, Component, ModelComponent, RunConfig, dump_
 from .log import run_log
 from .maps import map_files
 from .options import check_options, plain
-from .plan import Plan, fixed_threads, make_plan
+from .plan import Plan, make_plan
 from .result import RunResult
 from .store import Store
 from .summarise import summarise
@@ -63,6 +64,7 @@ def run_config(config: RunConfig, *, base: Path, out: Path, command: str = "") -
     out = prepare_out(out)
     resolved = resolve_config(config, base)
     plan = make_plan(seed=config.seed, threads=config.threads, device=config.features.device, folder=out)
+    _load_numerics()
     with run_log(out) as warnings, fixed_threads(plan.threads):
         logger.info("start: %s", command)
         write_text(out / RUN_CONFIG_FILE, dump_config(resolved))
@@ -79,6 +81,12 @@ def run_config(config: RunConfig, *, base: Path, out: Path, command: str = "") -
         seconds = time.monotonic() - started
         logger.info("done in %.1f s", seconds)
     return RunResult(out, summary, seconds, store.made, store.found)
+
+
+def _load_numerics() -> None:
+    # Only libraries that are loaded can be held at a number of threads.
+    import sklearn  # noqa: F401
+    import torch  # noqa: F401
 
 
 def prepare_out(out: Path) -> Path:
@@ -167,8 +175,7 @@ def _context(config: RunConfig, dataset: Dataset, *, base: Path, plan: Plan, sto
         if dataset.stimuli is None:
             raise InputError(
                 f"`models` need stimuli, and {dataset.name!r} comes without them; leave `models` out, or "
-                "give "
-                "the folder of stimuli."
+                "give the folder of stimuli."
             )
         candidates += network_candidates(
             config.models, dataset.stimuli, config.features, store=store, plan=plan, base=base

@@ -59,8 +59,8 @@ class Scores:
         if outside.any():
             first = full[outside].iloc[0]
             raise InputError(
-                f"the interval [{first['ci_low']:.4g}, {first['ci_high']:.4g}] of {first['model']!r} excludes its "
-                f"estimate {first['value']:.4g}; the resampling is wrong."
+                f"the interval [{first['ci_low']:.4g}, {first['ci_high']:.4g}] of {first['model']!r} "
+                f"excludes its estimate {first['value']:.4g}; the resampling is wrong."
             )
         self.table = full
 

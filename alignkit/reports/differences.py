@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _NUMBERS_FROM = 58.0
 _STARS_FROM = 24.0
-_SMALLEST_CELL = 17.0
+_SMALLEST_CELL = 11.0
+_LINE = 17.0
+_MANY = 12
 
 
 def plot_differences(
@@ -46,7 +48,8 @@ def plot_differences(
     order : sequence of str
         The models from best to worst; those without a difference are left out.
     width : int, default=548
-        Least width in CSS pixels; many models make the figure wider, never the cells smaller than 17.
+        Least width in CSS pixels; many models make the figure wider, never a cell narrower than 11
+        pixels or lower than 17.
     unit : str, default=""
         Unit of the differences.
 
@@ -69,14 +72,16 @@ def plot_differences(
             f"{len(order)} models in `order`; at least 2 are needed."
         )
     excess, p = _matrices(rows, models)
-    room = min(max(_style.text_width(name) for name in models), 0.36 * width)
+    room = min(
+        max(_style.text_width(name) for name in models), (0.36 if len(models) <= _MANY else 0.26) * width
+    )
     names = _style.shorten_all(models, room + 1)
     left = room + 36
     cell = max(_SMALLEST_CELL, min(64.0, (width - left - 20) / len(models)))
     if cell < _NUMBERS_FROM:
         cell = min(cell, 34.0)
     width = max(width, round(left + cell * len(models) + 20))
-    grid, step = cell * len(models), max(cell * 0.62, min(cell, 27.0))
+    grid, step = cell * len(models), max(_LINE, min(cell, 27.0))
     with _style.drawing():
         height = round(12 + step * len(models) + 80)
         figure = _style.new_figure(width, height)
@@ -139,7 +144,8 @@ def _write_ranks(axes: Axes, names: Sequence[str], left: float) -> None:
                 text, (0, i), (start, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
                 va="center_baseline", ha=side, size=_style.SIZE,
             )  # fmt: skip
-        axes.text(i, i, str(i + 1), ha="center", va="center_baseline", size=SMALL, color=_style.MUTED)
+        # From the cell's left edge: two digits are wider than the narrowest cell, and right of it is free.
+        axes.text(i - 0.4, i, str(i + 1), va="center_baseline", size=SMALL, color=_style.MUTED)
 
 
 def _draw_scale(figure: Figure, limit: float, *, left: float, length: float, unit: str) -> None:

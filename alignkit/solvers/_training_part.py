@@ -102,20 +102,19 @@ class Design:
         mean, scale = self.moments(rows)
         return self._kernels(rows, rows[:0], mean, scale)[0]
 
-    def coefficients(self, part: TrainingPart, shrunk: Tensor) -> Tensor:
-        """Return (n_features, n_targets) in the units of X, from ``diag(1/(s+a)) train' Y`` (all rows)."""
+    def weights(self, part: TrainingPart) -> Tensor:
+        """Return (n_features, k), in the units of X, for a part of all rows; see the module."""
         import torch
 
         rows = torch.arange(len(self.X), device=self.X.device)
         mean, scale = self.moments(rows)
         if self.primal:
-            return (part.vectors * scale[:, None]).to(shrunk.dtype) @ shrunk
-        duals = part.vectors.to(shrunk.dtype) @ shrunk
-        coef = duals.new_empty((self.X.shape[1], shrunk.shape[1]))
+            return (part.vectors * scale[:, None]).to(self.X.dtype)
+        weights = self.X.new_empty((self.X.shape[1], part.vectors.shape[1]))
         for columns in self._column_chunks(len(rows)):
             chunk = self._rows(rows, mean, scale, columns) * scale[columns]
-            coef[columns] = chunk.T.to(duals.dtype) @ duals
-        return coef
+            weights[columns] = (chunk.T @ part.vectors).to(weights.dtype)
+        return weights
 
     def _decompose_primal(self, train: Tensor, test: Tensor, mean: Tensor, scale: Tensor) -> TrainingPart:
         n_features = self.X.shape[1]

@@ -208,8 +208,7 @@ def _prepare(
             "such as 1e-6."
         )
     wide = np.float32 if max(features.dtype.itemsize, targets.dtype.itemsize) <= 4 else np.float64
-    # torch takes neither negative strides nor read-only memory without a warning.
-    ready = np.require(features.astype(wide, copy=False), requirements=["C", "W"])
+    ready = np.require(features, dtype=wide, requirements=["C", "W"])
     on_device = torch.from_numpy(ready).to(pick_device(device))
     return Design(on_device, fit_intercept, standardize), targets, grid
 
@@ -267,7 +266,7 @@ def _score_fold(
     scores = np.empty((len(alphas), targets.shape[1]))
     for block in _target_blocks(targets):
         seen, mean = _load(targets[train, block], design)
-        held_out = torch.from_numpy(targets[test, block]).to(device).double() - mean
+        held_out = _to_device(targets[test, block], design) - mean
         errors = _squared_errors(part, part.train.T @ seen, held_out.to(design.X.dtype), alphas)
         if scoring == "r2":
             total = (held_out - column_mean(held_out)).square().sum(0)
@@ -311,27 +310,34 @@ def _refit(
 
     everything = torch.arange(len(targets), device=design.X.device)
     part = design.decompose(everything, everything[:0], kernel)
+    weights = design.weights(part)
     feature_mean, _ = design.moments(everything)
     dtype = np.float32 if design.X.dtype == torch.float32 else np.float64
     coef = np.empty((design.X.shape[1], targets.shape[1]), dtype)
     intercept = np.empty(targets.shape[1], dtype)
     for block in _target_blocks(targets):
         seen, mean = _load(targets[:, block], design)
-        penalty = torch.from_numpy(np.ascontiguousarray(alphas[block])).to(seen.device)
+        penalty = torch.tensor(alphas[block], device=seen.device)
         shrink = (1.0 / (part.eigenvalues[:, None] + penalty)).to(seen.dtype)
-        weights = design.coefficients(part, shrink * (part.train.T @ seen))
-        coef[:, block] = weights.cpu().numpy()
-        intercept[block] = (mean - feature_mean @ weights.double()).cpu().numpy()
+        found = weights @ (shrink * (part.train.T @ seen))
+        coef[:, block] = found.cpu().numpy()
+        intercept[block] = (mean - feature_mean @ found.double()).cpu().numpy()
     return coef, intercept
 
 
 def _load(values: NDArray[Any], design: Design) -> tuple[Tensor, Tensor]:
     """Return centred targets in the working precision, and their float64 mean."""
-    import torch
-
-    loaded = torch.from_numpy(np.ascontiguousarray(values)).to(design.X.device).double()
+    loaded = _to_device(values, design)
     mean = column_mean(loaded) if design.fit_intercept else loaded.new_zeros(loaded.shape[1])
     return (loaded - mean).to(design.X.dtype), mean
+
+
+def _to_device(values: NDArray[Any], design: Design) -> Tensor:
+    import torch
+
+    # torch takes no read-only memory, no foreign byte order and no negative strides.
+    ready = np.require(values, dtype=np.float64, requirements=["C", "W"])
+    return torch.from_numpy(ready).to(design.X.device)
 
 
 def _target_blocks(targets: NDArray[Any]) -> Iterator[slice]:

@@ -128,6 +128,7 @@ def audit_folds(
     stimulus_ids: Sequence[object],
     runs: Sequence[object] | None = None,
     content_digests: Sequence[object] | None = None,
+    near_duplicates: Sequence[object] | None = None,
 ) -> LeakageAudit:
     """Look for what training and test parts share and must not.
 
@@ -141,6 +142,8 @@ def audit_folds(
         The run of each sample, unique over sessions. A run in both parts leaks slow noise.
     content_digests : sequence of length n_samples, optional
         Digest of each sample's stimulus file: finds one picture under two names. None where unknown.
+    near_duplicates : sequence of length n_samples, optional
+        Name of what a sample's stimulus is a version of, such as the scene of a recoloured picture.
 
     Returns
     -------
@@ -159,7 +162,8 @@ def audit_folds(
     ('leaks', ("fold 0: 1 stimulus in both the training and the test part: 'face'.",))
     """
     labels: dict[str, list[object]] = {"stimulus_ids": list(stimulus_ids)}
-    for name, given in (("runs", runs), ("content_digests", content_digests)):
+    optional = (("runs", runs), ("content_digests", content_digests), ("near_duplicates", near_duplicates))
+    for name, given in optional:
         if given is not None:
             labels[name] = list(given)
     n_samples = len(labels["stimulus_ids"])
@@ -179,7 +183,11 @@ def audit_folds(
     return LeakageAudit("leaks" if findings else "clean", tuple(findings), tuple(checked))
 
 
-_OPTIONAL_CHECKS = {"content_digests": "duplicate content", "runs": "runs"}
+_OPTIONAL_CHECKS = {
+    "content_digests": "duplicate content",
+    "near_duplicates": "near-duplicates",
+    "runs": "runs",
+}
 
 
 def _findings(number: int, train: Indices, test: Indices, labels: dict[str, list[object]]) -> list[str]:
@@ -198,6 +206,8 @@ def _findings(number: int, train: Indices, test: Indices, labels: dict[str, list
             f"{where}: {len(pairs)} pair(s) of stimuli with the same content under two ids, one in the "
             f"training and one in the test part: {shown}{more}."
         )
+    if "near_duplicates" in labels and (versions := _shared(labels["near_duplicates"], train, test)):
+        found.append(_sentence(where, "near-duplicate", "near-duplicates", versions))
     if "runs" in labels and (runs := _shared(labels["runs"], train, test)):
         found.append(_sentence(where, "run", "runs", runs))
     return found

@@ -1,4 +1,4 @@
-"""The two-factor jackknife: errors over subjects and stimuli for scores that resampling with copies biases."""
+"""The two-factor jackknife: errors of scores that resampling with copies would bias."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from alignkit._core.errors import InputError
 from alignkit._core.progress import track
+from alignkit._core.threads import fixed_threads
 
 from .resampling import BootstrapScores, of_difference, summarise
 
@@ -76,8 +77,9 @@ def two_factor_jackknife(
     kept = base[:, defined]
     count = int(blocks.max()) + 1
     left_out = np.empty((count, *kept.shape))
-    for block in track(range(count), "jackknife"):
-        left_out[block] = np.asarray(score(blocks != block))[:, defined]
+    with fixed_threads(1):
+        for block in track(range(count), "jackknife"):
+            left_out[block] = np.asarray(score(blocks != block))[:, defined]
     if not np.isfinite(left_out).all():
         raise InputError("the score is undefined without some stimuli: too little varies. Use more stimuli.")
     by_stimuli = _covariance(left_out.mean(axis=1))

@@ -12,6 +12,7 @@ from scipy.stats import t as student_t
 from alignkit._core.errors import InputError
 from alignkit._core.progress import track
 from alignkit._core.random import RandomState, as_generator
+from alignkit._core.threads import fixed_threads
 
 Floats = NDArray[np.float64]
 Score = Callable[[Floats], Floats]
@@ -142,9 +143,10 @@ def two_factor_bootstrap(
             f"the score is undefined for all {base.shape[1]} models. Check for constant RDMs or predictions."
         )
     base = base[:, defined]
-    means, within, n_rejected = _draw(
-        score, base, defined, n_stimuli, n_bootstrap, as_generator(random_state)
-    )
+    with fixed_threads(1):
+        means, within, n_rejected = _draw(
+            score, base, defined, n_stimuli, n_bootstrap, as_generator(random_state)
+        )
     subjects = _covariance_of_mean(base)
     centred = means - means.mean(axis=0)
     parts = _Parts(

@@ -38,7 +38,9 @@ def planted():
     rng = np.random.default_rng(0)
     true = rng.standard_normal((N_STIMULI, 6)).astype(np.float32)
     return {
-        "true": make_candidate("true", {"early": rng.standard_normal((N_STIMULI, 6)).astype(np.float32), "late": true}),
+        "true": make_candidate(
+            "true", {"early": rng.standard_normal((N_STIMULI, 6)).astype(np.float32), "late": true}
+        ),
         "other": make_candidate("other", {"only": rng.standard_normal((N_STIMULI, 6)).astype(np.float32)}),
     }
 

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import pytest
-import torch
-
-from alignkit.pipelines.plan import fixed_threads, make_plan
+from alignkit.pipelines.plan import make_plan
 
 
 def test_an_unfinished_run_keeps_its_threads(tmp_path):
@@ -21,11 +18,3 @@ def test_threads_belong_to_the_key_and_the_seed_does_not():
     one, two = (make_plan(seed=0, threads=n, device="cpu") for n in (1, 2))
     assert one.key() != two.key()
     assert one.key() == make_plan(seed=5, threads=1, device="cpu").key()
-
-
-def test_threads_are_put_back_even_after_an_error():
-    before = torch.get_num_threads()
-    with pytest.raises(RuntimeError), fixed_threads(1):
-        assert torch.get_num_threads() == 1
-        raise RuntimeError
-    assert torch.get_num_threads() == before

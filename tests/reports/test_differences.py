@@ -47,8 +47,9 @@ def test_thirty_models_keep_readable_cells(summary: RunSummary) -> None:
         "difference": 0.1, "p_corrected": [0.01] * 100 + [0.2] * 335,
     })  # fmt: skip
     figure = plot_differences(table, roi="V1", metric="cka", order=names, width=364)
-    width = figure.axes[0].get_window_extent().width
-    assert width / 30 >= 17
+    extent = figure.axes[0].get_window_extent()
+    assert extent.width / 30 >= 11
+    assert extent.height / 30 >= 17
     assert len(cells(figure).get_paths()) == 435
     dots = [c for c in figure.axes[0].collections if isinstance(c, PathCollection)]
     assert sum(len(c.get_offsets()) for c in dots) == 100  # type: ignore[arg-type]

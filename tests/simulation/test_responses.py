@@ -19,7 +19,8 @@ from alignkit.simulation.responses import (
 
 @pytest.fixture
 def units():
-    return np.random.default_rng(0).gamma(2.0, size=(40, 300)) * np.linspace(1, 3, 300)
+    rng = np.random.default_rng(0)
+    return rng.gamma(2.0, size=(40, 8)) @ rng.gamma(0.3, size=(8, 300))
 
 
 def test_region_mean_is_zero_and_pooled_variance_is_one(units):

@@ -132,8 +132,7 @@ def region_of(recording: Recording, roi: str) -> Recording:
     """Return the channels of a region; ``"all"`` names every channel of a recording without regions."""
     if len(recording.data.shape) == 3:
         raise InputError(
-            f"the recording of {recording.subject!r} has times ({recording.data.shape[2]}); comparisons "
-            "take one "
-            "value per channel: average a window (the dataset's `window_s`)."
+            f"the recording of {recording.subject!r} has times ({recording.data.shape[2]}); comparisons take "
+            "one value per channel: average a window (the dataset's `window_s`)."
         )
     return recording if roi == "all" and not recording.rois else recording.select(roi=roi)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..._core.errors import InputError
 from ..._core.progress import track
 from ..._core.random import derive_seed
+from ..._core.threads import fixed_threads
 from ...metrics import compare_rdms
 from ...stats import (
     PreparedVectors,
@@ -61,7 +62,8 @@ def score_matrices(
             chosen_scores, n_subjects, n_units, n_bootstrap=inference.n_bootstrap,
             confidence=inference.confidence, random_state=derive_seed(seed, "bootstrap"),
         )  # fmt: skip
-    null = _null(brain, data, candidates, inference.n_permutations, derive_seed(seed, "null"))
+    with fixed_threads(1):
+        null = _null(brain, data, candidates, inference.n_permutations, derive_seed(seed, "null"))
     chosen = chosen_scores(everything)
     return {
         "layers": layers,

@@ -78,8 +78,7 @@ def cka(context: Context) -> Outcome:
         references=_REFERENCES,
         notes={
             "cka": f"Debiased linear CKA, mean over subjects; {context.inference.confidence:.0%} "
-            "interval from a "
-            "jackknife; n counts stimuli."
+            "interval from a jackknife; n counts stimuli."
         },
     )
 
@@ -222,12 +221,11 @@ def _methods(context: Context) -> str:
     )
     return (
         "CKA. Linear centred kernel alignment of features and mean responses with the debiased estimator of "
-        "dependence (no self-pairs), which is near 0 without a relation whatever the number of units. "
-        "Where a "
-        f"model has several layers, {choice}. Intervals ({inference.confidence:.0%}) and differences come "
-        "from a "
-        f"jackknife that leaves blocks of stimuli out{' and the spread over subjects' if several else ''}. p "
-        f"against zero: {inference.n_permutations} permutations of the stimuli, p = (b + 1) / (m + 1). The "
-        "ceiling is the CKA that a model with the true signal would have: the root of the dependence between "
-        "independent halves of the repetitions over that of the mean with itself."
+        "dependence (no self-pairs), which is near 0 without a relation whatever the number of units. Where "
+        f"a model has several layers, {choice}. Intervals ({inference.confidence:.0%}) and differences come "
+        "from a jackknife that leaves blocks of stimuli "
+        f"out{' and the spread over subjects' if several else ''}. p against zero: "
+        f"{inference.n_permutations} permutations of the stimuli, p = (b + 1) / (m + 1). The ceiling is the "
+        "CKA that a model with the true signal would have: the root of the dependence between independent "
+        "halves of the repetitions over that of the mean with itself."
     )

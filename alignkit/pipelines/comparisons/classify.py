@@ -83,8 +83,7 @@ def classify(context: Context, *, classifier: Classifier = "correlation") -> Out
     table = pd.concat([pd.DataFrame(rows), _means(rows, len(study))], ignore_index=True)
     text = (
         f"Classification. Patterns were classified by {_NAMES[classifier]}, every run left out in turn, "
-        "among "
-        f"{n_classes} classes (chance {1 / n_classes:.3f}). Interval: t over "
+        f"among {n_classes} classes (chance {1 / n_classes:.3f}). Interval: t over "
         f"{'subjects' if len(study) > 1 else 'runs'}. p against chance: {context.inference.n_permutations} "
         "permutations of the labels within runs, p = (b + 1) / (m + 1)."
     )

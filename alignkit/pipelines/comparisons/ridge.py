@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..._core.checks import did_you_mean
 from ..._core.errors import InputError
 from ..._core.hashing import digest_array, digest_json
 from ..._core.progress import track
@@ -28,8 +29,7 @@ _REFERENCES = (
     "Hoerl AE, Kennard RW (1970). Ridge regression. Technometrics 12:55-67. "
     "doi:10.1080/00401706.1970.10488634",
     "Naselaris T, Kay KN, Nishimoto S, Gallant JL (2011). Encoding and decoding in fMRI. NeuroImage "
-    "56:400-410. "
-    "doi:10.1016/j.neuroimage.2010.07.073",
+    "56:400-410. doi:10.1016/j.neuroimage.2010.07.073",
 )
 
 
@@ -39,6 +39,12 @@ class _Options:
     n_folds: int
     n_inner: int
     n_splits: int
+    groups: str | None
+
+    @property
+    def metric(self) -> str:
+        """Name of the score; folds other than the dataset's own are named in it."""
+        return METRIC if self.groups is None else f"{METRIC} (folds by {self.groups})"
 
 
 @COMPARISONS.register(
@@ -54,6 +60,7 @@ def ridge(
     n_folds: int = 5,
     n_inner: int = 5,
     n_splits: int = 20,
+    groups: str | None = None,
 ) -> Outcome:
     """Fit a penalised linear map from every layer to every channel, and score it on held-out stimuli.
 
@@ -69,6 +76,9 @@ def ridge(
         Folds within the training part that choose penalty and layer.
     n_splits : int, default=20
         Random halves of the repetitions for the ceiling.
+    groups : str, optional
+        Column of the samples whose values stay on one side of every split; by default what the dataset
+        names as near-duplicates, otherwise the stimulus.
 
     Returns
     -------
@@ -81,7 +91,7 @@ def ridge(
         raise InputError("`ridge` needs stimuli; this dataset has conditions only. Use `classify` or `rsa`.")
     if not context.candidates:
         raise InputError("`ridge` needs models; name some under `models`.")
-    options = _Options(tuple(alphas) if alphas else None, n_folds, n_inner, n_splits)
+    options = _Options(tuple(alphas) if alphas else None, n_folds, n_inner, n_splits, groups)
     parts: list[Scores] = []
     tables: list[pd.DataFrame] = []
     channels: list[ChannelScores] = []
@@ -89,21 +99,26 @@ def ridge(
     for roi in track(context.rois, "ridge"):
         subjects = [_responses(context, r, roi, options) for r in context.dataset.study.values()]
         for responses in subjects:
-            audit[responses.subject] = _audit(responses, context)
+            audit[responses.subject] = _audit(context, responses, roi, options)
         results = [[_task(context, c, s, roi, options) for c in context.candidates] for s in subjects]
         region = _region(context, subjects, results, roi, options)
-        parts += [region.scores(), _fold_rows(context, subjects, results, roi)]
+        parts += [region.scores(), _fold_rows(context, subjects, results, roi, options.metric)]
         tables.append(region.differences())
-        channels += _channel_scores(context, subjects, results, roi)
+        channels += _channel_scores(context, subjects, results, roi, options.metric)
     return Outcome(
         Scores.concat(parts),
         pd.concat(tables, ignore_index=True),
         channels=tuple(channels),
         audit=tuple(audit.values()),
         methods=(_methods(context, options),),
+        warnings=tuple(
+            f"{check}: the folds leak ({detail.split(';')[0]}); read these scores as optimistic."
+            for check, verdict, detail in audit.values()
+            if verdict == "leaks"
+        ),
         references=_REFERENCES,
         notes={
-            METRIC: "Median over channels of the held-out correlation, mean over subjects; "
+            options.metric: "Median over channels of the held-out correlation, mean over subjects; "
             f"{context.inference.confidence:.0%} bootstrap interval; n counts stimuli."
         },
     )
@@ -112,21 +127,44 @@ def ridge(
 def _responses(context: Context, recording: Recording, roi: str, options: _Options) -> Responses:
     average = region_of(recording, roi).average_repetitions()
     ids = average.stimulus_ids
-    digests = context.dataset.stimuli.content_digests if context.dataset.stimuli is not None else {}
-    groups = [digests.get(name, name) for name in ids]
+    groups = _groups(context, average, options)
     seed = derive_seed(context.plan.seed, "outer folds")
     folds = grouped_folds(groups, n_folds=options.n_folds, random_state=seed)
     return Responses(recording.subject, average.data, ids, groups, folds)
 
 
-def _audit(responses: Responses, context: Context) -> tuple[str, str, str]:
+def _groups(context: Context, average: Recording, options: _Options) -> list[str]:
+    """Return what must stay together: the picture, or the named column's value."""
+    column = _together(context, options)
+    if column == "stimulus_id":
+        return average.stimulus_ids
+    if column != "picture":
+        if column not in average.samples:
+            raise InputError(
+                f"`groups`: the samples of {average.subject!r} have no column {column!r} that is the same in "
+                f"all repetitions of a stimulus; {did_you_mean(column, list(average.samples.columns))}"
+            )
+        return [str(value) for value in average.samples[column]]
+    digests = context.dataset.stimuli.content_digests if context.dataset.stimuli is not None else {}
+    return [digests.get(name, name) for name in average.stimulus_ids]
+
+
+def _audit(context: Context, responses: Responses, roi: str, options: _Options) -> tuple[str, str, str]:
+    assert context.dataset.study is not None  # checked by the caller
+    average = region_of(context.dataset.study[responses.subject], roi).average_repetitions()
+    stimuli, versions = context.dataset.stimuli, context.dataset.groups
     audit = audit_folds(
-        responses.folds, stimulus_ids=responses.stimulus_ids, content_digests=responses.groups
+        responses.folds,
+        stimulus_ids=responses.stimulus_ids,
+        content_digests=None
+        if stimuli is None
+        else [stimuli.content_digests[i] for i in responses.stimulus_ids],
+        near_duplicates=None if versions is None else average.samples[versions].to_list(),
     )
     if audit.verdict == "leaks" and context.strict:
         raise InputError(f"the leakage audit of {responses.subject!r} found: {'; '.join(audit.findings)}")
     detail = "; ".join(audit.findings) or f"{len(responses.folds)} folds; " + ", ".join(audit.checked)
-    return (f"ridge folds of {responses.subject}", audit.verdict, detail)
+    return (f"{options.metric}, {responses.subject}", audit.verdict, detail)
 
 
 def _task(
@@ -163,9 +201,10 @@ def _region(
     roi: str,
     options: _Options,
 ) -> Region:
-    union = list(dict.fromkeys(name for responses in subjects for name in responses.stimulus_ids))
+    # What is resampled are groups: versions of one picture are no independent stimuli.
+    union = list(dict.fromkeys(name for responses in subjects for name in responses.groups))
     position = {name: i for i, name in enumerate(union)}
-    rows = [np.array([position[name] for name in responses.stimulus_ids]) for responses in subjects]
+    rows = [np.array([position[name] for name in responses.groups]) for responses in subjects]
     correlations = [
         FoldCorrelations(np.stack([task["predictions"] for task in tasks]), responses)
         for tasks, responses in zip(results, subjects, strict=True)
@@ -183,7 +222,7 @@ def _region(
             "predictions": digest_json(
                 [[digest_array(t["predictions"]) for t in tasks] for tasks in results]
             ),
-            "responses": digest_json([[digest_array(s.Y), s.stimulus_ids] for s in subjects]),
+            "responses": digest_json([[digest_array(s.Y), s.groups] for s in subjects]),
         },
         make=lambda folder: write_part(folder, _infer(correlations, score, context, len(union), seed)),
     )
@@ -191,7 +230,7 @@ def _region(
     layers = [np.concatenate([np.median(task["layers"], axis=1) for task in tasks]) for tasks in results]
     return Region(
         roi=roi,
-        metric=METRIC,
+        metric=options.metric,
         unit="r",
         subjects=[responses.subject for responses in subjects],
         columns=layer_columns(context.candidates),
@@ -201,7 +240,7 @@ def _region(
         p_chosen=arrays["p"],
         spread=Spread.from_arrays(arrays),
         ceiling=_ceiling(context, roi, options),
-        n=len(union),
+        n=len({name for responses in subjects for name in responses.stimulus_ids}),
     )
 
 
@@ -252,6 +291,7 @@ def _fold_rows(
     subjects: list[Responses],
     results: list[list[dict[str, NDArray[Any]]]],
     roi: str,
+    metric: str,
 ) -> Scores:
     return Scores(
         pd.DataFrame(
@@ -261,7 +301,7 @@ def _fold_rows(
                 "model": candidate.name,
                 "family": candidate.family,
                 "layer": CHOSEN,
-                "metric": METRIC,
+                "metric": metric,
                 "fold": str(fold),
                 "value": float(np.median(task["folds_r"][fold])),
                 "unit": "r",
@@ -279,6 +319,7 @@ def _channel_scores(
     subjects: list[Responses],
     results: list[list[dict[str, NDArray[Any]]]],
     roi: str,
+    metric: str,
 ) -> list[ChannelScores]:
     assert context.dataset.study is not None  # checked by the caller
     return [
@@ -288,7 +329,7 @@ def _channel_scores(
             region_of(context.dataset.study[responses.subject], roi).channels,
             subject=responses.subject,
             model=candidate.name,
-            metric=METRIC,
+            metric=metric,
             unit="r",
         )
         for responses, tasks in zip(subjects, results, strict=True)
@@ -299,22 +340,20 @@ def _channel_scores(
 def _methods(context: Context, options: _Options) -> str:
     inference = context.inference
     subjects = "subjects and stimuli" if len(context.dataset.subjects) > 1 else "stimuli"
+    apart = f"No `{_together(context, options)}` was on both sides of a split. "
     return (
-        "Encoding. Responses were averaged over repetitions. A ridge regression from the features "
-        "(z-scored on "
-        "the training part) to each channel was scored by Pearson's r on held-out stimuli in "
-        f"{options.n_folds} "
-        f"folds; penalty (per channel) and layer (per fold) were chosen by {options.n_inner}-fold "
-        "cross-validation within the training part. No stimulus, nor a copy of its picture, was on both "
-        "sides of "
-        "a split. A region's score is the median over channels of the mean r over folds. Intervals "
-        f"({inference.confidence:.0%}) and differences: {inference.n_bootstrap} bootstrap draws over "
-        f"{subjects} of "
-        f"the held-out predictions. p against zero: {inference.n_permutations} permutations of the "
-        "stimuli within "
-        "folds, p = (b + 1) / (m + 1). Ceiling: root of the reliability of the mean response "
-        "(Spearman-Brown of "
+        "Encoding. Responses were averaged over repetitions. A ridge regression from the features (z-scored "
+        "on the training part) to each channel was scored by Pearson's r on held-out stimuli in "
+        f"{options.n_folds} folds; penalty (per channel) and layer (per fold) were chosen by "
+        f"{options.n_inner}-fold cross-validation within the training part. {apart}A region's score is the "
+        f"median over channels of the mean r over folds. Intervals ({inference.confidence:.0%}) and "
+        f"differences: {inference.n_bootstrap} bootstrap draws over {subjects} of the held-out predictions. "
+        f"p against zero: {inference.n_permutations} permutations of the stimuli within folds, p = (b + 1) / "
+        "(m + 1). Ceiling: root of the reliability of the mean response (Spearman-Brown of "
         f"{options.n_splits} random split halves), median over channels; the share of the ceiling is the "
-        "ratio of "
-        "both medians."
+        "ratio of both medians."
     )
+
+
+def _together(context: Context, options: _Options) -> str:
+    return options.groups or context.dataset.groups or "picture"

@@ -222,10 +222,10 @@ def _methods(brains: list[Brain], distance: str, comparison: Comparison, context
         f"RSA. The brain's dissimilarities are {measured}. Models: {_DISTANCES[distance]} between features; "
         "for labels, 0 within a category and 1 between. Matrices are compared by "
         f"{_COMPARISONS[comparison]}. Scores are means over subjects. Where a model has several layers, "
-        f"{choice}. Intervals ({inference.confidence:.0%}) and differences between models come from {engine}, "
-        "with the correction for two random factors and t with the smaller sample's degrees of freedom. "
-        f"p against zero: {inference.n_permutations} exchanges of {exchanged}, p = (b + 1) / (m + 1), for a "
-        "chosen layer against the largest layer of each exchange.",
+        f"{choice}. Intervals ({inference.confidence:.0%}) and differences between models come from "
+        f"{engine}, with the correction for two random factors and t with the smaller sample's degrees of "
+        f"freedom. p against zero: {inference.n_permutations} exchanges of {exchanged}, p = (b + 1) / (m + "
+        "1), for a chosen layer against the largest layer of each exchange.",
     )
 
 

@@ -11,7 +11,6 @@ from alignkit.pipelines.comparisons import ridge
 from alignkit.recordings import RDMs
 
 
-
 def test_the_planted_model_is_found_and_the_empty_region_stays_empty(make_context, chosen):
     outcome = ridge.ridge(make_context())
     a, b = chosen(outcome, "A", "true"), chosen(outcome, "B", "true")
@@ -29,7 +28,9 @@ def test_the_planted_model_is_found_and_the_empty_region_stays_empty(make_contex
 def test_channels_and_folds_are_reported_and_the_audit_is_clean(make_context):
     outcome = ridge.ridge(make_context(n_subjects=1))
     assert {row[1] for row in outcome.audit} == {"clean"}
-    true = next(scores for scores in outcome.channels if scores.model == "true" and len(scores.channels) == 12)
+    true = next(
+        scores for scores in outcome.channels if scores.model == "true" and len(scores.channels) == 12
+    )
     assert true.layers == ("(chosen)", "early", "late")
     np.testing.assert_allclose(true.values[0], true.values[2], atol=0.3)
     folds = outcome.scores.select(subject="sub0", roi="A", model="true").table
@@ -41,7 +42,7 @@ def test_held_out_r_agrees_with_scikit_learn(make_context, planted):
     outcome = ridge.ridge(context, alphas=[10.0])
     recording = context.dataset.study["sub0"].select(roi="A").average_repetitions()
     X = planted["other"].features.matrix("only", recording.stimulus_ids)
-    options = ridge._Options((10.0,), 5, 5, 20)
+    options = ridge._Options((10.0,), 5, 5, 20, None)
     responses = ridge._responses(context, context.dataset.study["sub0"], "A", options)
     expected = []
     for train, test in responses.folds:
@@ -69,6 +70,10 @@ def test_the_same_seed_gives_the_same_bits(make_context):
 
 
 def test_what_it_needs_is_said(make_context):
-    rdms = RDMs(np.random.default_rng(0).random((1, 48 * 47 // 2)), tuple(f"s{i:02d}" for i in range(48)), pd.DataFrame({"subject": ["a"]}))
+    rdms = RDMs(
+        np.random.default_rng(0).random((1, 48 * 47 // 2)),
+        tuple(f"s{i:02d}" for i in range(48)),
+        pd.DataFrame({"subject": ["a"]}),
+    )
     with pytest.raises(InputError, match="`ridge` needs recordings; the dataset holds dissimilarities only"):
         ridge.ridge(make_context(dataset=Dataset("toy", rdms=rdms)))

@@ -36,7 +36,9 @@ def test_a_subjects_score_is_the_similarity_by_hand(make_context, planted):
     # The layer that the other subjects choose is the planted one.
     row = outcome.scores.select(subject="sub1", roi="A", model="true", metric=METRIC).table.iloc[0]
     ids = context.dataset.study.common_stimuli
-    assert row["value"] == pytest.approx(spearmanr(*_aligned(brain, model, recording, ids)).statistic, abs=1e-10)
+    assert row["value"] == pytest.approx(
+        spearmanr(*_aligned(brain, model, recording, ids)).statistic, abs=1e-10
+    )
 
 
 def _aligned(brain, model, recording, ids):
@@ -74,7 +76,9 @@ def test_published_dissimilarities_are_compared_as_they_are(make_context, chosen
     truth = (labels["kind"].to_numpy()[:, None] != labels["kind"].to_numpy()[None, :])[np.triu_indices(48, 1)]
     values = truth + rng.random((4, truth.size))
     table = pd.DataFrame({"subject": list("wxyz"), "roi": "R"})
-    dataset = Dataset("toy", rdms=RDMs(values, tuple(labels["stimulus_id"]), table, "correlation"), labels=labels)
+    dataset = Dataset(
+        "toy", rdms=RDMs(values, tuple(labels["stimulus_id"]), table, "correlation"), labels=labels
+    )
     candidates = label_candidates(dataset, True)
     outcome = rsa.rsa(make_context(dataset=dataset, candidates=candidates), comparison="pearson")
     row = chosen(outcome, "R", "kind", "rsa-pearson (correlation)")
@@ -88,7 +92,9 @@ def run_wise_dataset(effect, n_runs=6):
     patterns = rng.standard_normal((4, 30)) * effect
     # A pattern of each run, shared by its blocks, must not be taken for a likeness of conditions.
     data = [patterns + 3 * rng.standard_normal(30) + rng.standard_normal((4, 30)) for _ in range(n_runs)]
-    samples = pd.DataFrame({"stimulus_id": conditions * n_runs, "run": np.repeat(np.arange(n_runs), 4).astype(str)})
+    samples = pd.DataFrame(
+        {"stimulus_id": conditions * n_runs, "run": np.repeat(np.arange(n_runs), 4).astype(str)}
+    )
     channels = pd.DataFrame({"name": [f"v{i}" for i in range(30)]})
     recording = Recording(np.concatenate(data).astype(np.float32), samples, channels)
     return Dataset("toy", study=Study.of(recording), conditions="stimulus_id")

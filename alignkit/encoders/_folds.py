@@ -1,0 +1,97 @@
+"""Cross-validation folds in which no group straddles the training and the test part."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import GroupKFold, KFold
+
+from .._core.errors import InputError
+
+Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+
+class Splitter(Protocol):
+    """Anything with scikit-learn's ``split``."""
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Any:
+        """Yield (train, test) row indices."""
+
+
+CrossValidation = int | Splitter | Sequence[tuple[ArrayLike, ArrayLike]]
+
+
+def make_folds(
+    cv: Any,
+    X: NDArray[Any],
+    Y: NDArray[Any],
+    groups: ArrayLike | None,
+    random_state: int | None,
+) -> list[Fold]:
+    """Return (train, test) row indices of at least two folds."""
+    labels = None if groups is None else _check_groups(groups, len(X))
+    if isinstance(cv, int | np.integer) and not isinstance(cv, bool):
+        folds = _k_folds(int(cv), len(X), labels, random_state)
+    elif hasattr(cv, "split") and not isinstance(cv, str):
+        with warnings.catch_warnings():
+            # Some splitters ignore groups and say so; whether the folds keep them apart is checked below.
+            warnings.filterwarnings("ignore", message="The groups parameter is ignored", category=UserWarning)
+            folds = _as_rows(cv.split(X, Y, labels))
+    elif isinstance(cv, Sequence) and not isinstance(cv, str):
+        folds = _as_rows(cv)
+    else:
+        raise InputError(
+            "`cv` must be a number of folds, a list of (train, test) row indices or a splitter with "
+            f"`split(X, Y, groups)`, got {type(cv).__name__}."
+        )
+    if len(folds) < 2:
+        raise InputError(f"`cv` must give at least 2 folds to choose alpha by, got {len(folds)}.")
+    for number, (train, test) in enumerate(folds):
+        if labels is not None:
+            _check_apart(number, labels, train, test)
+    return folds
+
+
+def _k_folds(
+    n_folds: int, n_samples: int, labels: NDArray[Any] | None, random_state: int | None
+) -> list[Fold]:
+    n_units = n_samples if labels is None else len(np.unique(labels))
+    if n_folds < 2:
+        raise InputError(f"`cv` must give at least 2 folds to choose alpha by, got {n_folds}.")
+    if n_units < n_folds:
+        what = f"n_samples = {n_samples}" if labels is None else f"only {n_units} group(s)"
+        raise InputError(
+            f"`cv` asks for {n_folds} folds, but there are {what}: a fold would have no test part, or no "
+            "training part. Use fewer folds, more samples or finer groups."
+        )
+    rows = np.arange(n_samples)
+    if labels is None:
+        return _as_rows(KFold(n_folds, shuffle=True, random_state=random_state).split(rows))
+    splitter = GroupKFold(n_folds, shuffle=True, random_state=random_state)
+    return _as_rows(splitter.split(rows, groups=labels))
+
+
+def _as_rows(folds: Any) -> list[Fold]:
+    return [(np.asarray(train), np.asarray(test)) for train, test in folds]
+
+
+def _check_groups(groups: ArrayLike, n_samples: int) -> NDArray[Any]:
+    labels = np.asarray(groups)
+    if labels.shape != (n_samples,):
+        raise InputError(
+            f"`groups` must hold one label per sample, got shape {labels.shape} for {n_samples} samples."
+        )
+    return labels
+
+
+def _check_apart(number: int, labels: NDArray[Any], train: NDArray[np.intp], test: NDArray[np.intp]) -> None:
+    shared = np.intersect1d(labels[train], labels[test])
+    if len(shared):
+        raise InputError(
+            f"`cv`: fold {number} has {len(shared)} group(s) in both its training and its test part, such as "
+            f"{shared[0]}. All samples of a group (repeats of a stimulus) must be on one side."
+        )
