@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+# Not handed on lazily: the module and its function share a name, and the function must win. None of
+# these imports torch before something is extracted.
+from .extract import extract
+from .pooling import POOLINGS, Pooling, pool
+from .projection import SparseProjection
 
-__all__ = ["POOLINGS", "SparseProjection", "extract", "pool"]
-
-if TYPE_CHECKING:
-    from .extract import extract
-    from .pooling import POOLINGS, pool
-    from .projection import SparseProjection
-
-_HOMES = {
-    "POOLINGS": "pooling",
-    "SparseProjection": "projection",
-    "extract": "extract",
-    "pool": "pooling",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__all__ = ["POOLINGS", "Pooling", "SparseProjection", "extract", "pool"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -34,42 +34,33 @@ def check_layers(network: Network, layers: Sequence[str] | None) -> tuple[str, .
 
 
 @contextmanager
-def listening(network: Network, layers: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
-    """Yield a dictionary that fills with each layer's outputs; hooks go whatever happens."""
-    heard: dict[str, list[Any]] = {layer: [] for layer in layers}
+def listening(network: Network, layers: Sequence[str], receive: Callable[[str, Any], None]) -> Iterator[None]:
+    """Call ``receive(layer, output)`` whenever a layer has run; hooks go whatever happens."""
 
-    def hook(layer: str) -> Any:
-        def keep(module: torch.nn.Module, inputs: Any, output: Any) -> None:
-            heard[layer].append(output)
-
-        return keep
+    def hook(layer: str) -> Callable[[torch.nn.Module, Any, Any], None]:
+        # At once: a later layer may write over this output in place.
+        return lambda module, inputs, output: receive(layer, output)
 
     handles = []
     try:
         for layer in layers:
             handles.append(network.module.get_submodule(layer).register_forward_hook(hook(layer)))
-        yield heard
+        yield
     finally:
         for handle in handles:
             handle.remove()
 
 
-def as_tensor(outputs: Sequence[Any], *, network: str, layer: str, n_stimuli: int) -> torch.Tensor:
-    """Return the one tensor, batch first, that a layer gave.
+def as_tensor(output: Any, *, network: str, layer: str, n_stimuli: int) -> torch.Tensor:
+    """Return the one tensor, batch first, of what a layer gave.
 
     Raises
     ------
     InputError
-        If the layer did not run once, gave no tensor, or not one row per stimulus.
+        If it gave no tensor, or not one row per stimulus.
     """
     import torch
 
-    if len(outputs) != 1:
-        raise InputError(
-            f"layer {layer!r} of {network!r} ran {len(outputs)} times in one pass, wanted once; "
-            "choose a layer outside the part that is skipped or used again."
-        )
-    output = outputs[0]
     if isinstance(output, Mapping):
         output = output.get("last_hidden_state", next(iter(output.values()), None))
     while isinstance(output, list | tuple) and output:

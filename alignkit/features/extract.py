@@ -11,6 +11,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .._core.atomic import explain_full_disk
 from .._core.checks import check_option
 from .._core.errors import InputError
@@ -97,11 +100,12 @@ def extract(
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     run = _Run(network, names, target, len(stimuli), pooling, n_units_most, random_state)
-    with explain_full_disk(target), _ready(network, pick_device(device)) as (torch_device, stack):
-        run.heard = stack.enter_context(listening(network, names))
+    torch_device = pick_device(device)
+    with explain_full_disk(target), _ready(network, torch_device), listening(network, names, run.receive):
+        reader = _read(network, stimuli, batch_size)
         ids: list[str] = []
         images: list[torch.Tensor] = []
-        for stimulus_id, image in track(_read(network, stimuli, batch_size), network.name, len(stimuli)):
+        for stimulus_id, image in track(reader, f"features of {network.name}", len(stimuli)):
             ids.append(stimulus_id)
             images.append(image)
             if len(ids) == batch_size:
@@ -131,32 +135,35 @@ class _Run:
         self.pooling = pooling
         self.n_units_most = n_units_most
         self.seed = seed
-        self.heard: dict[str, list[Any]] = {}
+        self.ids: list[str] = []
+        self.rows: dict[str, NDArray[np.float32]] = {}
         self.writers = {
             name: LayerWriter(folder / layer_file(number), n_stimuli) for number, name in enumerate(layers)
         }
         self.projections: dict[str, SparseProjection] = {}
         self.n_units: dict[str, int] = {}
         self.largest_batch: int | None = None
+        self.first: tuple[str, tuple[int, ...]] | None = None
 
     def add(self, ids: list[str], images: list[torch.Tensor], device: torch.device) -> None:
         """Run a batch, in parts where the whole does not fit, and hand its rows to the writers."""
         import torch
 
+        self._check_shapes(ids, images)
         step = min(len(ids), self.largest_batch or len(ids))
         start = 0
         while start < len(ids):
             part = slice(start, start + step)
             try:
-                rows = self._rows(ids[part], images[part], device)
+                rows = self._pass(ids[part], images[part], device)
             except torch.OutOfMemoryError:
                 if step == 1:
                     raise
                 step = self.largest_batch = step // 2
                 logger.warning("%s: out of memory, going on with batches of %d", self.network.name, step)
                 continue
-            for layer, values in rows.items():
-                self.writers[layer].append(values.numpy())
+            for layer in self.layers:
+                self.writers[layer].append(rows[layer])
             start += step
 
     def finish(self) -> dict[str, Any]:
@@ -173,29 +180,52 @@ class _Run:
             "dtype": "float32",
         }
 
-    def _rows(
-        self, ids: list[str], images: list[torch.Tensor], device: torch.device
-    ) -> dict[str, torch.Tensor]:
+    def receive(self, layer: str, output: Any) -> None:
+        """Take what a layer gave for the batch in hand, and keep a row of units per stimulus."""
         import torch
 
-        for outputs in self.heard.values():
-            outputs.clear()
-        self.network.module(_stack(ids, images).to(device))
-        rows = {}
-        for layer in self.layers:
-            name = self.network.name
-            output = as_tensor(self.heard[layer], network=name, layer=layer, n_stimuli=len(ids))
-            self.heard[layer].clear()
-            pooled = pool(output, self.pooling).float()
-            finite = torch.isfinite(pooled).all(1)
-            if not finite.all():
-                first = ids[int((~finite).nonzero()[0, 0])]
+        name = self.network.name
+        if layer in self.rows:
+            raise InputError(
+                f"layer {layer!r} of {name!r} ran more than once in one pass, wanted once; choose a layer "
+                "outside the part that is used again."
+            )
+        tensor = as_tensor(output, network=name, layer=layer, n_stimuli=len(self.ids))
+        pooled = pool(tensor, self.pooling).float()
+        finite = torch.isfinite(pooled).all(1)
+        if not finite.all():
+            first = self.ids[int((~finite).nonzero()[0, 0])]
+            raise InputError(
+                f"layer {layer!r} of {name!r} gives NaN or infinite activations, first for the stimulus "
+                f"{first!r}. Look at that image, or check the network's weights and preprocessing."
+            )
+        # A copy: on the CPU the array would share memory with the network's own output.
+        self.rows[layer] = self._projected(layer, pooled).cpu().numpy().copy()
+
+    def _pass(
+        self, ids: list[str], images: list[torch.Tensor], device: torch.device
+    ) -> dict[str, NDArray[np.float32]]:
+        import torch
+
+        self.ids, self.rows = ids, {}
+        self.network.module(torch.stack(images).to(device))
+        silent = [layer for layer in self.layers if layer not in self.rows]
+        if silent:
+            raise InputError(
+                f"layer {silent[0]!r} of {self.network.name!r} does not run when an image goes through; "
+                "choose another."
+            )
+        return self.rows
+
+    def _check_shapes(self, ids: list[str], images: list[torch.Tensor]) -> None:
+        for stimulus_id, image in zip(ids, images, strict=True):
+            self.first = self.first or (stimulus_id, tuple(image.shape))
+            if tuple(image.shape) != self.first[1]:
                 raise InputError(
-                    f"layer {layer!r} of {name!r} gives NaN or infinite activations, first for the stimulus "
-                    f"{first!r}. Look at that image, or check the network's weights and preprocessing."
+                    f"after the preprocessing of {self.network.name!r} the stimuli {self.first[0]!r} and "
+                    f"{stimulus_id!r} differ in shape ({self.first[1]} and {tuple(image.shape)}); crop the "
+                    "files to one aspect ratio, or choose a network that does."
                 )
-            rows[layer] = self._projected(layer, pooled).cpu()
-        return rows
 
     def _projected(self, layer: str, pooled: torch.Tensor) -> torch.Tensor:
         self.n_units.setdefault(layer, pooled.shape[1])
@@ -208,7 +238,7 @@ class _Run:
 
 
 @contextmanager
-def _ready(network: Network, device: torch.device) -> Iterator[tuple[torch.device, ExitStack]]:
+def _ready(network: Network, device: torch.device) -> Iterator[None]:
     """Put the network on the device for a while, exact and reproducible."""
     import torch
 
@@ -217,16 +247,13 @@ def _ready(network: Network, device: torch.device) -> Iterator[tuple[torch.devic
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode())
         if device.type == "cuda":
-            stack.enter_context(
-                torch.backends.cudnn.flags(
-                    enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-                )
-            )
-        if first is not None and device.type != "cpu":
+            exact = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}
+            stack.enter_context(torch.backends.cudnn.flags(**exact))
+        if first is not None and first.device != device:
             stack.callback(module.to, first.device)
             module.to(device)
         module.eval()
-        yield device, stack
+        yield
 
 
 def _read(network: Network, stimuli: StimulusSet, ahead: int) -> Iterator[tuple[str, torch.Tensor]]:
@@ -236,10 +263,10 @@ def _read(network: Network, stimuli: StimulusSet, ahead: int) -> Iterator[tuple[
         return network.preprocess(stimuli.open(stimulus_id))
 
     waiting: deque[tuple[str, Future[torch.Tensor]]] = deque()
-    pool_ = ThreadPoolExecutor(_N_READERS)
+    readers = ThreadPoolExecutor(_N_READERS)
     try:
         for stimulus_id in stimuli.stimulus_ids:
-            waiting.append((stimulus_id, pool_.submit(load, stimulus_id)))
+            waiting.append((stimulus_id, readers.submit(load, stimulus_id)))
             if len(waiting) > ahead:
                 done, future = waiting.popleft()
                 yield done, future.result()
@@ -247,20 +274,7 @@ def _read(network: Network, stimuli: StimulusSet, ahead: int) -> Iterator[tuple[
             done, future = waiting.popleft()
             yield done, future.result()
     finally:
-        pool_.shutdown(cancel_futures=True)
-
-
-def _stack(ids: list[str], images: list[torch.Tensor]) -> torch.Tensor:
-    import torch
-
-    shapes = {tuple(image.shape) for image in images}
-    if len(shapes) > 1:
-        odd = next(i for i, image in zip(ids, images, strict=True) if image.shape != images[0].shape)
-        raise InputError(
-            f"after preprocessing the stimuli {ids[0]!r} and {odd!r} differ in shape ({sorted(shapes)}); "
-            "the network's preprocessing must crop, or bring images to one size."
-        )
-    return torch.stack(images)
+        readers.shutdown(cancel_futures=True)
 
 
 def _most_units(projection: int | Literal["auto"] | None) -> int | None:
@@ -276,7 +290,6 @@ def _most_units(projection: int | Literal["auto"] | None) -> int | None:
 
 
 def _versions() -> dict[str, Any]:
-    import numpy as np
     import torch
 
     from .. import __version__

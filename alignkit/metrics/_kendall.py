@@ -40,9 +40,8 @@ def concordance(
     O(m log m) per pair of rows: sort by the first vector, ties by the second; then the discordant pairs
     are the inversions of the second.
     """
-    ranks_a, ranks_b = _dense_ranks(A), _dense_ranks(B)
+    (ranks_a, order_a), (ranks_b, _) = _dense_ranks(A), _dense_ranks(B)
     tied_a, tied_b = _tied_pairs(ranks_a), _tied_pairs(ranks_b)
-    order_a = np.argsort(ranks_a, axis=1)
     difference = np.empty((len(A), len(B)), dtype=np.int64)
     for first, second in _batches(tied_a > 0, tied_b > 0, A.shape[1]):
         x, y = ranks_a[first], ranks_b[second]
@@ -87,7 +86,8 @@ def count_inversions(permutations: NDArray[np.integer]) -> NDArray[np.int64]:
         low = values[zeros_at].reshape(-1, half)
         high = values[np.flatnonzero(ones)].reshape(-1, half)
         values = np.concatenate([low, high], axis=1).ravel()
-    return inversions + _inversions_in_groups(values, 1 << direct_bits).reshape(n_rows, -1).sum(axis=1)
+    inversions += _inversions_in_groups(values, 1 << direct_bits).reshape(n_rows, -1).sum(axis=1)
+    return inversions
 
 
 def _inversions_in_groups(values: NDArray[np.int32], width: int) -> NDArray[np.int64]:
@@ -127,14 +127,15 @@ def _sequence(
     return np.argsort(second * m + np.arange(m), axis=1), tied_both
 
 
-def _dense_ranks(values: NDArray[np.float64]) -> NDArray[np.int64]:
+def _dense_ranks(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Return ranks from 0 without gaps, equal for ties, and the order that sorts the values."""
     order = np.argsort(values, axis=1)
     ordered = np.take_along_axis(values, order, axis=1)
     steps = np.zeros(values.shape, dtype=np.int64)
     steps[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     ranks = np.empty(values.shape, dtype=np.int64)
     np.put_along_axis(ranks, order, np.cumsum(steps, axis=1), axis=1)
-    return ranks
+    return ranks, order
 
 
 def _tied_pairs(ranks: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -38,7 +38,7 @@ def column_correlation(
 
     References
     ----------
-    Pearson K (1895). Note on regression and inheritance in the case of two parents. Proc R Soc Lond,
+    Pearson K (1895). Note on regression and inheritance in the case of two parents. Proc R Soc,
     doi:10.1098/rspl.1895.0041.
 
     Examples

@@ -18,7 +18,7 @@ PATCHES = (4, 8, 12, 16)
 # Aspect ratio of the envelope: it is longer along the bar than across.
 _ASPECT = 0.3
 
-# Added to the norm of a patch, per pixel, so that noise in black surroundings is not blown up.
+# Added to a patch's root mean square, so that rounding in black surroundings is not blown up.
 _NORM_FLOOR = 1e-3
 
 
@@ -39,7 +39,8 @@ class SimpleBand(nn.Module):
         half = self.disc.shape[-1] // 2
         padded = nn.functional.pad(grey, (half,) * 4, mode="replicate")
         norm = _correlate(padded**2, self.disc).clamp_min(0).sqrt()
-        return _correlate(padded, self.filters).abs() / (norm + _NORM_FLOOR * float(self.disc.sum()))
+        floor = _NORM_FLOOR * math.sqrt(float(self.disc.sum()))
+        return _correlate(padded, self.filters).abs() / (norm + floor)
 
 
 class ComplexBand(nn.Module):

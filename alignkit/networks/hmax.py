@@ -73,6 +73,11 @@ def hmax(
     InputError
         If an option is out of its range.
 
+    Notes
+    -----
+    C2 units of patches 4 and 8 wide hardly change when an object of a third of the image moves; those of
+    patches 12 and 16 wide look at most of a 128-pixel image and tolerate only small shifts.
+
     References
     ----------
     Riesenhuber M, Poggio T (1999). Hierarchical models of object recognition in cortex. Nature

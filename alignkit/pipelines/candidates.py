@@ -150,7 +150,7 @@ def _network_candidate(
     plan: Plan,
     base: Path,
 ) -> Candidate:
-    from ..features.extract import extract
+    from ..features import extract
     from ..networks import build_network
 
     network = build_network(model.kind, _resolve(model, base))

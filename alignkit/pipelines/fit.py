@@ -18,7 +18,7 @@ from .._core.threads import fixed_threads
 from ..encoders import RidgeEncoder
 from ..recordings.stimuli import StimulusSet
 from .candidates import Candidate, network_candidates
-from .comparisons import design, fit_ridge
+from .comparisons import design, inner_folds
 from .config import FeatureOptions, ModelComponent, RunConfig, parse_config
 from .plan import make_plan
 from .result import RunResult
@@ -108,7 +108,7 @@ def predict_responses(*, model: Path, stimuli: Path, out: Path | None = None) ->
     candidate = _candidate(component, images, FeatureOptions.model_validate(fitted.features), fitted.seed)
     features = candidate.features
     assert features is not None  # networks have features
-    if features.facts.get("weights_digest", fitted.weights) != fitted.weights:
+    if features.facts["weights"] != fitted.weights:
         raise InputError(
             f"the weights of {fitted.model['kind']!r} here are not those that the encoder was fitted with; "
             "use the same weights and library versions, or fit again."
@@ -190,8 +190,6 @@ def _candidate(model: ModelComponent, stimuli: StimulusSet, options: FeatureOpti
 
 
 def _keep_encoder(config: RunConfig, result: RunResult) -> None:
-    from ..networks import build_network
-
     dataset = load_dataset(config.dataset, Path.cwd())
     assert dataset.study is not None  # the kind `matrix` gives recordings
     assert dataset.stimuli is not None  # `fit` demands them
@@ -199,11 +197,11 @@ def _keep_encoder(config: RunConfig, result: RunResult) -> None:
     model = config.models[0]
     candidate = _candidate(model, dataset.stimuli, config.features, config.seed)
     groups = [dataset.stimuli.content_digests[name] for name in recording.stimulus_ids]
-    seed = derive_seed(config.seed, "fit")
+    folds = inner_folds(groups, N_INNER, derive_seed(config.seed, "fit"))
     fits = {}
     for layer in candidate.layers:
         X = design(candidate, layer, recording.stimulus_ids)
-        fits[layer] = fit_ridge(X, recording.data, groups, alphas=None, n_inner=N_INNER, seed=seed)
+        fits[layer] = RidgeEncoder(cv=folds).fit(X, recording.data)
     best = max(fits, key=lambda layer: float(np.median(fits[layer].cv_scores_)))
     fits[best].save(result.folder / ENCODER_FOLDER)
     content = {
@@ -213,7 +211,7 @@ def _keep_encoder(config: RunConfig, result: RunResult) -> None:
         "layer": best,
         "features": config.features.model_dump(mode="json"),
         "seed": config.seed,
-        "weights": build_network(model.kind, model.options).weights_digest(),
+        "weights": candidate.features.facts["weights"] if candidate.features is not None else "",
         "channels": [str(name) for name in recording.channels["name"]],
         "fitted_on": {
             "recording": str(config.dataset.options["recording"]),

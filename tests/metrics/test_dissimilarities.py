@@ -192,4 +192,4 @@ def test_unusable_input_is_refused_with_the_numbers(X, options, message):
 
 def test_an_unknown_method_lists_close_ones():
     with pytest.raises(UnknownNameError, match="did you mean 'euclidean'"):
-        rdm(np.eye(3), method="euclidian")
+        rdm(np.eye(3), method="euclid")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import cka, classify, ridge, rsa
 from ._comparison import COMPARISONS, Context, Outcome, Picture
-from ._encoding import design, fit_ridge
+from ._encoding import design, inner_folds
 
 __all__ = [
     "COMPARISONS",
@@ -14,7 +14,7 @@ __all__ = [
     "cka",
     "classify",
     "design",
-    "fit_ridge",
+    "inner_folds",
     "ridge",
     "rsa",
 ]

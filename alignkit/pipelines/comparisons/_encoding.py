@@ -46,16 +46,21 @@ class Responses:
 
 
 def encode(
-    candidate: Candidate, responses: Responses, *, alphas: Sequence[float] | None, n_inner: int, seed: int
-) -> dict[str, NDArray[Any]]:
+    candidate: Candidate,
+    batch: Sequence[Responses],
+    *,
+    alphas: Sequence[float] | None,
+    n_inner: int,
+    seed: int,
+) -> list[dict[str, NDArray[Any]]]:
     """Predict held-out responses from every layer; choose the layer of each fold on its training part.
 
     Parameters
     ----------
     candidate : Candidate
         With features, or categories that become indicator columns.
-    responses : Responses
-        Of one subject and region.
+    batch : sequence of Responses
+        Regions and subjects with the same stimuli and folds: features are decomposed once for all.
     alphas : sequence of float, optional
         Penalties to choose from, per channel; by default the encoder's.
     n_inner : int
@@ -65,51 +70,53 @@ def encode(
 
     Returns
     -------
-    arrays : dict
+    results : list of dict, one per member of the batch
         `layers` (n_layers, n_channels), mean held-out r over the outer folds; `inner` (n_layers, n_folds),
         median over channels of the cross-validated R2 in the training part; `choice` (n_folds,);
         `predictions` (n_stimuli, n_channels) with the layer chosen in each fold; `folds_r` (n_folds,
         n_channels), r of those predictions.
+
+    Notes
+    -----
+    Features are z-scored on the outer training part, inner folds centred on their own: nothing of a test
+    part enters.
     """
-    n_stimuli, n_channels = responses.Y.shape
-    n_layers, n_folds = len(candidate.layers), len(responses.folds)
-    r = np.zeros((n_layers, n_folds, n_channels))
-    inner = np.zeros((n_layers, n_folds))
-    predictions = np.zeros((n_folds, n_stimuli, n_channels), dtype=np.float32)
-    best = np.full(n_folds, -np.inf)
-    choice = np.zeros(n_folds, dtype=np.intp)
+    first = batch[0]
+    Y = np.concatenate([responses.Y for responses in batch], axis=1)
+    parts = _slices([responses.Y.shape[1] for responses in batch])
+    n_layers, n_folds = len(candidate.layers), len(first.folds)
+    r = np.zeros((n_layers, n_folds, Y.shape[1]))
+    inner = np.zeros((n_layers, n_folds, len(batch)))
+    predictions = np.zeros(Y.shape, dtype=np.float32)
+    choice = np.zeros((n_folds, len(batch)), dtype=np.intp)
     for number, layer in enumerate(track(candidate.layers, f"ridge, {candidate.name}")):
-        X = design(candidate, layer, responses.stimulus_ids)
-        for fold, (train, test) in enumerate(responses.folds):
-            encoder = fit_ridge(X[train], responses.Y[train], [responses.groups[i] for i in train],
-                                alphas=alphas, n_inner=n_inner, seed=seed)  # fmt: skip
-            predicted = encoder.predict(X[test])
-            r[number, fold] = held_out_r(predicted, responses.Y[test])
-            inner[number, fold] = float(np.median(encoder.cv_scores_))
-            if inner[number, fold] > best[fold]:
-                best[fold], choice[fold] = inner[number, fold], number
-                predictions[fold, test] = predicted
-    return {
-        "layers": r.mean(axis=1),
-        "inner": inner,
-        "choice": choice,
-        "predictions": predictions.sum(axis=0),
-        "folds_r": r[choice, np.arange(n_folds)],
-    }
+        X = design(candidate, layer, first.stimulus_ids)
+        for fold, (train, test) in enumerate(first.folds):
+            seen, unseen = _scaled(X, train, test)
+            folds = inner_folds([first.groups[i] for i in train], n_inner, seed)
+            encoder = RidgeEncoder(alphas=alphas, cv=folds, standardize=False).fit(seen, Y[train])
+            predicted = encoder.predict(unseen)
+            r[number, fold] = held_out_r(predicted, Y[test])
+            for member, part in enumerate(parts):
+                inner[number, fold, member] = np.median(encoder.cv_scores_[part])
+                if number == 0 or inner[number, fold, member] > inner[:number, fold, member].max():
+                    choice[fold, member] = number
+                    predictions[test, part] = predicted[:, part]
+    return [
+        {
+            "layers": r[:, :, part].mean(axis=1),
+            "inner": inner[:, :, member],
+            "choice": choice[:, member],
+            "predictions": predictions[:, part],
+            "folds_r": r[choice[:, member], np.arange(n_folds)][:, part],
+        }
+        for member, part in enumerate(parts)
+    ]
 
 
-def fit_ridge(
-    X: NDArray[np.float32],
-    Y: NDArray[np.float32],
-    groups: Sequence[str],
-    *,
-    alphas: Sequence[float] | None,
-    n_inner: int,
-    seed: int,
-) -> RidgeEncoder:
-    """Fit a ridge encoder whose penalties are chosen by folds that keep groups together."""
-    folds = grouped_folds(groups, n_folds=n_inner, random_state=derive_seed(seed, "inner folds"))
-    return RidgeEncoder(alphas=alphas, cv=folds).fit(X, Y)
+def inner_folds(groups: Sequence[str], n_folds: int, seed: int) -> list[Fold]:
+    """Return the folds within a training part, groups kept together."""
+    return grouped_folds(groups, n_folds=n_folds, random_state=derive_seed(seed, "inner folds"))
 
 
 def design(candidate: Candidate, layer: str, stimulus_ids: Sequence[str]) -> NDArray[np.float32]:
@@ -123,6 +130,23 @@ def design(candidate: Candidate, layer: str, stimulus_ids: Sequence[str]) -> NDA
 def held_out_r(predicted: NDArray[Any], measured: NDArray[Any]) -> Floats:
     """Return Pearson's r per channel; 0 for a constant prediction or response, which explains nothing."""
     return np.asarray(np.nan_to_num(column_correlation(predicted, measured), nan=0.0))
+
+
+def _slices(sizes: Sequence[int]) -> list[slice]:
+    ends = np.cumsum(sizes)
+    return [slice(int(end - size), int(end)) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _scaled(
+    X: NDArray[np.float32], train: NDArray[np.intp], test: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Z-score both parts by the training part; features that are constant there become 0."""
+    seen = X[train].astype(np.float64)
+    mean, sd = seen.mean(axis=0), seen.std(axis=0)
+    # What varies by no more than its own rounding is a constant: z-scoring it would make noise.
+    constant = sd <= 10 * np.finfo(np.float32).eps * np.abs(mean)
+    scale = np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, sd))
+    return ((seen - mean) * scale).astype(np.float32), ((X[test] - mean) * scale).astype(np.float32)
 
 
 class FoldCorrelations:

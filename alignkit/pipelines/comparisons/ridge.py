@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from ._encoding import FoldCorrelations, Responses, encode
 from ._region import CHOSEN, Region, RegionCeiling, Spread, layer_columns
 
 Floats = NDArray[np.float64]
+Arrays = dict[str, NDArray[Any]]
+Block = tuple[str, str]  # region, subject
 RIDGE_VERSION = 1
 METRIC = "ridge r"
 _REFERENCES = (
@@ -96,15 +99,21 @@ def ridge(
     tables: list[pd.DataFrame] = []
     channels: list[ChannelScores] = []
     audit: dict[str, tuple[str, str, str]] = {}
-    for roi in track(context.rois, "ridge"):
-        subjects = [_responses(context, r, roi, options) for r in context.dataset.study.values()]
+    blocks = {
+        (roi, recording.subject): _responses(context, recording, roi, options)
+        for roi in context.rois
+        for recording in context.dataset.study.values()
+    }
+    results = _encode_all(context, blocks, options)
+    for roi in context.rois:
+        subjects = [blocks[roi, name] for name in context.dataset.subjects]
+        tasks = [results[roi, name] for name in context.dataset.subjects]
         for responses in subjects:
             audit[responses.subject] = _audit(context, responses, roi, options)
-        results = [[_task(context, c, s, roi, options) for c in context.candidates] for s in subjects]
-        region = _region(context, subjects, results, roi, options)
-        parts += [region.scores(), _fold_rows(context, subjects, results, roi, options.metric)]
+        region = _region(context, subjects, tasks, roi, options)
+        parts += [region.scores(), _fold_rows(context, subjects, tasks, roi, options.metric)]
         tables.append(region.differences())
-        channels += _channel_scores(context, subjects, results, roi, options.metric)
+        channels += _channel_scores(context, subjects, tasks, roi, options.metric)
     return Outcome(
         Scores.concat(parts),
         pd.concat(tables, ignore_index=True),
@@ -126,6 +135,8 @@ def ridge(
 
 def _responses(context: Context, recording: Recording, roi: str, options: _Options) -> Responses:
     average = region_of(recording, roi).average_repetitions()
+    # One order for all subjects, whatever they saw first: same stimuli, same folds.
+    average = average.align(sorted(average.stimulus_ids))
     ids = average.stimulus_ids
     groups = _groups(context, average, options)
     seed = derive_seed(context.plan.seed, "outer folds")
@@ -152,6 +163,7 @@ def _groups(context: Context, average: Recording, options: _Options) -> list[str
 def _audit(context: Context, responses: Responses, roi: str, options: _Options) -> tuple[str, str, str]:
     assert context.dataset.study is not None  # checked by the caller
     average = region_of(context.dataset.study[responses.subject], roi).average_repetitions()
+    average = average.align(responses.stimulus_ids)
     stimuli, versions = context.dataset.stimuli, context.dataset.groups
     audit = audit_folds(
         responses.folds,
@@ -167,10 +179,33 @@ def _audit(context: Context, responses: Responses, roi: str, options: _Options) 
     return (f"{options.metric}, {responses.subject}", audit.verdict, detail)
 
 
+def _encode_all(
+    context: Context, blocks: dict[Block, Responses], options: _Options
+) -> dict[Block, list[Arrays]]:
+    """Encode every region of every subject by every model; what has the same stimuli goes together."""
+    batches: dict[str, list[Block]] = {}
+    for block, responses in blocks.items():
+        folds = [[part.tolist() for part in fold] for fold in responses.folds]
+        batches.setdefault(digest_json([responses.stimulus_ids, responses.groups, folds]), []).append(block)
+    results: dict[Block, list[Arrays]] = {block: [] for block in blocks}
+    for candidate in track(context.candidates, "ridge"):
+        for split, members in batches.items():
+            batch = [blocks[block] for block in members]
+            encoded = _task(context, candidate, batch, split, options)
+            for block, arrays in zip(members, encoded, strict=True):
+                results[block].append(arrays)
+    return results
+
+
 def _task(
-    context: Context, candidate: Candidate, responses: Responses, roi: str, options: _Options
-) -> dict[str, NDArray[Any]]:
-    seed = derive_seed(context.plan.seed, "ridge", roi, responses.subject, candidate.name)
+    context: Context, candidate: Candidate, batch: list[Responses], split: str, options: _Options
+) -> list[Arrays]:
+    seed = derive_seed(context.plan.seed, "ridge", candidate.name)
+
+    def make(folder: Path) -> None:
+        encoded = encode(candidate, batch, alphas=options.alphas, n_inner=options.n_inner, seed=seed)
+        write_part(folder, {f"{i}.{name}": a for i, part in enumerate(encoded) for name, a in part.items()})
+
     folder = context.store.get(
         "ridge",
         version=RIDGE_VERSION,
@@ -178,26 +213,27 @@ def _task(
             "layers": list(candidate.layers),
             "alphas": options.alphas and list(options.alphas),
             "n_inner": options.n_inner,
-            "folds": digest_json([[part.tolist() for part in fold] for fold in responses.folds]),
             "seed": seed,
             "plan": context.plan.key(),
         },
         inputs={
             "model": candidate.digest,
-            "responses": digest_json([digest_array(responses.Y), responses.stimulus_ids, responses.groups]),
+            "split": split,
+            "responses": digest_json([digest_array(responses.Y) for responses in batch]),
         },
-        make=lambda folder: write_part(
-            folder,
-            encode(candidate, responses, alphas=options.alphas, n_inner=options.n_inner, seed=seed),
-        ),
+        make=make,
     )
-    return read_arrays(folder)
+    arrays = read_arrays(folder)
+    return [
+        {name.partition(".")[2]: a for name, a in arrays.items() if name.startswith(f"{i}.")}
+        for i in range(len(batch))
+    ]
 
 
 def _region(
     context: Context,
     subjects: list[Responses],
-    results: list[list[dict[str, NDArray[Any]]]],
+    results: list[list[Arrays]],
     roi: str,
     options: _Options,
 ) -> Region:
@@ -289,7 +325,7 @@ def _ceiling(context: Context, roi: str, options: _Options) -> RegionCeiling:
 def _fold_rows(
     context: Context,
     subjects: list[Responses],
-    results: list[list[dict[str, NDArray[Any]]]],
+    results: list[list[Arrays]],
     roi: str,
     metric: str,
 ) -> Scores:
@@ -317,7 +353,7 @@ def _fold_rows(
 def _channel_scores(
     context: Context,
     subjects: list[Responses],
-    results: list[list[dict[str, NDArray[Any]]]],
+    results: list[list[Arrays]],
     roi: str,
     metric: str,
 ) -> list[ChannelScores]:

@@ -40,16 +40,15 @@ def test_channels_and_folds_are_reported_and_the_audit_is_clean(make_context):
 def test_held_out_r_agrees_with_scikit_learn(make_context, planted):
     context = make_context(n_subjects=1, candidates=[planted["other"]])
     outcome = ridge.ridge(context, alphas=[10.0])
-    recording = context.dataset.study["sub0"].select(roi="A").average_repetitions()
-    X = planted["other"].features.matrix("only", recording.stimulus_ids)
     options = ridge._Options((10.0,), 5, 5, 20, None)
     responses = ridge._responses(context, context.dataset.study["sub0"], "A", options)
+    X, Y = planted["other"].features.matrix("only", responses.stimulus_ids), responses.Y
     expected = []
     for train, test in responses.folds:
         mean, sd = X[train].mean(0), X[train].std(0)
-        model = RidgeCV(alphas=[10.0]).fit((X[train] - mean) / sd, recording.data[train])
+        model = RidgeCV(alphas=[10.0]).fit((X[train] - mean) / sd, Y[train])
         predicted = model.predict((X[test] - mean) / sd)
-        expected.append([np.corrcoef(predicted[:, c], recording.data[test, c])[0, 1] for c in range(12)])
+        expected.append([np.corrcoef(predicted[:, c], Y[test, c])[0, 1] for c in range(12)])
     found = next(s for s in outcome.channels if list(s.channels["roi"])[0] == "A").values[1]
     np.testing.assert_allclose(found, np.mean(expected, axis=0), atol=1e-4)
 
