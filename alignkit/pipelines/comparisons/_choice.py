@@ -13,11 +13,12 @@ from ._region import Column, layers_of
 
 Floats = NDArray[np.float64]
 LayerScores = Callable[[Floats], Floats]
+MakeScorer = Callable[[NDArray[np.intp], NDArray[np.bool_] | None], LayerScores]
 MIN_UNITS_TO_SPLIT = 12
 
 
 def choose_layers(
-    layers: Floats, layer_scores: LayerScores, columns: Sequence[Column], *, n_units: int, seed: int
+    layers: Floats, make_scorer: MakeScorer, columns: Sequence[Column], *, n_units: int, seed: int
 ) -> LayerScores:
     """Return scores per subject and model, each layer chosen on other subjects or on other stimuli.
 
@@ -28,8 +29,9 @@ def choose_layers(
     ----------
     layers : ndarray of shape (n_subjects, n_columns)
         Scores of every layer on all data.
-    layer_scores : callable
-        From how often each unit occurs, shape (n_units,), to scores of shape (n_subjects, n_columns).
+    make_scorer : callable
+        From the positions of some columns, and a mask of some units or None, to a callable that takes how
+        often each unit occurs, shape (n_units,), and returns scores, shape (n_subjects, n_positions).
     columns : sequence of Column
         What the columns are.
     n_units : int
@@ -49,26 +51,37 @@ def choose_layers(
     """
     groups = layers_of(columns)
     if max(map(len, groups)) == 1:
-        return layer_scores
+        return make_scorer(np.arange(len(columns)), None)
     if len(layers) > 1:
-        choice = choose_by_other_subjects(layers, columns)
-        return lambda weights: np.take_along_axis(layer_scores(weights), choice, axis=1)
+        needed, places = np.unique(choose_by_other_subjects(layers, columns), return_inverse=True)
+        score = make_scorer(needed, None)
+        choice = places.reshape(len(layers), len(groups))
+        return lambda weights: np.take_along_axis(score(weights), choice, axis=1)
     if n_units < MIN_UNITS_TO_SPLIT:
         raise InputError(
             f"with one subject and {n_units} stimuli a layer cannot be chosen on other stimuli; name one "
             "layer per model (`layers: [...]`)."
         )
+    return _crossed_halves(make_scorer, groups, n_units, seed)
+
+
+def _crossed_halves(
+    make_scorer: MakeScorer, groups: Sequence[NDArray[np.intp]], n_units: int, seed: int
+) -> LayerScores:
     order = np.random.default_rng(derive_seed(seed, "halves")).permutation(n_units)
-    first = np.isin(np.arange(n_units), order[: n_units // 2]).astype(np.float64)
-    halves = (first, 1.0 - first)
-    best = [[group[np.argmax(layer_scores(half)[0, group])] for group in groups] for half in halves]
+    first = np.isin(np.arange(n_units), order[: n_units // 2])
+    everything, all_columns = np.ones(n_units), np.arange(sum(map(len, groups)))
+    crossed = []
+    for half in (first, ~first):
+        found = make_scorer(all_columns, half)(everything)[0]
+        best = np.array([group[np.argmax(found[group])] for group in groups])
+        crossed.append(make_scorer(best, ~half))
     single = np.array([len(group) == 1 for group in groups])
-    only = [group[0] for group in groups]
+    only = make_scorer(np.array([group[0] for group in groups]), None)
 
     def scores(weights: Floats) -> Floats:
-        on_second, on_first = layer_scores(weights * halves[1]), layer_scores(weights * halves[0])
-        crossed = (on_second[:, best[0]] + on_first[:, best[1]]) / 2
-        return np.where(single, layer_scores(weights)[:, only], crossed) if single.any() else crossed
+        mean = (crossed[0](weights) + crossed[1](weights)) / 2
+        return np.where(single, only(weights), mean) if single.any() else mean
 
     return scores
 

@@ -48,9 +48,16 @@ class Items:
         """Whether rows are blocks of runs, compared between runs only."""
         return len(set(self.stimulus_ids)) < len(self.stimulus_ids)
 
-    def pair_weights(self, unit_weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return how often each pair occurs when units occur so often; copies of a unit make no pair."""
+    def pairs_within(self, half: NDArray[np.bool_] | None) -> Index:
+        """Return which of the pairs that count have both ends among some of the units (or all)."""
         rows, columns = self._ends
+        if half is None:
+            return np.arange(len(rows))
+        return np.flatnonzero(half[self.units[rows]] & half[self.units[columns]])
+
+    def pair_weights(self, unit_weights: NDArray[np.float64], pairs: Index) -> NDArray[np.float64]:
+        """Return how often each pair occurs when units occur so often; copies of a unit make no pair."""
+        rows, columns = (ends[pairs] for ends in self._ends)
         return unit_weights[self.units[rows]] * unit_weights[self.units[columns]]
 
     def exchange(self, rng: np.random.Generator) -> Index:

@@ -11,7 +11,6 @@ from ..._core.random import derive_seed
 from ..._core.threads import fixed_threads
 from ...metrics import compare_rdms
 from ...stats import (
-    PreparedVectors,
     prepare_vectors,
     two_factor_bootstrap,
     two_factor_jackknife,
@@ -19,7 +18,7 @@ from ...stats import (
 )
 from ...stats.similarity import standardised
 from ..config import InferenceOptions
-from ._choice import choose_layers
+from ._choice import LayerScores, choose_layers
 from ._region import Column, Spread, p_of_layers
 from ._rsa_data import Brain
 
@@ -35,21 +34,40 @@ def score_matrices(
     inference: InferenceOptions,
     seed: int,
 ) -> dict[str, Floats]:
-    data = prepare_vectors(brain.values, method=comparison)
-    candidates = prepare_vectors(models, method=comparison)
+    """Return scores per layer and model, p-values, intervals and differences, as arrays to store.
+
+    Parameters
+    ----------
+    brain : Brain
+        Matrices of the subjects.
+    models : ndarray of shape (n_columns, n_pairs)
+        Matrices of all models and layers.
+    columns : list of Column
+        What they are.
+    comparison : str
+        How two matrices are compared.
+    inference : InferenceOptions
+        Draws, permutations, confidence.
+    seed : int
+        Of everything random here.
+    """
     everything = np.ones(brain.items.n_units)
 
-    def layer_scores(unit_weights: Floats) -> Floats:
-        weights = brain.items.pair_weights(unit_weights)
-        return weighted_similarity(data, candidates, weights, method=comparison)
+    def make_scorer(indices: NDArray[np.intp], half: NDArray[np.bool_] | None) -> LayerScores:
+        pairs = brain.items.pairs_within(half)
+        data = prepare_vectors(brain.values[:, pairs], method=comparison)
+        candidates = prepare_vectors(models[np.ix_(indices, pairs)], method=comparison)
+        return lambda weights: weighted_similarity(
+            data, candidates, brain.items.pair_weights(weights, pairs), method=comparison
+        )
 
-    layers = layer_scores(everything)
+    layers = make_scorer(np.arange(len(columns)), None)(everything)
     if np.isnan(layers).any():
         bad = columns[int(np.isnan(layers).any(axis=0).argmax())]
         raise InputError(
             f"all dissimilarities of {bad.name!r} ({bad.layer}) are equal; leave that layer out."
         )
-    chosen_scores = choose_layers(layers, layer_scores, columns, n_units=brain.items.n_units, seed=seed)
+    chosen_scores = choose_layers(layers, make_scorer, columns, n_units=brain.items.n_units, seed=seed)
     n_subjects, n_units = len(brain.subjects), brain.items.n_units
     if comparison == "kendall":
         # Tau of repeated pairs costs the square of their number: no thousand draws of that.
@@ -63,7 +81,7 @@ def score_matrices(
             confidence=inference.confidence, random_state=derive_seed(seed, "bootstrap"),
         )  # fmt: skip
     with fixed_threads(1):
-        null = _null(brain, data, candidates, inference.n_permutations, derive_seed(seed, "null"))
+        null = _null(brain, models, comparison, inference.n_permutations, derive_seed(seed, "null"))
     chosen = chosen_scores(everything)
     return {
         "layers": layers,
@@ -73,20 +91,19 @@ def score_matrices(
     }
 
 
-def _null(
-    brain: Brain, data: PreparedVectors, models: PreparedVectors, n_permutations: int, seed: int
-) -> Floats:
+def _null(brain: Brain, models: Floats, comparison: str, n_permutations: int, seed: int) -> Floats:
     """Return the mean similarity over subjects with stimuli exchanged, shape (n_permutations, n_columns)."""
     rng = np.random.default_rng(seed)
-    null = np.empty((n_permutations, len(models.values)))
-    linear = data.method != "kendall"
+    null = np.empty((n_permutations, len(models)))
+    linear = comparison != "kendall"
     if linear:
         # These are dot products of standardised rows, which an exchange only re-orders.
-        left, right = standardised(data).mean(axis=0), standardised(models)
+        left = standardised(prepare_vectors(brain.values, method=comparison)).mean(axis=0)
+        right = standardised(prepare_vectors(models, method=comparison))
     for row in track(range(n_permutations), "permutations"):
         source = brain.items.exchange(rng)
         if linear:
             null[row] = right[:, source] @ left
         else:
-            null[row] = np.mean(compare_rdms(data.values, models.values[:, source], method="kendall"), axis=0)
+            null[row] = np.mean(compare_rdms(brain.values, models[:, source], method="kendall"), axis=0)
     return null

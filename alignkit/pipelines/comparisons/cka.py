@@ -16,7 +16,7 @@ from ...recordings.scores import Scores
 from ...stats import cka_ceiling, two_factor_jackknife
 from ..candidates import Candidate
 from ..config import InferenceOptions
-from ._choice import choose_layers
+from ._choice import LayerScores, choose_layers
 from ._comparison import COMPARISONS, Context, Outcome, read_arrays, region_of, write_part
 from ._region import Column, Region, RegionCeiling, Spread, layer_columns, p_of_layers
 
@@ -146,16 +146,19 @@ def _compute(data: _Data, columns: list[Column], inference: InferenceOptions, se
     models = [_gram(_features(column.candidate, column.layer, data.stimulus_ids)) for column in columns]
     brains = [_gram(response) for response in data.responses]
 
-    def layer_scores(weights: Floats) -> Floats:
-        keep = np.flatnonzero(weights > 0)
-        left = [_u_centred(gram[np.ix_(keep, keep)]) for gram in models]
-        right = [_u_centred(gram[np.ix_(keep, keep)]) for gram in brains]
-        return np.array([[_alignment(a, b) for a in left] for b in right])
+    def make_scorer(indices: NDArray[np.intp], half: NDArray[np.bool_] | None) -> LayerScores:
+        def score(weights: Floats) -> Floats:
+            keep = np.flatnonzero(weights > 0 if half is None else (weights > 0) & half)
+            left = [_u_centred(models[i][np.ix_(keep, keep)]) for i in indices]
+            right = [_u_centred(gram[np.ix_(keep, keep)]) for gram in brains]
+            return np.array([[_alignment(a, b) for a in left] for b in right])
+
+        return score
 
     n_stimuli = len(data.stimulus_ids)
     everything = np.ones(n_stimuli)
-    layers = layer_scores(everything)
-    chosen_scores = choose_layers(layers, layer_scores, columns, n_units=n_stimuli, seed=seed)
+    layers = make_scorer(np.arange(len(columns)), None)(everything)
+    chosen_scores = choose_layers(layers, make_scorer, columns, n_units=n_stimuli, seed=seed)
     chosen = chosen_scores(everything)
     spread = two_factor_jackknife(
         lambda keep: chosen_scores(keep.astype(np.float64)),

@@ -15,6 +15,7 @@ from ..._core.errors import InputError
 from ..._core.hashing import digest_array, digest_json
 from ..._core.progress import track
 from ..._core.random import derive_seed
+from ..._core.threads import fixed_threads
 from ...recordings.recording import Recording
 from ...recordings.scores import ChannelScores, Scores
 from ...stats import audit_folds, grouped_folds, permutation_p, split_half_reliability, two_factor_bootstrap
@@ -28,6 +29,7 @@ Arrays = dict[str, NDArray[Any]]
 Block = tuple[str, str]  # region, subject
 RIDGE_VERSION = 1
 METRIC = "ridge r"
+SMALL = 1500  # samples
 _REFERENCES = (
     "Hoerl AE, Kennard RW (1970). Ridge regression. Technometrics 12:55-67. "
     "doi:10.1080/00401706.1970.10488634",
@@ -203,7 +205,10 @@ def _task(
     seed = derive_seed(context.plan.seed, "ridge", candidate.name)
 
     def make(folder: Path) -> None:
-        encoded = encode(candidate, batch, alphas=options.alphas, n_inner=options.n_inner, seed=seed)
+        # Decompositions of a few hundred samples gain nothing from threads, and lose much on a busy machine.
+        threads = 1 if len(batch[0].stimulus_ids) <= SMALL else context.plan.threads
+        with fixed_threads(threads):
+            encoded = encode(candidate, batch, alphas=options.alphas, n_inner=options.n_inner, seed=seed)
         write_part(folder, {f"{i}.{name}": a for i, part in enumerate(encoded) for name, a in part.items()})
 
     folder = context.store.get(

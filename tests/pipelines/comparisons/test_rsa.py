@@ -105,7 +105,7 @@ def test_run_wise_matrices_compare_runs_only(make_context, chosen, effect, found
     dataset = run_wise_dataset(effect)
     outcome = rsa.rsa(make_context(dataset=dataset, candidates=label_candidates(dataset, True)))
     row = chosen(outcome, "all", "same condition", METRIC)
-    assert (row["p"] <= 0.02) is found
+    assert bool(row["p"] <= 0.02) is found
     assert row["n"] == 6
     assert "blocks within runs" in outcome.methods[0]
 
