@@ -80,7 +80,8 @@ def test_a_stage_killed_at_any_instant_is_made_again(tmp_path):
         "def make(folder):\n"
         "    (folder / 'half.txt').write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "Store(pathlib.Path(sys.argv[1])).get('stage', version=1, parameters={'a': 1}, inputs={'data': 'x'}, make=make)\n"
+        "recipe = dict(version=1, parameters={'a': 1}, inputs={'data': 'x'})\n"
+        "Store(pathlib.Path(sys.argv[1])).get('stage', **recipe, make=make)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL
