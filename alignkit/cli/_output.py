@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,8 +30,8 @@ def say(text: str = "") -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON for a machine; NaN becomes null."""
-    typer.echo(json.dumps(_without_nan(value), indent=1, allow_nan=False, default=str))
+    """Print JSON for a machine; NaN and infinity (no bound) become null."""
+    typer.echo(json.dumps(_finite(value), indent=1, allow_nan=False, default=str))
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, title: str = "") -> None:
@@ -79,9 +80,9 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _without_nan(value: Any) -> Any:
+def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _without_nan(item) for key, item in value.items()}
+        return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and value != value else value
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -23,15 +24,24 @@ for module in (demo, run, report, fit, predict, compare, listing, validate, doct
     module.add_to(app)
 
 
+class _Stopped(BaseException):
+    """Ctrl-C, under a name that the command-line library does not take for its own."""
+
+
+def _stop(*_: object) -> None:
+    raise _Stopped
+
+
 def main() -> None:
     """Run the command line; end with 0 (done), 1 (our side: disk, interruption, defect) or 2 (the input)."""
+    signal.signal(signal.SIGINT, _stop)
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     try:
         app([a for a in arguments if a != "--debug"])
     except InputError as error:
         fail(str(error), code=2, debug=debug)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _Stopped):
         fail("stopped. Nothing is lost: the same command goes on where it was.", code=1, debug=debug)
     except OSError as error:
         fail(str(error), code=1, debug=debug)

@@ -24,9 +24,9 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from .catalogue import catalogue, diagnose
     from .config import RunConfig, load_config
     from .fit import compare_models, fit_encoder, predict_responses
+    from .inventory import catalogue, diagnose
     from .result import RunResult
     from .run import default_out, rebuild_report, run_config
     from .store import Store
@@ -36,10 +36,10 @@ _HOMES = {
     "RunConfig": "config",
     "RunResult": "result",
     "Store": "store",
-    "catalogue": "catalogue",
+    "catalogue": "inventory",
     "compare_models": "fit",
     "default_out": "run",
-    "diagnose": "catalogue",
+    "diagnose": "inventory",
     "fit_encoder": "fit",
     "load_config": "config",
     "predict_responses": "fit",

@@ -42,6 +42,12 @@ class ModelComponent(Component):
     layers: list[str] | None = Field(default=None, description="Layers to use; by default all it names.")
 
 
+class ComparisonComponent(Component):
+    """A comparison, and the models that take part in it."""
+
+    models: list[str] | None = Field(default=None, description="Names of models; by default all.")
+
+
 class FeatureOptions(BaseModel):
     """How features are taken from networks."""
 
@@ -82,7 +88,9 @@ class RunConfig(BaseModel):
     label_models: bool | list[str] = Field(
         default=True, description="Label columns that give category RDMs: all, none, or the named ones."
     )
-    comparisons: list[Component] = Field(min_length=1, description="How models and data are compared.")
+    comparisons: list[ComparisonComponent] = Field(
+        min_length=1, description="How models and data are compared."
+    )
     features: FeatureOptions = FeatureOptions()
     inference: InferenceOptions = InferenceOptions()
     seed: int = Field(default=0, ge=0, description="Everything random follows from it.")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from .._core.atomic import atomic_file, remove_leftovers, write_text
+from .._core.checks import did_you_mean
 from .._core.errors import InputError, MissingDataError
 from .._core.hashing import digest_files
 from .._core.threads import fixed_threads
@@ -17,7 +19,7 @@ from ..reports import RunSummary, write_report
 from ..simulation import simulated
 from .candidates import Candidate, label_candidates, network_candidates
 from .comparisons import COMPARISONS, Context, Outcome
-from .config import RUN_CONFIG_FILE, Component, ModelComponent, RunConfig, dump_config
+from .config import RUN_CONFIG_FILE, ComparisonComponent, Component, ModelComponent, RunConfig, dump_config
 from .log import run_log
 from .maps import map_files
 from .options import check_options, plain
@@ -127,7 +129,7 @@ def resolve_config(config: RunConfig, base: Path) -> RunConfig:
         update={
             "dataset": _resolved(config.dataset, DATASETS, "dataset", base),
             "models": [_resolved_model(model, base) for model in config.models],
-            "comparisons": [_resolved(c, COMPARISONS, "comparison", base) for c in config.comparisons],
+            "comparisons": [_resolved_comparison(c, base) for c in config.comparisons],
         }
     )
 
@@ -151,6 +153,11 @@ def _resolved(component: Component, registry: object, what: str, base: Path) -> 
     build = registry[component.kind]  # type: ignore[index]
     options = check_options(build, component.options, where=f"{what} {component.kind!r}", base=base)
     return Component.model_validate({"kind": component.kind, **plain(options)})
+
+
+def _resolved_comparison(component: ComparisonComponent, base: Path) -> ComparisonComponent:
+    resolved = _resolved(component, COMPARISONS, "comparison", base)
+    return ComparisonComponent.model_validate({**resolved.model_dump(), "models": component.models})
 
 
 def _resolved_model(model: ModelComponent, base: Path) -> ModelComponent:
@@ -184,7 +191,14 @@ def _context(config: RunConfig, dataset: Dataset, *, base: Path, plan: Plan, sto
     return Context(dataset, rois, tuple(candidates), config.inference, plan, store, config.strict)
 
 
-def _compare(component: Component, context: Context, base: Path) -> Outcome:
+def _compare(component: ComparisonComponent, context: Context, base: Path) -> Outcome:
+    if component.models is not None:
+        names = [candidate.name for candidate in context.candidates]
+        for name in component.models:
+            if name not in names:
+                raise InputError(f"comparison {component.kind!r}: {name!r}, {did_you_mean(name, names)}")
+        kept = tuple(c for c in context.candidates if c.name in component.models)
+        context = replace(context, candidates=kept)
     compare = COMPARISONS[component.kind]
     options = check_options(compare, component.options, where=f"comparison {component.kind!r}", base=base)
     return compare(context, **options)

@@ -17,6 +17,7 @@ from .ceilings_repeats import jackknife_se, spearman_brown
 from .similarity import SIMILARITY_METHODS, paired_similarity
 
 Floats = NDArray[np.float64]
+_MAX_BLOCKS = 40
 
 
 def rdm_ceiling(rdms: ArrayLike, *, method: str, subjects: Sequence[object] | None = None) -> Ceiling:
@@ -112,7 +113,8 @@ def split_half_rdm_ceiling(rdm_halves_a: ArrayLike, rdm_halves_b: ArrayLike, *, 
     -------
     ceiling : Ceiling
         A point estimate in and for ``"rdm-<method>"``, for similarities with the mean of both halves' RDMs.
-        Error bars by a jackknife over stimuli. NaN where the halves do not correlate above 0.
+        Error bars by a jackknife over stimuli (over 40 blocks of them where there are more). NaN where the
+        halves do not correlate above 0.
 
     Raises
     ------
@@ -141,9 +143,11 @@ def split_half_rdm_ceiling(rdm_halves_a: ArrayLike, rdm_halves_b: ArrayLike, *, 
     n_stimuli = stimuli_of_pairs("rdm_halves_a", a.shape[1])
     value = np.sqrt(spearman_brown(_mean_similarity(a, b, np.ones(a.shape[1]), method)))
     rows, columns = np.triu_indices(n_stimuli, 1)
+    # Beyond 40 stimuli, blocks of them are left out: every pair is ranked anew each time.
+    block = np.arange(n_stimuli) % min(n_stimuli, _MAX_BLOCKS)
     without = [
-        _mean_similarity(a, b, ((rows != i) & (columns != i)).astype(np.float64), method)
-        for i in range(n_stimuli)
+        _mean_similarity(a, b, ((block[rows] != i) & (block[columns] != i)).astype(np.float64), method)
+        for i in range(block.max() + 1)
     ]
     se = jackknife_se(np.sqrt(spearman_brown(without))) if np.isfinite(value) else np.nan
     name = f"split-half, Spearman-Brown, {method}, {len(a)} splits, jackknife over stimuli"

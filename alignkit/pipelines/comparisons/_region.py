@@ -67,6 +67,20 @@ class RegionCeiling:
     estimator: str = ""
     divides: bool = False
 
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> RegionCeiling:
+        """Read from a task's arrays."""
+        lower, upper, se = (float(value) for value in arrays["ceiling"])
+        return cls(lower, upper, se, str(arrays["ceiling_estimator"]), bool(arrays["ceiling_divides"]))
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what :meth:`from_arrays` reads."""
+        return {
+            "ceiling": np.array([self.lower, self.upper, self.se]),
+            "ceiling_estimator": np.array(self.estimator),
+            "ceiling_divides": np.array(self.divides),
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class Spread:

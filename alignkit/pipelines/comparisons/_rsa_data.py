@@ -103,4 +103,4 @@ def matrix_ceiling(brain: Brain, comparison: str) -> RegionCeiling:
     if brain.halves is None or comparison not in HALVES:
         return RegionCeiling()
     found = split_half_rdm_ceiling(*brain.halves, method=comparison)
-    return RegionCeiling(found.lower, found.upper, found.se_upper, found.estimator, divides=True)
+    return RegionCeiling(np.nan, found.upper, found.se_upper, found.estimator, divides=True)

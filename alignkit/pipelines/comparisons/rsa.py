@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,13 +15,13 @@ from ..._core.random import derive_seed
 from ...metrics import compare_rdms
 from ...recordings.scores import Scores
 from ._comparison import COMPARISONS, Context, Outcome, Picture, read_arrays, write_part
-from ._region import Column, Region, Spread, layer_columns, layers_of
+from ._region import Column, Region, RegionCeiling, Spread, layer_columns, layers_of
 from ._rsa_data import HALVES, Brain, Distance, brain_matrices, matrix_ceiling, model_matrices
 from ._rsa_scores import score_matrices
 
 Floats = NDArray[np.float64]
 Comparison = Literal["spearman", "kendall", "cosine", "pearson", "rho-a"]
-RSA_VERSION = 1
+RSA_VERSION = 2
 MAX_PICTURE_STIMULI = 120
 _UNITS = {"spearman": "rho", "kendall": "tau-a", "cosine": "cosine", "pearson": "r", "rho-a": "rho-a"}
 _REFERENCES = (
@@ -98,6 +99,11 @@ def _region(
 ) -> Region:
     inference = context.inference
     seed = derive_seed(context.plan.seed, "rsa", roi, metric)
+
+    def make(folder: Path) -> None:
+        scores = score_matrices(brain, models, columns, comparison=comparison, inference=inference, seed=seed)
+        write_part(folder, {**scores, **matrix_ceiling(brain, comparison).to_arrays()})
+
     folder = context.store.get(
         "rsa",
         version=RSA_VERSION,
@@ -109,10 +115,7 @@ def _region(
             "plan": context.plan.key(),
         },
         inputs={"brain": brain.digest, "models": digest_array(models)},
-        make=lambda folder: write_part(
-            folder,
-            score_matrices(brain, models, columns, comparison=comparison, inference=inference, seed=seed),
-        ),
+        make=make,
     )
     arrays = read_arrays(folder)
     return Region(
@@ -126,7 +129,7 @@ def _region(
         p_layers=arrays["p_layers"],
         p_chosen=arrays["p_chosen"],
         spread=Spread.from_arrays(arrays),
-        ceiling=matrix_ceiling(brain, comparison),
+        ceiling=RegionCeiling.from_arrays(arrays),
         n=brain.items.n_units,
     )
 
