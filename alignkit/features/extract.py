@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from .._core.atomic import explain_full_disk
 from .._core.checks import check_option
+from .._core.device import pick_device
 from .._core.errors import InputError
 from .._core.progress import track
 from .._core.random import derive_seed
 from ..recordings.features import Features, layer_file, write_index
-from ..solvers._device import pick_device
 from ._hooks import as_tensor, check_layers, listening
 from ._layer_writer import LayerWriter
 from .pooling import POOLINGS, Pooling, pool

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .. import __version__
 from .._core.atomic import write_text
+from .._core.device import pick_device
 
 PLAN_FILE = "plan.json"
 _PACKAGES = (
@@ -65,16 +66,7 @@ def make_plan(*, seed: int, threads: int | None, device: str, folder: Path | Non
     """Fix the plan of a run, or take up the threads of an unfinished one in `folder`."""
     if threads is None and folder is not None:
         threads = _earlier_threads(folder)
-    return Plan(seed, threads or _cores(), resolve_device(device), find_versions())
-
-
-def resolve_device(device: str) -> str:
-    """Return ``"cuda"`` for ``"auto"`` where a GPU is there, else what was asked for."""
-    if device != "auto":
-        return device
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return Plan(seed, threads or _cores(), str(pick_device(device)), find_versions())
 
 
 def find_versions() -> dict[str, str]:

@@ -155,7 +155,7 @@ def model_features(stimuli: StimulusSet, regions: Sequence[Region]) -> dict[str,
     InputError
         If the network has no such layer.
     """
-    from ..features.extract import extract
+    from ..features import extract
     from ..networks import build_network
 
     made: dict[str, NDArray[np.float32]] = {}

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._core.checks import check_array, check_option, check_same_samples
+from .._core.device import pick_device
 from .._core.errors import InputError
 from .._core.progress import track
-from ._device import pick_device
 from ._training_part import Design, TrainingPart, column_mean
 
 if TYPE_CHECKING:

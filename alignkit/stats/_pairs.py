@@ -7,7 +7,7 @@ from math import isqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from alignkit._core.errors import InputError
+from .._core.errors import InputError
 
 Floats = NDArray[np.float64]
 

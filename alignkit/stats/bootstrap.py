@@ -8,10 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from alignkit._core.checks import check_array, check_option
-from alignkit._core.errors import InputError
-from alignkit._core.random import RandomState
-
+from .._core.checks import check_array, check_option
+from .._core.errors import InputError
+from .._core.random import RandomState
 from ._columns import check_predictions, standardised_columns, summarise
 from ._pairs import check_n_pairs, pair_weights
 from .resampling import BootstrapScores, two_factor_bootstrap

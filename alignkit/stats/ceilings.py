@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from alignkit._core.errors import InputError
+from .._core.errors import InputError
 
 Floats = NDArray[np.float64]
 NOTHING = "nothing"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from alignkit._core.checks import check_array
-from alignkit._core.errors import InputError
-
+from .._core.checks import check_array
+from .._core.errors import InputError
 from .ceilings import Ceiling
 from .ceilings_repeats import jackknife_se
 

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from alignkit._core.checks import check_array, check_option
-from alignkit._core.errors import InputError
-
+from .._core.checks import check_array, check_option
+from .._core.errors import InputError
 from ._pairs import stimuli_of_pairs
 from .ceilings import NOTHING, Ceiling
 from .ceilings_repeats import jackknife_se, spearman_brown

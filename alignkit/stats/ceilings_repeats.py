@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from alignkit._core.checks import check_array, check_option
-from alignkit._core.errors import InputError
-from alignkit._core.progress import track
-from alignkit._core.random import RandomState, as_generator
-
+from .._core.checks import check_array, check_option
+from .._core.errors import InputError
+from .._core.progress import track
+from .._core.random import RandomState, as_generator
 from .ceilings import Ceiling
 
 Floats = NDArray[np.float64]

@@ -7,9 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from alignkit._core.checks import check_array, check_option
-from alignkit._core.errors import InputError
-
+from .._core.checks import check_array, check_option
+from .._core.errors import InputError
 from .ceilings_repeats import check_repeats
 
 Floats = NDArray[np.float64]

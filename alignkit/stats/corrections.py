@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import false_discovery_control
 
-from alignkit._core.checks import check_array, check_option
-from alignkit._core.errors import InputError
-
+from .._core.checks import check_array, check_option
+from .._core.errors import InputError
 from .permutation import ALTERNATIVES, Alternative, check_null, p_against_one_null
 
 Floats = NDArray[np.float64]

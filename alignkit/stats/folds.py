@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from alignkit._core.errors import InputError
-from alignkit._core.random import RandomState, as_generator
+from .._core.errors import InputError
+from .._core.random import RandomState, as_generator
 
 Indices = NDArray[np.intp]
 Fold = tuple[Indices, Indices]

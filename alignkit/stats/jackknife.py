@@ -7,10 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from alignkit._core.errors import InputError
-from alignkit._core.progress import track
-from alignkit._core.threads import fixed_threads
-
+from .._core.errors import InputError
+from .._core.progress import track
+from .._core.threads import fixed_threads
 from .resampling import BootstrapScores, of_difference, summarise
 
 Floats = NDArray[np.float64]

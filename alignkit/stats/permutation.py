@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from alignkit._core.checks import check_array, check_option
-from alignkit._core.errors import InputError
-from alignkit._core.random import RandomState, as_generator
+from .._core.checks import check_array, check_option
+from .._core.errors import InputError
+from .._core.random import RandomState, as_generator
 
 Floats = NDArray[np.float64]
 Alternative = Literal["greater", "less", "two-sided"]

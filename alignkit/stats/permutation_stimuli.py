@@ -10,11 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from alignkit._core.checks import check_array, check_option
-from alignkit._core.errors import InputError
-from alignkit._core.progress import track
-from alignkit._core.random import RandomState, as_generator
-
+from .._core.checks import check_array, check_option
+from .._core.errors import InputError
+from .._core.progress import track
+from .._core.random import RandomState, as_generator
 from ._columns import check_predictions, standardised_columns, summarise
 from ._pairs import check_n_pairs
 from .permutation import check_n_permutations, p_against_one_null, permutation_p

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
-from alignkit._core.errors import InputError
-from alignkit._core.progress import track
-from alignkit._core.random import RandomState, as_generator
-from alignkit._core.threads import fixed_threads
+from .._core.errors import InputError
+from .._core.progress import track
+from .._core.random import RandomState, as_generator
+from .._core.threads import fixed_threads
 
 Floats = NDArray[np.float64]
 Score = Callable[[Floats], Floats]

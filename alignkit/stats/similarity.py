@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import kendalltau, rankdata
 
-from alignkit._core.checks import check_array, check_option
-from alignkit._core.errors import InputError
+from .._core.checks import check_array, check_option
+from .._core.errors import InputError
 
 Floats = NDArray[np.float64]
 SimilarityMethod = Literal["cosine", "kendall", "pearson", "rho-a", "spearman"]

@@ -87,7 +87,8 @@ def test_fit_then_predict_on_new_images(alignkit, tmp_path):
     paths = write_recording(tmp_path / "data")
     out = tmp_path / "out"
     done = alignkit(
-        "fit", "--recording", paths["recording"], "--samples", paths["samples"], "--stimuli", paths["stimuli"],
+        "fit", "--recording", paths["recording"], "--samples", paths["samples"],
+        "--stimuli", paths["stimuli"],
         "--model", "pixels", "--out", out,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

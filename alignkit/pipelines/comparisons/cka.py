@@ -74,6 +74,7 @@ def cka(context: Context) -> Outcome:
     return Outcome(
         Scores.concat(parts),
         pd.concat(tables, ignore_index=True),
+        audit=(("cka", "clean", f"nothing is fitted; layers are chosen on {_elsewhere(context)}"),),
         methods=(_methods(context),),
         references=_REFERENCES,
         notes={
@@ -212,6 +213,11 @@ def _u_centred(gram: Floats) -> Floats:
 
 def _alignment(a: Floats, b: Floats) -> float:
     return float((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+def _elsewhere(context: Context) -> str:
+    several = context.dataset.study is not None and len(context.dataset.study) > 1
+    return "other subjects" if several else "the other half of the stimuli"
 
 
 def _methods(context: Context) -> str:

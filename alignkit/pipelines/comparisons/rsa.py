@@ -81,6 +81,7 @@ def rsa(
         Scores.concat(parts),
         pd.concat(tables, ignore_index=True),
         pictures=tuple(pictures),
+        audit=(_audit(brains[0], context, metric),),
         methods=_methods(brains, distance, comparison, context),
         references=_REFERENCES,
         warnings=tuple(dict.fromkeys(warnings)),
@@ -172,6 +173,13 @@ def _pictures(brain: Brain, models: Floats, columns: list[Column], region: Regio
         name = column.name if len(group) == 1 else f"{column.name}, {column.layer}"
         pictures.append(Picture(name, "model", roi, models[best], ids))
     return pictures
+
+
+def _audit(brain: Brain, context: Context, metric: str) -> tuple[str, str, str]:
+    if all(len(candidate.layers) == 1 for candidate in context.candidates):
+        return (metric, "clean", "nothing is fitted or chosen")
+    where = "other subjects" if len(brain.subjects) > 1 else "the other half of the stimuli"
+    return (metric, "clean", f"nothing is fitted; layers are chosen on {where}")
 
 
 def _warnings(brain: Brain, roi: str, comparison: Comparison) -> list[str]:

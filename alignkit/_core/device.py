@@ -1,10 +1,10 @@
-"""Which device the linear algebra runs on."""
+"""Which device torch computes on."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._core.errors import InputError
+from .errors import InputError
 
 if TYPE_CHECKING:
     import torch
