@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ._core.lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -21,13 +22,4 @@ __all__ = [
 if TYPE_CHECKING:
     from .recordings import ChannelScores, Features, RDMs, Recording, Scores, StimulusSet, Study
 
-
-# Names are handed on when first used, so that `import alignkit` stays light (PEP 562).
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module(".recordings", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(__all__[:-1], "recordings"))

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..recordings.rdms import RDMs
 from ..recordings.scores import Scores
-from ..recordings.stimuli import StimulusSet
 from ..reports import RunSummary
 from ..stats import fdr
-from .comparisons import Context, Outcome, Picture
+from .comparisons import Context, Outcome
 from .config import RunConfig
 from .maps import report_maps
+from .pictures import drawn_matrices
 
 _CORRECTIONS = {"bh": "FDR (Benjamini-Hochberg)", "by": "FDR (Benjamini-Yekutieli)"}
 CHOSEN = "(chosen)"
-THUMBNAIL_PX = 48
-MAX_MODEL_PICTURES = 5
 
 
 def summarise(
@@ -41,7 +37,7 @@ def summarise(
     method = config.inference.correction
     scores = _corrected_scores(Scores.concat([outcome.scores for outcome in outcomes]), method)
     differences = _corrected_differences([outcome.differences for outcome in outcomes], method)
-    rdms, thumbnails = _pictures(outcomes, context.dataset.stimuli, scores)
+    rdms, thumbnails = drawn_matrices(context, outcomes, _ranking(scores))
     metrics = _metrics(scores)
     leaders = [_leader(scores, differences, roi, metric) for metric in metrics for roi in context.rois]
     found = [leader for leader in leaders if leader is not None]
@@ -92,12 +88,10 @@ def _facts(config: RunConfig, context: Context) -> tuple[tuple[str, str], ...]:
     facts = [("Dataset", dataset.name), ("Subjects", f"{len(dataset.subjects)}")]
     if dataset.study is not None:
         first = next(iter(dataset.study.values()))
+        shapes = [f"{r.n_samples} x {r.n_channels}" for r in dataset.study.values()]
         facts += [
             ("Modality", f"{first.modality}, {first.unit}"),
-            (
-                "Samples x channels",
-                ", ".join(f"{r.n_samples} x {r.n_channels}" for r in dataset.study.values()),
-            ),
+            ("Samples x channels", "; ".join(dict.fromkeys(shapes))),
             ("Stimuli or conditions", str(len(dataset.study.common_stimuli))),
         ]
     elif dataset.rdms is not None:
@@ -230,48 +224,11 @@ def _best_layer(scores: Scores, leader: dict[str, Any]) -> str:
     return str(layers.loc[layers["value"].idxmax(), "layer"]) if len(layers) else ""
 
 
-def _pictures(
-    outcomes: Sequence[Outcome], stimuli: StimulusSet | None, scores: Scores
-) -> tuple[RDMs | None, tuple[bytes, ...]]:
-    pictures = next((outcome.pictures for outcome in outcomes if outcome.pictures), ())
-    if not pictures:
-        return None, ()
-    kept = [p for p in pictures if p.role == "brain"]
-    for roi in dict.fromkeys(p.roi for p in pictures):
-        models = [p for p in pictures if p.role == "model" and p.roi == roi]
-        names = list(_order(scores, roi))
-        models.sort(key=lambda p: _rank(p, names))
-        kept += [p for p in models[:MAX_MODEL_PICTURES] if p.name not in {k.name for k in kept}]
-    ids = kept[0].stimulus_ids
-    table = pd.DataFrame(
-        {
-            "name": [p.name for p in kept],
-            "role": [p.role for p in kept],
-            "roi": [p.roi for p in kept],
-            "subject": "all",
-        }
-    )
-    rdms = RDMs(np.stack([p.values for p in kept]), ids, table, "dissimilarity")
-    thumbnails = () if stimuli is None else tuple(_thumbnail(stimuli, name) for name in ids)
-    return rdms, thumbnails
-
-
-def _order(scores: Scores, roi: str) -> list[str]:
-    metrics = [m for m in _metrics(scores) if m.startswith("rsa")]
-    return [str(m) for m in _model_rows(scores, roi, metrics[0])["model"]] if metrics else []
-
-
-def _rank(picture: Picture, names: list[str]) -> int:
-    name = picture.name.split(", ")[0]
-    return names.index(name) if name in names else len(names)
-
-
-def _thumbnail(stimuli: StimulusSet, stimulus_id: str) -> bytes:
-    image = stimuli.open(stimulus_id)
-    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
+def _ranking(scores: Scores) -> dict[str, list[str]]:
+    """Return each region's models, the best first, by the first RSA."""
+    metrics = [metric for metric in _metrics(scores) if metric.startswith("rsa")]
+    rois = [str(roi) for roi in scores.table["roi"].unique()]
+    return {roi: [str(m) for m in _model_rows(scores, roi, metrics[0])["model"]] for roi in rois if metrics}
 
 
 def _channel_values(outcomes: Sequence[Outcome]) -> pd.DataFrame | None:

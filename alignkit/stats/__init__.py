@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .._core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from .bootstrap import WeightedCorrelation, bootstrap_encoding_scores, bootstrap_rdm_scores
@@ -110,13 +111,4 @@ __all__ = [
     "weighted_similarity",
 ]
 
-
-# Names are handed on when first used, so that the package stays light to import (PEP 562).
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)

@@ -91,7 +91,7 @@ def test_every_model_level_value_stands_on_the_page(summary: RunSummary, page: s
 
 def test_header_says_what_is_covered_and_what_failed(bare: RunSummary, page: str) -> None:
     text = " ".join(visible(page).split())
-    for said in ("15 of 15 subjects", "2 of 4 checks passed, 1 in doubt", "recovered in 1 of 2 regions"):
+    for said in ("15 of 15 subjects", "2 of 4 checks passed, 1 in doubt", "recovered in 1 of 2 comparisons"):
         assert said in text
     failed = render(replace(bare, audit=(("Shared stimuli", "fail", "3 of 92"),)))
     assert "0 of 1 checks passed, 1 failed" in failed
