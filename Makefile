@@ -31,7 +31,7 @@ bench: $(STAMP)
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 docs: $(STAMP)
-	$(BIN)/python -m pytest docs --doctest-glob='*.md' -o testpaths=docs
+	$(BIN)/python -m pytest docs
 
 clean:
 	rm -rf $(VENV) demo-report runs

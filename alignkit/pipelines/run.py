@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from pathlib import Path
 from .._core.atomic import atomic_file, remove_leftovers, write_text
 from .._core.checks import did_you_mean
 from .._core.errors import InputError, MissingDataError
-from .._core.hashing import digest_files
+from .._core.hashing import digest_files, digest_json
 from .._core.threads import fixed_threads
 from ..datasets import DATASETS, Dataset
 from ..reports import RunSummary, write_report
@@ -69,17 +70,18 @@ def run_config(config: RunConfig, *, base: Path, out: Path, command: str = "") -
     _load_numerics()
     with run_log(out) as warnings, fixed_threads(plan.threads):
         logger.info("start: %s", command)
-        write_text(out / RUN_CONFIG_FILE, dump_config(resolved))
+        text = dump_config(resolved)
+        _clear_other_results(out, text)
+        write_text(out / RUN_CONFIG_FILE, text)
         plan.save(out)
         store = Store()
         dataset = load_dataset(resolved.dataset, base)
         context = _context(resolved, dataset, base=base, plan=plan, store=store)
         outcomes = [_compare(component, context, base) for component in resolved.comparisons]
-        text = dump_config(resolved)
         summary = summarise(
             resolved, context, outcomes, config_yaml=text, command=command, log_warnings=warnings
         )
-        _write(out, summary, context, outcomes, plan)
+        _write(out, summary, context, outcomes, text)
         seconds = time.monotonic() - started
         logger.info("done in %.1f s", seconds)
     return RunResult(out, summary, seconds, store.made, store.found)
@@ -102,6 +104,19 @@ def prepare_out(out: Path) -> Path:
         if any(out.iterdir()) and not known:
             raise InputError(f"--out {out} holds files that no run wrote; name a new or empty folder.")
     return out
+
+
+def _clear_other_results(out: Path, config: str) -> None:
+    """Remove the results of another configuration, so that a run cut short never stands beside them."""
+    try:
+        if json.loads((out / MANIFEST).read_text(encoding="utf-8"))["config"] == digest_json(config):
+            return
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    for name in ("report.html", "scores.csv", "scores.parquet", MANIFEST):
+        (out / name).unlink(missing_ok=True)
+    for name in ("maps", SUMMARY_FOLDER):
+        shutil.rmtree(out / name, ignore_errors=True)
 
 
 def default_out(config: Path) -> Path:
@@ -204,7 +219,7 @@ def _compare(component: ComparisonComponent, context: Context, base: Path) -> Ou
     return compare(context, **options)
 
 
-def _write(out: Path, summary: RunSummary, context: Context, outcomes: list[Outcome], plan: Plan) -> None:
+def _write(out: Path, summary: RunSummary, context: Context, outcomes: list[Outcome], config: str) -> None:
     summary.scores.save(out / "scores.parquet")
     summary.scores.save(out / "scores.csv")
     for name, image in map_files(context, outcomes):
@@ -213,10 +228,11 @@ def _write(out: Path, summary: RunSummary, context: Context, outcomes: list[Outc
     summary.save(out / SUMMARY_FOLDER)
     write_report(summary, out / "report.html")
     manifest = {
+        "config": digest_json(config),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "inputs": {"files": len(context.dataset.files), "digest": digest_files(context.dataset.files)},
         "models": {candidate.name: candidate.digest for candidate in context.candidates},
-        "seed": plan.seed,
-        "versions": plan.versions,
+        "seed": context.plan.seed,
+        "versions": context.plan.versions,
     }
     write_text(out / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")

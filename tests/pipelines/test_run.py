@@ -109,6 +109,17 @@ def test_the_page_is_rebuilt_from_the_results(finished, tmp_path):
         rebuild_report(tmp_path)
 
 
+def test_the_results_of_another_configuration_are_gone_when_a_run_starts(finished, tmp_path):
+    folder, _ = finished
+    run(folder / "run", tmp_path / "out")
+    path = tmp_path / "out" / "config.yaml"
+    path.write_text(path.read_text().replace("kind: cka", "kind: classify"))
+    with pytest.raises(InputError, match="leaves runs out"):
+        run(tmp_path / "out", tmp_path / "out")
+    assert not (tmp_path / "out" / "scores.csv").exists()
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
 def test_a_folder_of_something_else_is_not_touched(finished, tmp_path):
     folder, _ = finished
     (tmp_path / "thesis.txt").write_text("mine")
