@@ -84,6 +84,9 @@ class RunConfig(BaseModel):
     title: str = Field(default="", description="Heading of the report.")
     dataset: Component = Field(description="What was recorded.")
     rois: list[str] | None = Field(default=None, description="Regions to use; by default all.")
+    window_s: tuple[float, float] | None = Field(
+        default=None, description="Window of time-resolved recordings to average, seconds from onset."
+    )
     models: list[ModelComponent] = Field(default=[], description="Networks.")
     label_models: bool | list[str] = Field(
         default=True, description="Label columns that give category RDMs: all, none, or the named ones."

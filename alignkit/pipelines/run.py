@@ -16,6 +16,7 @@ from .._core.errors import InputError, MissingDataError
 from .._core.hashing import digest_files, digest_json
 from .._core.threads import fixed_threads
 from ..datasets import DATASETS, Dataset
+from ..recordings.study import Study
 from ..reports import RunSummary, write_report
 from ..simulation import simulated
 from .candidates import Candidate, label_candidates, network_candidates
@@ -75,7 +76,7 @@ def run_config(config: RunConfig, *, base: Path, out: Path, command: str = "") -
         write_text(out / RUN_CONFIG_FILE, text)
         plan.save(out)
         store = Store()
-        dataset = load_dataset(resolved.dataset, base)
+        dataset = _windowed(load_dataset(resolved.dataset, base), resolved.window_s)
         context = _context(resolved, dataset, base=base, plan=plan, store=store)
         outcomes = [_compare(component, context, base) for component in resolved.comparisons]
         summary = summarise(
@@ -183,6 +184,14 @@ def _resolved_model(model: ModelComponent, base: Path) -> ModelComponent:
     options = check_options(NETWORKS[model.kind], model.options, where=f"model {model.kind!r}", base=base)
     named = {"kind": model.kind, "name": model.name, "layers": model.layers}
     return ModelComponent.model_validate({**named, **plain(options)})
+
+
+def _windowed(dataset: Dataset, window_s: tuple[float, float] | None) -> Dataset:
+    if window_s is None:
+        return dataset
+    if dataset.study is None:
+        raise InputError(f"`window_s` needs recordings with times; {dataset.name!r} holds dissimilarities.")
+    return replace(dataset, study=Study.of(*(r.average_window(*window_s) for r in dataset.study.values())))
 
 
 def _context(config: RunConfig, dataset: Dataset, *, base: Path, plan: Plan, store: Store) -> Context:

@@ -202,6 +202,26 @@ class Recording:
             means[row] = data[repetitions].mean(axis=0, dtype=np.float64)
         return replace(self, data=means, samples=_constant_columns(self.samples, counts))
 
+    def average_window(self, start_s: float, stop_s: float) -> Recording:
+        """Return the mean over the times from `start_s` to `stop_s` (both included), in seconds from onset.
+
+        Raises
+        ------
+        InputError
+            If the recording has no times, or none lies in the window.
+        """
+        if self.times_s is None:
+            raise InputError(f"the recording of {self.subject!r} has no times, so no window can be averaged.")
+        # A bound that was rounded to milliseconds still takes its own sample.
+        inside = (self.times_s >= start_s - 1e-6) & (self.times_s <= stop_s + 1e-6)
+        if not inside.any():
+            first, last = self.times_s[0], self.times_s[-1]
+            raise InputError(
+                f"no time of {self.subject!r} lies in {start_s:g} to {stop_s:g} s; it has {first:g} to {last:g} s."
+            )
+        data = np.asarray(self.data[...])[:, :, inside].mean(axis=2, dtype=np.float64)
+        return replace(self, data=data.astype(np.float32), times_s=None)
+
     def split_repetitions(self, random_state: RandomState = None) -> tuple[Recording, Recording]:
         """Return two recordings with a random half of each stimulus's repetitions, averaged.
 

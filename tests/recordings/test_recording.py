@@ -274,3 +274,15 @@ def _with(**changes):
 def test_a_recording_that_does_not_fit_together_is_refused(build, message):
     with pytest.raises(InputError, match=message):
         build()
+
+
+def test_a_window_is_averaged_with_both_ends():
+    data = np.arange(2 * 1 * 5, dtype=np.float32).reshape(2, 1, 5)
+    recording = Recording.from_arrays(data, ["a", "b"], times_s=[-0.1, 0.0, 0.1, 0.2, 0.3])
+    window = recording.average_window(0.1, 0.3)
+    np.testing.assert_allclose(window.data[:, 0], [3.0, 8.0])
+    assert window.times_s is None
+    with pytest.raises(InputError, match="no time of 'subject' lies in 1 to 2 s; it has -0.1 to 0.3 s"):
+        recording.average_window(1, 2)
+    with pytest.raises(InputError, match="has no times, so no window can be averaged"):
+        window.average_window(0, 1)
