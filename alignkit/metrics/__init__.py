@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 __all__ = [
     "METRICS",
+    "centred_gram",
     "cka",
     "cka_from_grams",
     "column_correlation",
@@ -20,7 +21,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from ._registry import METRICS
-    from .alignment import cka, cka_from_grams, hsic
+    from .alignment import centred_gram, cka, cka_from_grams, hsic
     from .compare import compare_rdms
     from .correlation import column_correlation, column_r2
     from .crossvalidated import crossnobis
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 # No module bears its function's name: once loaded, it would hide the function.
 _MODULES = {
+    "centred_gram": "alignment",
     "cka": "alignment",
     "cka_from_grams": "alignment",
     "column_correlation": "correlation",

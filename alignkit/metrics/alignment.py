@@ -154,7 +154,7 @@ def hsic(K: ArrayLike, L: ArrayLike, *, debiased: bool = True) -> float:
     Gretton A et al. (2005), doi:10.1007/11564089_7. Song L et al. (2012), JMLR 13:1393.
     """
     first, second = _grams(K, L, debiased)
-    return _product(_centred(first, debiased), _centred(second, debiased), debiased)
+    return _product(centred_gram(first, debiased=debiased), centred_gram(second, debiased=debiased), debiased)
 
 
 def _responses(name: str, X: ArrayLike, debiased: bool) -> Matrix:
@@ -191,7 +191,7 @@ def _rbf(values: Matrix, bandwidth: float) -> Matrix:
 
 
 def _ratio(K: Matrix, L: Matrix, debiased: bool) -> float:
-    first, second = _centred(K, debiased), _centred(L, debiased)
+    first, second = centred_gram(K, debiased=debiased), centred_gram(L, debiased=debiased)
     pairs = ((first, second), (first, first), (second, second))
     cross, own_x, own_y = (_product(*pair, debiased) for pair in pairs)
     return _normalised(cross, own_x, own_y, debiased)
@@ -205,7 +205,28 @@ def _normalised(cross: float, own_x: float, own_y: float, debiased: bool) -> flo
     return ratio if debiased else min(ratio, 1.0)
 
 
-def _centred(gram: Matrix, debiased: bool) -> Matrix:
+def centred_gram(gram: Matrix, *, debiased: bool = True) -> Matrix:
+    """Return a Gram matrix centred for HSIC: the inner product of two is proportional to it.
+
+    For loops over many pairs of matrices, which centre each once; unchecked.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n_samples, n_samples)
+        Symmetric, float64.
+    debiased : bool, default=True
+        U-centring, whose inner products are unbiased for the dependence (the diagonal is left out);
+        otherwise double centring.
+
+    Returns
+    -------
+    centred : ndarray of shape (n_samples, n_samples)
+        A new matrix.
+
+    References
+    ----------
+    Song et al. (2012), Feature selection via dependence maximization, JMLR 13.
+    """
     n = len(gram)
     if not debiased:
         means = gram.mean(axis=0)

@@ -12,6 +12,7 @@ from ..._core.errors import InputError
 from ..._core.hashing import digest_array, digest_json
 from ..._core.progress import track
 from ..._core.random import derive_seed
+from ...metrics import centred_gram
 from ...recordings.scores import Scores
 from ...stats import cka_ceiling, two_factor_jackknife
 from ..candidates import Candidate
@@ -21,7 +22,7 @@ from ._comparison import COMPARISONS, Context, Outcome, read_arrays, region_of, 
 from ._region import Column, Region, RegionCeiling, Spread, layer_columns, p_of_layers
 
 Floats = NDArray[np.float64]
-CKA_VERSION = 1
+CKA_VERSION = 2
 N_SPLITS = 20
 _REFERENCES = (
     "Kornblith S, Norouzi M, Lee H, Hinton G (2019). Similarity of neural network representations revisited. "
@@ -150,8 +151,8 @@ def _compute(data: _Data, columns: list[Column], inference: InferenceOptions, se
     def make_scorer(indices: NDArray[np.intp], half: NDArray[np.bool_] | None) -> LayerScores:
         def score(weights: Floats) -> Floats:
             keep = np.flatnonzero(weights > 0 if half is None else (weights > 0) & half)
-            left = [_u_centred(models[i][np.ix_(keep, keep)]) for i in indices]
-            right = [_u_centred(gram[np.ix_(keep, keep)]) for gram in brains]
+            left = [centred_gram(models[i][np.ix_(keep, keep)]) for i in indices]
+            right = [centred_gram(gram[np.ix_(keep, keep)]) for gram in brains]
             return np.array([[_alignment(a, b) for a in left] for b in right])
 
         return score
@@ -179,9 +180,9 @@ def _compute(data: _Data, columns: list[Column], inference: InferenceOptions, se
 def _null(models: list[Floats], brains: list[Floats], n_permutations: int, seed: int) -> Floats:
     rng = np.random.default_rng(seed)
     n = len(models[0])
-    left = np.stack([_u_centred(gram).ravel() for gram in models])
+    left = np.stack([centred_gram(gram).ravel() for gram in models])
     left /= np.linalg.norm(left, axis=1, keepdims=True)
-    right = [_u_centred(gram) for gram in brains]
+    right = [centred_gram(gram) for gram in brains]
     right = [gram / np.linalg.norm(gram) for gram in right]
     null = np.empty((n_permutations, len(models)))
     for row in track(range(n_permutations), "permutations"):
@@ -199,16 +200,6 @@ def _features(candidate: Candidate, layer: str, stimulus_ids: list[str]) -> Floa
 def _gram(X: Floats) -> Floats:
     centred = X - X.mean(axis=0)
     return np.asarray(centred @ centred.T, dtype=np.float64)
-
-
-def _u_centred(gram: Floats) -> Floats:
-    """Return the U-centred Gram matrix: inner products of two are unbiased for the dependence."""
-    n = len(gram)
-    result = gram - np.diag(np.diag(gram))
-    sums = result.sum(axis=0)
-    result -= sums[:, None] / (n - 2) + sums[None, :] / (n - 2) - sums.sum() / ((n - 1) * (n - 2))
-    np.fill_diagonal(result, 0.0)
-    return np.asarray(result, dtype=np.float64)
 
 
 def _alignment(a: Floats, b: Floats) -> float:
