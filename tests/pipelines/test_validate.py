@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from alignkit._core.errors import InputError, MissingDataError, UnknownNameError
+from alignkit.pipelines import RunConfig
+from alignkit.pipelines.validate import validate_config
+
+sys.path.insert(0, str(Path(__file__).parent))
+from toy import CONFIG, write_config
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Return a configuration whose data do not exist: checking it needs none."""
+    path = tmp_path / "toy.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def test_the_sentence_counts_networks_and_names_comparisons(path):
+    assert validate_config(path)["sentence"] == "2 network(s) on matrix, compared by rsa, ridge, cka"
+
+
+def test_defaults_are_written_out_and_paths_absolute(path, tmp_path):
+    config = validate_config(path)["config"]
+    assert config["dataset"]["recording"] == str(tmp_path / "rec.npz")
+    assert config["dataset"]["stimuli"] == str(tmp_path / "stimuli")
+    assert config["dataset"]["transpose"] is False
+    assert config["models"][0]["size"] == 16
+    assert config["models"][1]["n_orientations"] == 8
+    assert config["comparisons"][0] == {
+        "kind": "rsa", "models": None, "distance": "correlation", "comparison": "spearman",
+    }  # fmt: skip
+    assert config["comparisons"][1]["n_folds"] == 5
+    assert config["inference"]["n_bootstrap"] == 60
+    assert config["inference"]["confidence"] == 0.95
+
+
+def test_what_was_checked_is_a_configuration_that_checks_to_itself(path, tmp_path):
+    config = validate_config(path)["config"]
+    assert RunConfig.model_validate(config).model_dump(mode="json") == config
+
+
+def test_nothing_is_run_or_written(tmp_path):
+    path = write_config(tmp_path / "data")
+    before = sorted(tmp_path.rglob("*"))
+    validate_config(path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (("kind: pixels", "kind: pixel"), UnknownNameError, "models: 'pixel', did you mean 'pixels'"),
+        (("kind: matrix", "kind: matrics"), UnknownNameError, "datasets: 'matrics', did you mean 'matrix'"),
+        (("- cka", "- ckaa"), UnknownNameError, "comparisons: 'ckaa', did you mean 'cka'"),
+        (("recording: rec", "recordings: rec"), InputError, "dataset 'matrix': the option 'recordings'"),
+        (("  recording: rec.npz\n", ""), InputError, "dataset 'matrix': recording: field required"),
+        (("- ridge", "- {kind: ridge, n_folds: many}"), InputError, "comparison 'ridge': n_folds: .*'many'"),
+        (("- rsa", "- {kind: rsa, comparison: tau}"), InputError, "comparison 'rsa': comparison: .*'tau'"),
+        (("size: 16", "size: [16]"), InputError, "model 'pixels': size: "),
+        (("n_bootstrap: 60", "n_bootstrap: 6"), InputError, "inference.n_bootstrap: .*equal to 50, got 6"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(path, change, error, message):
+    assert change[0] in CONFIG
+    path.write_text(CONFIG.replace(*change))
+    with pytest.raises(error, match=message):
+        validate_config(path)
+
+
+def test_a_missing_configuration_is_said(tmp_path):
+    with pytest.raises(MissingDataError, match="nowhere.yaml does not exist"):
+        validate_config(tmp_path / "nowhere.yaml")
