@@ -27,7 +27,7 @@ from .store import Store
 
 logger = logging.getLogger(__name__)
 
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 CONDITION = "same condition"
 
 
@@ -121,11 +121,27 @@ def label_candidates(dataset: Dataset, wanted: bool | Sequence[str]) -> list[Can
     chosen = columns if wanted is True else list(wanted or [])
     if labels is None or not chosen:
         return []
-    return [_label_candidate(labels, c) for c in chosen if _says_something(labels, c)]
+    kept = []
+    for column in chosen:
+        problem = _why_useless(labels, column)
+        if not problem:
+            kept.append(_label_candidate(labels, column))
+        elif wanted is not True:
+            raise InputError(f"`label_models`: {column!r} {problem}; leave it out.")
+        else:
+            logger.info("the label %r is left out: it %s", column, problem)
+    return kept
 
 
-def _says_something(labels: pd.DataFrame, column: str) -> bool:
-    return column == CONDITION or 1 < labels[column].nunique() < len(labels)
+def _why_useless(labels: pd.DataFrame, column: str) -> str:
+    if column == CONDITION:
+        return ""
+    values = labels[column]
+    if values.isna().any():
+        return f"is missing for {int(values.isna().sum())} stimuli"
+    if values.nunique() < 2:
+        return "is the same for all stimuli"
+    return "is different for every stimulus" if values.nunique() == len(labels) else ""
 
 
 def _label_candidate(labels: pd.DataFrame, column: str) -> Candidate:
@@ -160,6 +176,7 @@ def _network_candidate(
             raise InputError(f"{model.kind}: the layer {layer!r}, {did_you_mean(layer, network.layers)}")
     seed = derive_seed(plan.seed, "projection")
     parameters = {
+        "network": network.name,
         "layers": list(layers),
         "pooling": options.pooling,
         "projection": options.projection,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .._core.atomic import atomic_file, write_text
 from .._core.errors import InputError, MissingDataError
@@ -20,6 +19,7 @@ from ..recordings.stimuli import StimulusSet
 from .candidates import Candidate, network_candidates
 from .comparisons import design, inner_folds
 from .config import FeatureOptions, ModelComponent, RunConfig, parse_config
+from .options import explain
 from .plan import make_plan
 from .result import RunResult
 from .run import load_dataset, resolve_config, run_config
@@ -101,20 +101,27 @@ def predict_responses(*, model: Path, stimuli: Path, out: Path | None = None) ->
     InputError
         If the network's weights are not those that the encoder was fitted with.
     """
+    path = out or model / "predictions.csv"
+    if path.suffix not in (".csv", ".npz"):
+        raise InputError(f"--out {path} must end in .csv or .npz.")
     fitted = _read_encoder(model)
     encoder = RidgeEncoder.load(model / ENCODER_FOLDER)
+    if len(fitted.channels) != encoder.coef_.shape[1]:
+        raise InputError(
+            f"{model / ENCODER_FILE} is damaged (it names {len(fitted.channels)} channels, the encoder has "
+            f"{encoder.coef_.shape[1]}); fit the encoder again."
+        )
     images = StimulusSet.from_folder(stimuli)
-    component = ModelComponent.model_validate({**fitted.model, "layers": [fitted.layer]})
-    candidate = _candidate(component, images, FeatureOptions.model_validate(fitted.features), fitted.seed)
+    component = fitted.model.model_copy(update={"layers": [fitted.layer]})
+    candidate = _candidate(component, images, fitted.features, fitted.seed)
     features = candidate.features
     assert features is not None  # networks have features
     if features.facts["weights"] != fitted.weights:
         raise InputError(
-            f"the weights of {fitted.model['kind']!r} here are not those that the encoder was fitted with; "
+            f"the weights of {fitted.model.kind!r} here are not those that the encoder was fitted with; "
             "use the same weights and library versions, or fit again."
         )
     predicted = encoder.predict(design(candidate, fitted.layer, images.stimulus_ids))
-    path = out or model / "predictions.csv"
     _write_predictions(path, predicted, images.stimulus_ids, fitted.channels)
     return f"wrote {predicted.shape[0]} stimuli x {predicted.shape[1]} channels to {path}"
 
@@ -148,11 +155,16 @@ def compare_models(
     return run_config(config, base=Path.cwd(), out=out, command="alignkit compare")
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    model: dict[str, Any]
+class _Fitted(BaseModel):
+    """What ``encoder.json`` holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    alignkit: Literal["encoder"] = "encoder"
+    format: Literal[1] = 1
+    model: ModelComponent
     layer: str
-    features: dict[str, Any]
+    features: FeatureOptions
     seed: int
     weights: str
     channels: list[str]
@@ -204,24 +216,23 @@ def _keep_encoder(config: RunConfig, result: RunResult) -> None:
         fits[layer] = RidgeEncoder(cv=folds).fit(X, recording.data)
     best = max(fits, key=lambda layer: float(np.median(fits[layer].cv_scores_)))
     fits[best].save(result.folder / ENCODER_FOLDER)
-    content = {
-        "alignkit": "encoder",
-        "format": 1,
-        "model": {"kind": model.kind, "name": model.name, **model.options},
-        "layer": best,
-        "features": config.features.model_dump(mode="json"),
-        "seed": config.seed,
-        "weights": candidate.features.facts["weights"] if candidate.features is not None else "",
-        "channels": [str(name) for name in recording.channels["name"]],
-        "fitted_on": {
+    assert candidate.features is not None  # networks have features
+    fitted = _Fitted(
+        model=model,
+        layer=best,
+        features=config.features,
+        seed=config.seed,
+        weights=candidate.features.facts["weights"],
+        channels=[str(name) for name in recording.channels["name"]],
+        fitted_on={
             "recording": str(config.dataset.options["recording"]),
             "recording_digest": recording.digest,
             "n_stimuli": recording.n_samples,
             "subject": recording.subject,
             "unit": recording.unit,
         },
-    }
-    write_text(result.folder / ENCODER_FILE, json.dumps(content, indent=1) + "\n")
+    )
+    write_text(result.folder / ENCODER_FILE, fitted.model_dump_json(indent=1) + "\n")
 
 
 def _read_encoder(folder: Path) -> _Fitted:
@@ -231,16 +242,13 @@ def _read_encoder(folder: Path) -> _Fitted:
             f"{folder} holds no fitted encoder (no {ENCODER_FILE}); `alignkit fit` writes one."
         )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        names = ("model", "layer", "features", "seed", "weights", "channels", "fitted_on")
-        return _Fitted(**{name: content[name] for name in names})
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}); fit the encoder again.") from error
+        return _Fitted.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        why = explain(error) if isinstance(error, ValidationError) else str(error)
+        raise InputError(f"{path} is damaged ({why}); fit the encoder again.") from error
 
 
 def _write_predictions(path: Path, predicted: np.ndarray, ids: list[str], channels: list[str]) -> None:
-    if path.suffix not in (".csv", ".npz"):
-        raise InputError(f"--out {path} must end in .csv or .npz.")
     with atomic_file(path) as temporary:
         if path.suffix == ".csv":
             table = pd.DataFrame(predicted, columns=channels)

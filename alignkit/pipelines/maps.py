@@ -24,11 +24,18 @@ MAX_MAPS_IN_REPORT = 4
 
 def map_files(context: Context, outcomes: list[Outcome]) -> Iterator[tuple[str, nib.Nifti1Image]]:
     """Yield a file name and an image per subject, model and metric."""
+    used: set[str] = set()
     for (subject, model, metric), scores in _by_model(outcomes).items():
         recording = _recording(context, subject)
         if recording is not None and isinstance(recording.geometry, VolumeGeometry):
             name = "_".join(f"{key}-{_safe(value)}" for key, value in
                             (("sub", subject), ("model", model), ("metric", metric)))  # fmt: skip
+            # Names that differ in punctuation only must not share a file.
+            number = 2
+            while name in used:
+                name = f"{name.removesuffix(f'-{number - 1}')}-{number}"
+                number += 1
+            used.add(name)
             yield f"{name}.nii.gz", recording.geometry.to_image(_fill(recording, scores))
 
 

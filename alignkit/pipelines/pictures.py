@@ -64,8 +64,7 @@ def by_label(stimulus_ids: Sequence[str], labels: pd.DataFrame | None) -> list[s
 
 
 def _rank(picture: Picture, names: list[str]) -> int:
-    name = picture.name.split(", ")[0]
-    return names.index(name) if name in names else len(names)
+    return names.index(picture.model) if picture.model in names else len(names)
 
 
 def _thumbnail(stimuli: StimulusSet, stimulus_id: str) -> bytes:

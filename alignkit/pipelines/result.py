@@ -77,5 +77,9 @@ class RunResult:
             "from_store": self.found,
             "headline": list(self.summary.headline),
             "warnings": list(self.summary.warnings),
-            "ranking": self.ranking(),
+            "ranking": [{name: _or_none(value) for name, value in row.items()} for row in self.ranking()],
         }
+
+
+def _or_none(value: Any) -> Any:
+    return None if isinstance(value, float) and value != value else value

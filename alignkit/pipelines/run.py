@@ -212,6 +212,12 @@ def _context(config: RunConfig, dataset: Dataset, *, base: Path, plan: Plan, sto
             config.models, dataset.stimuli, config.features, store=store, plan=plan, base=base
         )
     candidates += label_candidates(dataset, config.label_models)
+    names = [candidate.name for candidate in candidates]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(
+            f"a network and a label are both called {twice[0]!r}; give the network another `name`."
+        )
     return Context(dataset, rois, tuple(candidates), config.inference, plan, store, config.strict)
 
 

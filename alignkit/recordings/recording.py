@@ -216,7 +216,9 @@ class Recording:
         inside = (self.times_s >= start_s - 1e-6) & (self.times_s <= stop_s + 1e-6)
         if not inside.any():
             has = f"{self.times_s[0]:g} to {self.times_s[-1]:g} s"
-            raise InputError(f"no time of {self.subject!r} lies in {start_s:g} to {stop_s:g} s; it has {has}.")
+            raise InputError(
+                f"no time of {self.subject!r} lies in {start_s:g} to {stop_s:g} s; it has {has}."
+            )
         data = np.asarray(self.data[...])[:, :, inside].mean(axis=2, dtype=np.float64)
         return replace(self, data=data.astype(np.float32), times_s=None)
 

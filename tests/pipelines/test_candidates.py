@@ -13,7 +13,7 @@ from alignkit.pipelines.candidates import CONDITION, Candidate, label_candidates
 from alignkit.pipelines.config import FeatureOptions, ModelComponent
 from alignkit.pipelines.plan import Plan
 from alignkit.pipelines.store import Store
-from alignkit.recordings import Features, Recording, StimulusSet, Study
+from alignkit.recordings import Features, RDMs, Recording, StimulusSet, Study
 
 IDS = [f"s{i}" for i in range(6)]
 LABELS = pd.DataFrame(
@@ -247,3 +247,12 @@ def test_an_unknown_layer_lists_close_matches(images, tmp_path):
 def test_an_unknown_option_of_a_network_names_the_network(images, tmp_path):
     with pytest.raises(InputError, match="model 'pixels': the option 'sise', did you mean 'size'"):
         take(images, tmp_path, [{"kind": "pixels", "sise": 3}])
+
+
+def test_labels_with_gaps_are_left_out_and_refused_by_name():
+    labels = pd.DataFrame({"stimulus_id": list("abcdef"), "kind": ["x", "x", "y", "y", None, None]})
+    rdms = RDMs(np.ones((1, 15)), tuple("abcdef"), pd.DataFrame({"subject": ["s"]}))
+    dataset = Dataset("toy", rdms=rdms, labels=labels)
+    assert label_candidates(dataset, True) == []
+    with pytest.raises(InputError, match="'kind' is missing for 2 stimuli; leave it out"):
+        label_candidates(dataset, ["kind"])

@@ -72,7 +72,7 @@ def test_the_encoder_is_scored_on_held_out_stimuli_and_kept(fitted):
     assert row["value"] > 0.8  # channels are linear in the colours
     assert row["of_ceiling"] == pytest.approx(1.0, abs=0.15)
     facts = json.loads((folder / "encoder.json").read_text())
-    assert facts["model"] == {"kind": "pixels", "name": None, "size": 32}
+    assert facts["model"] == {"kind": "pixels", "name": None, "layers": None, "size": 32}
     assert facts["layer"] == "pixels"
     assert facts["channels"] == [f"c{i}" for i in range(8)]
     assert facts["fitted_on"]["n_stimuli"] == 30

@@ -201,3 +201,13 @@ def test_responses_without_stimuli_and_unknown_regions_are_named(tmp_path):
     other.write_text(other.read_text() + "rois: [V1]\n")
     with pytest.raises(InputError, match="'V1' is no region of"):
         run(other, tmp_path / "out")
+
+
+def test_a_label_with_a_networks_name_is_refused(tmp_path):
+    path = write_config(tmp_path / "data")
+    text = path.read_text().replace("    size: 16\n", "    size: 16\n    name: same condition\n")
+    runs = pd.DataFrame({"stimulus_id": [f"im{i:02d}" for i in range(30)] * 2})
+    runs.to_csv(tmp_path / "data" / "samples.csv", index=False)
+    path.write_text(text.replace("  stimuli: stimuli\n", "  stimuli: stimuli\n  conditions: stimulus_id\n"))
+    with pytest.raises(InputError, match="a network and a label are both called 'same condition'"):
+        run(path, tmp_path / "out")

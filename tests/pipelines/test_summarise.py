@@ -241,7 +241,8 @@ IDS = ("w", "x", "y", "z")
 
 
 def picture(name, role, value, roi="A"):
-    return Picture(name, role, roi, np.full(6, float(value)), IDS)
+    model = name.split(", ")[0] if role == "model" else ""
+    return Picture(name, role, roi, np.full(6, float(value)), IDS, model)
 
 
 def test_pictures_are_the_brain_then_the_best_models_in_order(summary_of):

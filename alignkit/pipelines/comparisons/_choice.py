@@ -73,7 +73,8 @@ def _crossed_halves(
     everything, all_columns = np.ones(n_units), np.arange(sum(map(len, groups)))
     crossed = []
     for half in (first, ~first):
-        found = make_scorer(all_columns, half)(everything)[0]
+        # A layer that is constant within a half has no score there, and is not chosen.
+        found = np.nan_to_num(make_scorer(all_columns, half)(everything)[0], nan=-np.inf)
         best = np.array([group[np.argmax(found[group])] for group in groups])
         crossed.append(make_scorer(best, ~half))
     single = np.array([len(group) == 1 for group in groups])

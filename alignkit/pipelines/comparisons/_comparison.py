@@ -61,6 +61,8 @@ class Picture:
     ----------
     name, role, roi : str
         What it is; `role` is ``"brain"`` or ``"model"``.
+    model : str
+        Name of the model; empty for the brain.
     values : ndarray of shape (n_pairs,)
         Dissimilarities.
     stimulus_ids : tuple of str
@@ -72,6 +74,7 @@ class Picture:
     roi: str
     values: NDArray[np.float64]
     stimulus_ids: tuple[str, ...]
+    model: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +121,10 @@ COMPARISONS: Registry[Callable[..., Outcome]] = Registry("comparisons")
 
 
 def write_part(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write a task's result as plain arrays."""
+    """Write a task's result as plain arrays, without anything that would have to be pickled."""
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise TypeError(f"the array {name!r} holds Python objects")
     np.savez(folder / "arrays.npz", **arrays)  # type: ignore[arg-type]
 
 

@@ -9,8 +9,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._core.errors import InputError
-
 Index = NDArray[np.intp]
 
 
@@ -86,8 +84,6 @@ class Items:
 def stimulus_items(stimulus_ids: Sequence[str]) -> Items:
     """Make every stimulus a row, and every pair count."""
     n = len(stimulus_ids)
-    if n < 4:
-        raise InputError(f"a similarity analysis needs at least 4 stimuli, got {n}.")
     ids = tuple(stimulus_ids)
     return Items(ids, ids, np.arange(n), np.zeros(n, dtype=np.intp), np.arange(n * (n - 1) // 2))
 
@@ -98,9 +94,11 @@ def run_wise_items(stimulus_ids: Sequence[str], runs: Sequence[str]) -> Items:
     Blocks of one run share its slow noise; a pair within a run would measure that.
     """
     names = list(dict.fromkeys(runs))
-    if len(names) < 3:
-        raise InputError(f"a run-wise analysis needs at least 3 runs, got {len(names)}.")
     units = np.array([names.index(run) for run in runs])
     rows, columns = np.triu_indices(len(runs), 1)
-    ids = tuple(f"{run}:{stimulus}" for run, stimulus in zip(runs, stimulus_ids, strict=True))
-    return Items(ids, tuple(stimulus_ids), units, units, np.flatnonzero(units[rows] != units[columns]))
+    ids: list[str] = []
+    for run, stimulus in zip(runs, stimulus_ids, strict=True):
+        name = f"{run}:{stimulus}"
+        shown = sum(known == name or known.startswith(f"{name}#") for known in ids)
+        ids.append(f"{name}#{shown + 1}" if shown else name)
+    return Items(tuple(ids), tuple(stimulus_ids), units, units, np.flatnonzero(units[rows] != units[columns]))

@@ -21,6 +21,8 @@ from ._region import Column, RegionCeiling
 Floats = NDArray[np.float64]
 Distance = Literal["correlation", "euclidean", "squared-euclidean", "cosine"]
 N_SPLITS = 20
+# Fewer cannot be resampled.
+MIN_UNITS = 6
 # Spearman-Brown speaks of correlations only.
 HALVES = ("pearson", "spearman")
 
@@ -37,6 +39,18 @@ class Brain:
 
 
 def brain_matrices(context: Context, roi: str, distance: Distance) -> Brain:
+    """Return a region's matrices, refusing too few stimuli or runs to resample."""
+    brain = _measured(context, roi, distance)
+    if brain.items.n_units < MIN_UNITS:
+        what = "runs" if brain.items.run_wise else "stimuli"
+        raise InputError(
+            f"a similarity analysis needs at least {MIN_UNITS} {what} that every subject has, got "
+            f"{brain.items.n_units}."
+        )
+    return brain
+
+
+def _measured(context: Context, roi: str, distance: Distance) -> Brain:
     dataset = context.dataset
     if dataset.rdms is not None:
         rdms = dataset.rdms.select(roi=roi) if dataset.rdms.rois else dataset.rdms

@@ -171,7 +171,7 @@ def _pictures(brain: Brain, models: Floats, columns: list[Column], region: Regio
         best = int(group[np.argmax(means[group])])
         column = columns[best]
         name = column.name if len(group) == 1 else f"{column.name}, {column.layer}"
-        pictures.append(Picture(name, "model", roi, models[best], ids))
+        pictures.append(Picture(name, "model", roi, models[best], ids, column.name))
     return pictures
 
 

@@ -135,8 +135,8 @@ def test_a_layer_of_equal_dissimilarities_is_named(make_context, planted):
 
 def test_too_few_stimuli_or_runs_are_refused(make_context, planted):
     recording = Recording.from_arrays(np.random.default_rng(0).random((3, 5)), ["s00", "s01", "s02"])
-    with pytest.raises(InputError, match="at least 4 stimuli, got 3"):
+    with pytest.raises(InputError, match="at least 6 stimuli that every subject has, got 3"):
         rsa.rsa(make_context(dataset=Dataset("toy", study=Study.of(recording))))
-    with pytest.raises(InputError, match="at least 3 runs, got 2"):
+    with pytest.raises(InputError, match="at least 6 runs that every subject has, got 2"):
         dataset = run_wise_dataset(1.0, n_runs=2)
         rsa.rsa(make_context(dataset=dataset, candidates=label_candidates(dataset, True)))
