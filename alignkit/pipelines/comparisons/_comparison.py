@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,15 @@ def read_arrays(folder: Path) -> dict[str, NDArray[Any]]:
     """Read the arrays of a task's result."""
     with np.load(folder / "arrays.npz", allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
+
+
+def near_duplicates(context: Context, recording: Recording, stimulus_ids: Sequence[str]) -> list[str] | None:
+    """Return what each stimulus is a version of, where the dataset knows."""
+    column = context.dataset.groups
+    if column is None:
+        return None
+    average = recording.average_repetitions().align(stimulus_ids)
+    return [str(value) for value in average.samples[column]]
 
 
 def region_of(recording: Recording, roi: str) -> Recording:

@@ -23,7 +23,7 @@ class Items:
     stimulus_ids : tuple of str
         The stimulus of each row; in a run-wise design several rows show one.
     units : ndarray of int, shape (n_items,)
-        What is resampled: the row's stimulus, or its run.
+        What is resampled: the row's stimulus (with its near-duplicates), or its run.
     blocks : ndarray of int, shape (n_items,)
         Rows may be exchanged within a block under the null.
     pairs : ndarray of int
@@ -81,11 +81,18 @@ class Items:
         return positions
 
 
-def stimulus_items(stimulus_ids: Sequence[str]) -> Items:
-    """Make every stimulus a row, and every pair count."""
+def stimulus_items(stimulus_ids: Sequence[str], groups: Sequence[str] | None = None) -> Items:
+    """Make every stimulus a row, and every pair count; near-duplicates (`groups`) are resampled together."""
     n = len(stimulus_ids)
     ids = tuple(stimulus_ids)
-    return Items(ids, ids, np.arange(n), np.zeros(n, dtype=np.intp), np.arange(n * (n - 1) // 2))
+    units = np.arange(n) if groups is None else numbered(groups)
+    return Items(ids, ids, units, np.zeros(n, dtype=np.intp), np.arange(n * (n - 1) // 2))
+
+
+def numbered(names: Sequence[str]) -> Index:
+    """Return the number of each name, in order of first appearance."""
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], dtype=np.intp)
 
 
 def run_wise_items(stimulus_ids: Sequence[str], runs: Sequence[str]) -> Items:
@@ -93,8 +100,7 @@ def run_wise_items(stimulus_ids: Sequence[str], runs: Sequence[str]) -> Items:
 
     Blocks of one run share its slow noise; a pair within a run would measure that.
     """
-    names = list(dict.fromkeys(runs))
-    units = np.array([names.index(run) for run in runs])
+    units = numbered(runs)
     rows, columns = np.triu_indices(len(runs), 1)
     ids: list[str] = []
     for run, stimulus in zip(runs, stimulus_ids, strict=True):

@@ -14,7 +14,7 @@ from ..._core.random import derive_seed
 from ...metrics import rdm
 from ...recordings.recording import Recording
 from ...stats import rdm_ceiling, split_half_rdm_ceiling
-from ._comparison import Context, region_of
+from ._comparison import Context, near_duplicates, region_of
 from ._items import Items, run_wise_items, stimulus_items
 from ._region import Column, RegionCeiling
 
@@ -63,7 +63,8 @@ def _measured(context: Context, roi: str, distance: Distance) -> Brain:
     if dataset.conditions is not None:
         items, values = _run_wise(recordings, distance)
         return Brain(values, subjects, items, None, digest_array(values))
-    items = stimulus_items(dataset.study.common_stimuli)
+    ids = dataset.study.common_stimuli
+    items = stimulus_items(ids, near_duplicates(context, recordings[0], ids))
     averages = [recording.average_repetitions().align(items.ids) for recording in recordings]
     values = np.stack([rdm(average.data, method=distance) for average in averages])
     halves = _halves(recordings[0], items, distance, context.plan.seed) if len(subjects) == 1 else None

@@ -18,11 +18,12 @@ from ...stats import cka_ceiling, two_factor_jackknife
 from ..candidates import Candidate
 from ..config import InferenceOptions
 from ._choice import LayerScores, choose_layers
-from ._comparison import COMPARISONS, Context, Outcome, read_arrays, region_of, write_part
+from ._comparison import COMPARISONS, Context, Outcome, near_duplicates, read_arrays, region_of, write_part
+from ._items import numbered
 from ._region import Column, Region, RegionCeiling, Spread, layer_columns, p_of_layers
 
 Floats = NDArray[np.float64]
-CKA_VERSION = 2
+CKA_VERSION = 3
 N_SPLITS = 20
 _REFERENCES = (
     "Kornblith S, Norouzi M, Lee H, Hinton G (2019). Similarity of neural network representations revisited. "
@@ -38,6 +39,7 @@ class _Data:
     responses: list[Floats]  # each (n_stimuli, n_channels)
     subjects: list[str]
     stimulus_ids: list[str]
+    units: NDArray[np.intp]  # what is resampled: the stimulus, with its near-duplicates
     ceiling: RegionCeiling
 
 
@@ -94,10 +96,11 @@ def _data(context: Context, roi: str) -> _Data:
     recordings = [region_of(recording, roi) for recording in study.values()]
     averages = [recording.average_repetitions().align(ids) for recording in recordings]
     responses = [average.data.astype(np.float64) for average in averages]
+    units = numbered(near_duplicates(context, recordings[0], ids) or ids)
     bounds = []
     for recording, response in zip(recordings, responses, strict=True):
         if recording.samples["stimulus_id"].value_counts().min() < 2:
-            return _Data(responses, study.subjects, ids, RegionCeiling())
+            return _Data(responses, study.subjects, ids, units, RegionCeiling())
         rng = np.random.default_rng(derive_seed(context.plan.seed, "cka", roi, recording.subject))
         pairs = [recording.split_repetitions(rng) for _ in range(N_SPLITS)]
         first, second = (np.stack([pair[half].align(ids).data for pair in pairs]) for half in (0, 1))
@@ -106,7 +109,7 @@ def _data(context: Context, roi: str) -> _Data:
     errors = np.array([bound.se_upper for bound in bounds])
     se = float(np.sqrt((errors**2).sum()) / len(errors))
     ceiling = RegionCeiling(np.nan, upper, se, bounds[0].estimator, divides=True)
-    return _Data(responses, study.subjects, ids, ceiling)
+    return _Data(responses, study.subjects, ids, units, ceiling)
 
 
 def _region(context: Context, data: _Data, columns: list[Column], roi: str) -> Region:
@@ -123,6 +126,7 @@ def _region(context: Context, data: _Data, columns: list[Column], roi: str) -> R
         },
         inputs={
             "brain": digest_json([[digest_array(r) for r in data.responses], data.stimulus_ids]),
+            "units": digest_array(data.units),
             "models": digest_json([column.candidate.digest for column in columns]),
         },
         make=lambda folder: write_part(folder, _compute(data, columns, inference, seed)),
@@ -150,22 +154,23 @@ def _compute(data: _Data, columns: list[Column], inference: InferenceOptions, se
 
     def make_scorer(indices: NDArray[np.intp], half: NDArray[np.bool_] | None) -> LayerScores:
         def score(weights: Floats) -> Floats:
-            keep = np.flatnonzero(weights > 0 if half is None else (weights > 0) & half)
+            kept = weights > 0 if half is None else (weights > 0) & half
+            keep = np.flatnonzero(kept[data.units])
             left = [centred_gram(models[i][np.ix_(keep, keep)]) for i in indices]
             right = [centred_gram(gram[np.ix_(keep, keep)]) for gram in brains]
             return np.array([[_alignment(a, b) for a in left] for b in right])
 
         return score
 
-    n_stimuli = len(data.stimulus_ids)
-    everything = np.ones(n_stimuli)
+    n_units = int(data.units.max()) + 1
+    everything = np.ones(n_units)
     layers = make_scorer(np.arange(len(columns)), None)(everything)
-    chosen_scores = choose_layers(layers, make_scorer, columns, n_units=n_stimuli, seed=seed)
+    chosen_scores = choose_layers(layers, make_scorer, columns, n_units=n_units, seed=seed)
     chosen = chosen_scores(everything)
     spread = two_factor_jackknife(
         lambda keep: chosen_scores(keep.astype(np.float64)),
         len(data.subjects),
-        n_stimuli,
+        n_units,
         confidence=inference.confidence,
     )
     null = _null(models, brains, inference.n_permutations, derive_seed(seed, "null"))

@@ -21,7 +21,7 @@ from ._rsa_scores import score_matrices
 
 Floats = NDArray[np.float64]
 Comparison = Literal["spearman", "kendall", "cosine", "pearson", "rho-a"]
-RSA_VERSION = 2
+RSA_VERSION = 3
 MAX_PICTURE_STIMULI = 120
 _UNITS = {"spearman": "rho", "kendall": "tau-a", "cosine": "cosine", "pearson": "r", "rho-a": "rho-a"}
 _REFERENCES = (
@@ -115,7 +115,11 @@ def _region(
             "columns": [[column.name, column.layer] for column in columns],
             "plan": context.plan.key(),
         },
-        inputs={"brain": brain.digest, "models": digest_array(models)},
+        inputs={
+            "brain": brain.digest,
+            "units": digest_array(brain.items.units),
+            "models": digest_array(models),
+        },
         make=make,
     )
     arrays = read_arrays(folder)
@@ -131,7 +135,7 @@ def _region(
         p_chosen=arrays["p_chosen"],
         spread=Spread.from_arrays(arrays),
         ceiling=RegionCeiling.from_arrays(arrays),
-        n=brain.items.n_units,
+        n=brain.items.n_units if brain.items.run_wise else len(brain.items.ids),
     )
 
 
@@ -152,7 +156,7 @@ def _group_mean(
                 "fold": "all",
                 "value": float(value),
                 "unit": _UNITS[comparison],
-                "n": brain.items.n_units,
+                "n": len(brain.items.ids),
             }
             for column, value in zip(columns, np.ravel(values), strict=True)
         )
