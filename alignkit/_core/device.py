@@ -22,6 +22,8 @@ def pick_device(device: str) -> torch.device:
         raise InputError(
             f'`device` is {device!r}, which torch does not know. Use "auto", "cpu" or "cuda" (or "cuda:1").'
         ) from error
+    if picked.type not in ("cpu", "cuda"):
+        raise InputError(f'`device` is {device!r}; alignkit computes on "cpu" or "cuda". Use "auto".')
     if picked.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f'`device` is {device!r}, but torch sees no CUDA device. Use "auto" or "cpu".')
     return picked

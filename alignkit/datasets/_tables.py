@@ -52,11 +52,33 @@ def read_table(path: str | Path, *, needs: Sequence[str] = (), texts: Sequence[s
     return table
 
 
+def _check_header(path: Path, columns: list[str]) -> None:
+    if any(not column or column.startswith("Unnamed: ") or column == "nan" for column in columns):
+        raise InputError(
+            f"the first line of {path} has a column without a name. If it is a row index, write the file "
+            "without it (in pandas `index=False`)."
+        )
+    counted = columns == [str(i) for i in range(len(columns))]
+    if all(_is_number(column) for column in columns) and not counted:
+        raise InputError(
+            f"the first line of {path} holds numbers only, but it must name the columns. Add a header line."
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _read_text(path: Path, separator: str, text_columns: Sequence[str]) -> pd.DataFrame:
     # Read as a row: pandas would rename a column that comes twice.
     first = pd.read_csv(path, sep=separator, nrows=1, header=None, dtype="str", encoding="utf-8-sig")
     columns = [str(column).strip() for column in first.iloc[0]]
     check_unique(f"columns of {path}", columns)
+    _check_header(path, columns)
     texts = [column for column in columns if column in text_columns]
     table = pd.read_csv(
         path,

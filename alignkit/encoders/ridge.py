@@ -117,9 +117,10 @@ class RidgeEncoder(RegressorMixin, BaseEstimator):
         features, responses = self._check_pair(X, Y, reset=True)
         folds = make_folds(self.cv, features, responses, groups, self.random_state)
         alphas = np.logspace(-1, 8, 19) if self.alphas is None else self.alphas
+        targets, scale = _scaled(responses.reshape(len(responses), -1))
         result = ridge_cv(
             features,
-            responses.reshape(len(responses), -1),
+            targets,
             alphas=alphas,
             folds=folds,
             standardize=self.standardize,
@@ -128,8 +129,9 @@ class RidgeEncoder(RegressorMixin, BaseEstimator):
         self.best_alphas_ = result.best_alphas
         self.cv_scores_ = result.cv_scores
         single = responses.ndim == 1
-        self.coef_ = result.coef[:, 0] if single else result.coef
-        self.intercept_ = result.intercept[0] if single else result.intercept
+        coef, intercept = result.coef * scale, result.intercept * scale
+        self.coef_ = coef[:, 0] if single else coef
+        self.intercept_ = intercept[0] if single else intercept
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.floating[Any]]:
@@ -285,3 +287,12 @@ ENCODERS.register(
     paper="Hoerl & Kennard 1970, doi:10.1080/00401706.1970.10488634; "
     "Naselaris et al. 2011, doi:10.1016/j.neuroimage.2010.07.073",
 )(RidgeEncoder)
+
+
+def _scaled(responses: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Divide channels by a power of two near their SD, and return that: squares of teslas underflow."""
+    spread = responses.std(axis=0, dtype=np.float64)
+    power = np.where(spread > 0, np.round(np.log2(np.where(spread > 0, spread, 1.0))), 0.0)
+    # A power of two changes exponents only: in the ordinary range the results keep their bits.
+    scale = np.exp2(power)
+    return (responses / scale).astype(responses.dtype), scale.astype(responses.dtype)

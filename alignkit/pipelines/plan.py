@@ -81,10 +81,10 @@ def find_versions() -> dict[str, str]:
 
 
 def _cores() -> int:
-    # A container may grant fewer cores than the machine has.
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    # A container may grant fewer cores than the machine has, and a cluster says how many are this job's.
+    granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(granted, int(asked)) if asked.isdigit() and int(asked) else granted
 
 
 def _earlier_threads(folder: Path) -> int | None:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from .._core.atomic import atomic_file, remove_leftovers, write_text
 from .._core.checks import did_you_mean
 from .._core.errors import InputError, MissingDataError
@@ -25,7 +27,7 @@ from .config import RUN_CONFIG_FILE, ComparisonComponent, Component, ModelCompon
 from .log import run_log
 from .maps import map_files
 from .options import check_options, plain
-from .plan import Plan, make_plan
+from .plan import PLAN_FILE, Plan, make_plan
 from .result import RunResult
 from .store import Store
 from .summarise import summarise
@@ -69,6 +71,8 @@ def run_config(config: RunConfig, *, base: Path, out: Path, command: str = "") -
     resolved = resolve_config(config, base)
     plan = make_plan(seed=config.seed, threads=config.threads, device=config.features.device, folder=out)
     _load_numerics()
+    # Data that cannot be used are found before anything is written.
+    dataset = _living(_windowed(load_dataset(resolved.dataset, base), resolved.window_s))
     with run_log(out) as warnings, fixed_threads(plan.threads):
         logger.info("start: %s", command)
         text = dump_config(resolved)
@@ -76,7 +80,6 @@ def run_config(config: RunConfig, *, base: Path, out: Path, command: str = "") -
         write_text(out / RUN_CONFIG_FILE, text)
         plan.save(out)
         store = Store()
-        dataset = _windowed(load_dataset(resolved.dataset, base), resolved.window_s)
         context = _context(resolved, dataset, base=base, plan=plan, store=store)
         outcomes = [_compare(component, context, base) for component in resolved.comparisons]
         summary = summarise(
@@ -101,7 +104,7 @@ def prepare_out(out: Path) -> Path:
         raise InputError(f"--out {out} is a file; name a folder.")
     if out.is_dir():
         remove_leftovers(out)
-        known = (out / RUN_CONFIG_FILE).is_file() or (out / "log.jsonl").is_file()
+        known = (out / PLAN_FILE).is_file() and (out / "log.jsonl").is_file()
         if any(out.iterdir()) and not known:
             raise InputError(f"--out {out} holds files that no run wrote; name a new or empty folder.")
     return out
@@ -114,9 +117,9 @@ def _clear_other_results(out: Path, config: str) -> None:
             return
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    for name in ("report.html", "scores.csv", "scores.parquet", MANIFEST):
+    for name in ("report.html", "scores.csv", "scores.parquet", "encoder.json", "predictions.csv", MANIFEST):
         (out / name).unlink(missing_ok=True)
-    for name in ("maps", SUMMARY_FOLDER):
+    for name in ("maps", "encoder", SUMMARY_FOLDER):
         shutil.rmtree(out / name, ignore_errors=True)
 
 
@@ -184,6 +187,24 @@ def _resolved_model(model: ModelComponent, base: Path) -> ModelComponent:
     options = check_options(NETWORKS[model.kind], model.options, where=f"model {model.kind!r}", base=base)
     named = {"kind": model.kind, "name": model.name, "layers": model.layers}
     return ModelComponent.model_validate({**named, **plain(options)})
+
+
+def _living(dataset: Dataset) -> Dataset:
+    """Leave out channels that never change, and say so: they have no correlation with anything."""
+    if dataset.study is None:
+        return dataset
+    kept, notes = [], []
+    for recording in dataset.study.values():
+        spread = np.ptp(np.asarray(recording.data[...]), axis=0)
+        alive = spread.reshape(recording.n_channels, -1).any(axis=1)
+        if not alive.any():
+            raise InputError(f"all {recording.n_channels} channels of {recording.subject!r} are constant.")
+        if not alive.all():
+            dead = f"{int((~alive).sum())} of {recording.n_channels} channels"
+            notes.append(f"{recording.subject}: {dead} never change and are left out.")
+            recording = recording.select(channels=alive)
+        kept.append(recording)
+    return replace(dataset, study=Study.of(*kept), notes=(*dataset.notes, *notes)) if notes else dataset
 
 
 def _windowed(dataset: Dataset, window_s: tuple[float, float] | None) -> Dataset:

@@ -18,6 +18,12 @@ from .pictures import drawn_matrices
 
 _CORRECTIONS = {"bh": "FDR (Benjamini-Hochberg)", "by": "FDR (Benjamini-Yekutieli)"}
 CHOSEN = "(chosen)"
+ALPHA = 0.05
+_STARS = (
+    "Stars and p hold these data against exchanged stimuli or labels; the interval speaks of new "
+    "subjects and "
+    "stimuli as well, and may reach 0 where p is small."
+)
 
 
 def summarise(
@@ -69,7 +75,7 @@ def summarise(
         config_yaml=config_yaml,
         versions=context.plan.versions,
         command=command,
-        metric_notes={metric: note for outcome in outcomes for metric, note in outcome.notes.items()},
+        metric_notes={m: f"{note} {_STARS}" for outcome in outcomes for m, note in outcome.notes.items()},
         chance={metric: value for outcome in outcomes for metric, value in outcome.chance.items()},
     )
 
@@ -80,7 +86,8 @@ def describe(config: RunConfig, context: Context) -> str:
     subjects = f"{len(dataset.subjects)} subject" + ("s" if len(dataset.subjects) > 1 else "")
     kinds = ", ".join(dict.fromkeys(component.kind for component in config.comparisons))
     regions = "" if context.rois == ("all",) else f" in {', '.join(context.rois)}"
-    return f"{len(context.candidates)} models against {subjects} of {dataset.name}{regions} ({kinds})."
+    models = f"{len(context.candidates)} model" + ("" if len(context.candidates) == 1 else "s")
+    return f"{models} against {subjects} of {dataset.name}{regions} ({kinds})."
 
 
 def _facts(config: RunConfig, context: Context) -> tuple[tuple[str, str], ...]:
@@ -165,8 +172,8 @@ def _leader(scores: Scores, differences: pd.DataFrame, roi: str, metric: str) ->
 
 def _finding(leader: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
     where = "" if leader["roi"] == "all" else f"{leader['roi']}: "
-    leads = " leads" if leader["runner_up"] else ""
-    text = f"{where}{leader['model']}{leads} by {leader['metric']} ({leader['value']:.3f}"
+    leads = "leads" if leader["runner_up"] else "scores"
+    text = f"{where}{leader['model']} {leads} by {leader['metric']} ({leader['value']:.3f}"
     if np.isfinite(leader["ci_low"]):
         text += f" [{leader['ci_low']:.3f}, {leader['ci_high']:.3f}]"
     if np.isfinite(leader["ceiling_lower"]) and np.isfinite(leader["ceiling_upper"]):
@@ -179,7 +186,8 @@ def _finding(leader: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
     p = leader["p_corrected"]
     text += f"; p {_p(p)} corrected)" if np.isfinite(p) else ")"
     if leader["runner_up"]:
-        text += f", ahead of {leader['runner_up']} ({leader['runner_up_value']:.3f}"
+        apart = "ahead of" if leader["margin_p"] < ALPHA else "not told apart from"
+        text += f", {apart} {leader['runner_up']} ({leader['runner_up_value']:.3f}"
         text += (
             f"; difference p {_p(leader['margin_p'])} corrected)" if np.isfinite(leader["margin_p"]) else ")"
         )

@@ -92,6 +92,39 @@ class StimulusSet:
         """Digest of each stimulus's bytes, by id."""
         return {i: digest_file(self.path(i)) for i in self.stimulus_ids}
 
+    def near_duplicates(self, *, threshold: float = 0.99) -> list[str]:
+        """Return, per stimulus, the first one that it is a version of (itself where it stands alone).
+
+        Pictures are brought to 16 x 16 pixels; two are versions of one when their grey values, or a chain
+        of such pairs, correlate above `threshold`: copies, other sizes, formats and compressions. A change of
+        colours or contents is not found by this.
+
+        Parameters
+        ----------
+        threshold : float, default=0.99
+            Pearson's r; pictures without contrast are versions of pictures of the same brightness only.
+        """
+        from PIL import Image as pillow
+        from scipy.sparse import csr_array
+        from scipy.sparse.csgraph import connected_components
+
+        box = pillow.Resampling.BOX
+        grey = [self.open(i).convert("L").resize((16, 16), box) for i in self.stimulus_ids]
+        pixels = np.stack([np.asarray(image, dtype=np.float64).ravel() for image in grey])
+        centred = pixels - pixels.mean(axis=1, keepdims=True)
+        norm = np.linalg.norm(centred, axis=1, keepdims=True)
+        flat = norm[:, 0] < 1.0
+        unit = np.where(flat[:, None], 0.0, centred / np.where(norm > 0, norm, 1.0))
+        alike = [np.flatnonzero(unit @ row > threshold) for row in unit]
+        for i in np.flatnonzero(flat):
+            same = flat & (np.abs(pixels.mean(axis=1) - pixels[i].mean()) < 0.5)
+            alike[i] = np.flatnonzero(same)
+        rows = np.repeat(np.arange(len(unit)), [len(found) for found in alike])
+        links = csr_array((np.ones(len(rows)), (rows, np.concatenate(alike))), shape=(len(unit),) * 2)
+        _, component = connected_components(links, directed=False)
+        first = {label: i for i, label in reversed(list(enumerate(component)))}
+        return [self.stimulus_ids[first[label]] for label in component]
+
     @property
     def digest(self) -> str:
         """Digest of ids and bytes, in order."""

@@ -15,6 +15,8 @@ def test_auto_takes_cuda_only_where_it_is():
 def test_an_unknown_or_absent_device_is_named():
     with pytest.raises(InputError, match="`device` is 'gpu0', which torch does not know"):
         pick_device("gpu0")
+    with pytest.raises(InputError, match="`device` is 'mps'; alignkit computes on"):
+        pick_device("mps")
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="`device` is 'cuda', but torch sees no CUDA device"):
             pick_device("cuda")

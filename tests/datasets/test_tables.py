@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from alignkit._core.errors import InputError, MissingDataError
+from alignkit.datasets import read_matrix
 from alignkit.datasets._tables import label_table, partition_of, read_table
 
 
@@ -78,3 +79,14 @@ def test_labels_are_the_columns_that_sort_stimuli():
 
 def test_partitions_ignore_what_labels_are_called():
     assert partition_of(["x", "y", "x"]) == partition_of([1, 0, 1]) != partition_of(["x", "x", "y"])
+
+
+def test_an_index_column_and_a_missing_header_are_refused(tmp_path):
+    indexed = tmp_path / "indexed.csv"
+    indexed.write_text(",a,b\n0,1,2\n1,3,4\n")
+    with pytest.raises(InputError, match="a column without a name. If it is a row index"):
+        read_matrix(indexed)
+    bare = tmp_path / "bare.csv"
+    bare.write_text("1.5,2\n3,4\n")
+    with pytest.raises(InputError, match="holds numbers only, but it must name the columns"):
+        read_matrix(bare)

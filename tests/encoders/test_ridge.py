@@ -297,3 +297,15 @@ def test_the_registry_builds_it_and_says_what_it_is():
     assert alignkit.encoders.__all__ == sorted(alignkit.encoders.__all__) == dir(alignkit.encoders)
     with pytest.raises(AttributeError, match="no attribute 'Ridge'"):
         alignkit.encoders.Ridge  # noqa: B018
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-20, 1e20, 1e30])
+def test_the_unit_of_the_responses_does_not_matter(factor):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 5)).astype(np.float32)
+    Y = (X @ rng.standard_normal((5, 3)) + rng.standard_normal((60, 3))).astype(np.float32)
+    plain = RidgeEncoder().fit(X, Y)
+    scaled = RidgeEncoder().fit(X, (Y * np.float32(factor)).astype(np.float32))
+    np.testing.assert_array_equal(scaled.best_alphas_, plain.best_alphas_)
+    np.testing.assert_allclose(scaled.cv_scores_, plain.cv_scores_, rtol=1e-4)
+    np.testing.assert_allclose(scaled.predict(X) / factor, plain.predict(X), rtol=1e-3, atol=1e-4)

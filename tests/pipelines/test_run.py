@@ -9,8 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from alignkit._core.errors import DiskFullError, InputError, MissingDataError
 from alignkit.pipelines import load_config, rebuild_report, run_config
@@ -211,3 +213,32 @@ def test_a_label_with_a_networks_name_is_refused(tmp_path):
     path.write_text(text.replace("  stimuli: stimuli\n", "  stimuli: stimuli\n  conditions: stimulus_id\n"))
     with pytest.raises(InputError, match="a network and a label are both called 'same condition'"):
         run(path, tmp_path / "out")
+
+
+def test_channels_that_never_change_are_left_out_and_named(tmp_path):
+    path = write_config(tmp_path / "data")
+    with np.load(tmp_path / "data" / "rec.npz") as file:
+        data = file["data"].copy()
+    data[:, :3] = 7.0
+    np.savez(tmp_path / "data" / "rec.npz", data=data)
+    result = run(path, tmp_path / "out")
+    assert "subject: 3 of 8 channels never change and are left out." in result.summary.warnings
+    np.savez(tmp_path / "data" / "rec.npz", data=np.ones_like(data))
+    with pytest.raises(InputError, match="all 8 channels of 'subject' are constant"):
+        run(path, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_near_copies_of_a_picture_stay_on_one_side_and_give_no_score(tmp_path):
+    path = write_config(tmp_path / "data")
+    stimuli = tmp_path / "data" / "stimuli"
+    for i in range(15):
+        copy = Image.open(stimuli / f"im{i:02d}.png").resize((24, 24), Image.Resampling.NEAREST)
+        copy.save(stimuli / f"im{i + 15:02d}.png")
+    rng = np.random.default_rng(1)
+    noise = np.tile(rng.standard_normal((15, 8)), (4, 1)) + 0.1 * rng.standard_normal((60, 8))
+    np.savez(tmp_path / "data" / "rec.npz", data=noise.astype(np.float32))
+    path.write_text(path.read_text().replace("  - rsa\n", "").replace("  - cka\n", ""))
+    result = run(path, tmp_path / "out")
+    # Copies on both sides of a split would give about .9.
+    assert all(row["value"] < 0.4 for row in result.ranking())

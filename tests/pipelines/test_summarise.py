@@ -121,7 +121,8 @@ def test_a_finding_says_value_interval_ceiling_p_and_the_margin(summary_of):
     assert summary_of(outcome(table, pairs)).headline == (
         "A: true leads by rsa (0.500 [0.400, 0.600]; ceiling 0.700 to 0.900; p = .004 corrected), ahead of "
         "other (0.300; difference p = .020 corrected).",
-        "B: other leads by rsa (0.200; p = .500 corrected), ahead of true (0.100; difference p = .800 "
+        "B: other leads by rsa (0.200; p = .500 corrected), not told apart from true (0.100; difference "
+        "p = .800 "
         "corrected).",
     )
 
@@ -129,13 +130,13 @@ def test_a_finding_says_value_interval_ceiling_p_and_the_margin(summary_of):
 def test_a_ceiling_without_lower_bound_and_chance_are_said(summary_of):
     table = [row("A", "true", 0.5, ceiling_upper=0.8, metric="accuracy")]
     found = summary_of(outcome(table, chance={"accuracy": 0.125}))
-    assert found.headline == ("A: true by accuracy (0.500; ceiling 0.800; chance 0.125).",)
+    assert found.headline == ("A: true scores by accuracy (0.500; ceiling 0.800; chance 0.125).",)
     assert found.chance == {"accuracy": 0.125}
 
 
 def test_a_lower_bound_alone_is_no_ceiling(summary_of):
     found = summary_of(outcome([row("A", "true", 0.5, ceiling_lower=0.8)]))
-    assert found.headline == ("A: true by rsa (0.500).",)
+    assert found.headline == ("A: true scores by rsa (0.500).",)
 
 
 @pytest.mark.parametrize(

@@ -107,3 +107,16 @@ def test_a_table_that_cannot_be_a_stimulus_set_is_refused(folder, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no image"):
         StimulusSet.from_folder(tmp_path / "empty")
+
+
+def test_versions_of_one_picture_are_found_and_others_are_not(tmp_path):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (2, 8, 8, 3)).astype(np.uint8)
+    a, b = (Image.fromarray(each).resize((96, 96)) for each in noise)
+    a.save(tmp_path / "a.png")
+    a.save(tmp_path / "b.jpg", quality=85)
+    a.resize((48, 48)).save(tmp_path / "c.png")
+    b.save(tmp_path / "d.png")
+    for name, level in (("e", 10), ("f", 10), ("g", 200)):
+        Image.new("RGB", (20, 20), (level,) * 3).save(tmp_path / f"{name}.png")
+    assert StimulusSet.from_folder(tmp_path).near_duplicates() == ["a", "a", "a", "d", "e", "e", "g"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,14 @@ class Context:
     plan: Plan
     store: Store
     strict: bool = False
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """What each picture is a version of, by likeness."""
+        stimuli = self.dataset.stimuli
+        return (
+            {} if stimuli is None else dict(zip(stimuli.stimulus_ids, stimuli.near_duplicates(), strict=True))
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +144,13 @@ def read_arrays(folder: Path) -> dict[str, NDArray[Any]]:
 
 
 def near_duplicates(context: Context, recording: Recording, stimulus_ids: Sequence[str]) -> list[str] | None:
-    """Return what each stimulus is a version of, where the dataset knows."""
+    """Return what each stimulus is a version of: as the dataset says, or by the pictures' likeness."""
     column = context.dataset.groups
     if column is None:
-        return None
+        if context.dataset.stimuli is None:
+            return None
+        versions = context.versions
+        return [versions.get(name, name) for name in stimulus_ids]
     average = recording.average_repetitions().align(stimulus_ids)
     return [str(value) for value in average.samples[column]]
 

@@ -102,9 +102,19 @@ class Spread:
 
     @classmethod
     def of(cls, result: BootstrapScores) -> Spread:
-        """Take what is stored of a resampling."""
+        """Take what is stored of a resampling; Fisher's z keeps intervals of correlations within [-1, 1]."""
+        estimate = np.clip(result.estimate, -1.0, 1.0)
+        half = (result.ci_high - result.ci_low) / 2 / np.maximum(1.0 - estimate**2, 1e-12)
+        z = np.arctanh(np.clip(estimate, -1.0 + 1e-12, 1.0 - 1e-12))
+        low, high = np.tanh(z - half), np.tanh(z + half)
+        # A debiased CKA may lie above 1: there the interval stays as it is.
+        outside = np.abs(result.estimate) > 1.0
         return cls(
-            result.ci_low, result.ci_high, result.difference, result.difference_se, result.difference_p
+            np.where(outside, result.ci_low, np.minimum(low, result.estimate)),
+            np.where(outside, result.ci_high, np.maximum(high, result.estimate)),
+            result.difference,
+            result.difference_se,
+            result.difference_p,
         )
 
     @classmethod

@@ -23,7 +23,7 @@ from ._items import numbered
 from ._region import Column, Region, RegionCeiling, Spread, layer_columns, p_of_layers
 
 Floats = NDArray[np.float64]
-CKA_VERSION = 3
+CKA_VERSION = 4
 N_SPLITS = 20
 _REFERENCES = (
     "Kornblith S, Norouzi M, Lee H, Hinton G (2019). Similarity of neural network representations revisited. "

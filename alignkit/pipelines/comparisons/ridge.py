@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,14 @@ from ...recordings.recording import Recording
 from ...recordings.scores import ChannelScores, Scores
 from ...stats import audit_folds, grouped_folds, permutation_p, split_half_reliability, two_factor_bootstrap
 from ..candidates import Candidate
-from ._comparison import COMPARISONS, Context, Outcome, read_arrays, region_of, write_part
+from ._comparison import COMPARISONS, Context, Outcome, near_duplicates, read_arrays, region_of, write_part
 from ._encoding import FoldCorrelations, Responses, encode
 from ._region import CHOSEN, Region, RegionCeiling, Spread, layer_columns
 
 Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
 Block = tuple[str, str]  # region, subject
-RIDGE_VERSION = 1
+RIDGE_VERSION = 3
 METRIC = "ridge r"
 SMALL = 1500  # samples
 _REFERENCES = (
@@ -122,10 +123,9 @@ def ridge(
         channels=tuple(channels),
         audit=tuple(audit.values()),
         methods=(_methods(context, options),),
-        warnings=tuple(
-            f"{check}: the folds leak ({detail.split(';')[0]}); read these scores as optimistic."
-            for check, verdict, detail in audit.values()
-            if verdict == "leaks"
+        warnings=(
+            *_no_ceiling(context),
+            *_leaks(audit.values()),
         ),
         references=_REFERENCES,
         notes={
@@ -146,6 +146,24 @@ def _responses(context: Context, recording: Recording, roi: str, options: _Optio
     return Responses(recording.subject, average.data, ids, groups, folds)
 
 
+def _leaks(audit: Iterable[tuple[str, str, str]]) -> list[str]:
+    return [
+        f"{check}: the folds leak ({detail.split(';')[0]}); read these scores as optimistic."
+        for check, verdict, detail in audit
+        if verdict == "leaks"
+    ]
+
+
+def _no_ceiling(context: Context) -> list[str]:
+    assert context.dataset.study is not None  # checked by the caller
+    counts = {name: r.samples["stimulus_id"].value_counts() for name, r in context.dataset.study.items()}
+    return [
+        f"{name}: {int((count < 2).sum())} of {len(count)} stimuli were shown once, so ridge has no ceiling."
+        for name, count in counts.items()
+        if count.min() < 2
+    ][:1]
+
+
 def _groups(context: Context, average: Recording, options: _Options) -> list[str]:
     """Return what must stay together: the picture, or the named column's value."""
     column = _together(context, options)
@@ -158,22 +176,21 @@ def _groups(context: Context, average: Recording, options: _Options) -> list[str
                 f"all repetitions of a stimulus; {did_you_mean(column, list(average.samples.columns))}"
             )
         return [str(value) for value in average.samples[column]]
-    digests = context.dataset.stimuli.content_digests if context.dataset.stimuli is not None else {}
-    return [digests.get(name, name) for name in average.stimulus_ids]
+    return near_duplicates(context, average, average.stimulus_ids) or average.stimulus_ids
 
 
 def _audit(context: Context, responses: Responses, roi: str, options: _Options) -> tuple[str, str, str]:
     assert context.dataset.study is not None  # checked by the caller
     average = region_of(context.dataset.study[responses.subject], roi).average_repetitions()
     average = average.align(responses.stimulus_ids)
-    stimuli, versions = context.dataset.stimuli, context.dataset.groups
+    stimuli = context.dataset.stimuli
     audit = audit_folds(
         responses.folds,
         stimulus_ids=responses.stimulus_ids,
         content_digests=None
         if stimuli is None
         else [stimuli.content_digests[i] for i in responses.stimulus_ids],
-        near_duplicates=None if versions is None else average.samples[versions].to_list(),
+        near_duplicates=near_duplicates(context, average, responses.stimulus_ids),
     )
     if audit.verdict == "leaks" and context.strict:
         raise InputError(f"the leakage audit of {responses.subject!r} found: {'; '.join(audit.findings)}")
@@ -202,7 +219,7 @@ def _encode_all(
 def _task(
     context: Context, candidate: Candidate, batch: list[Responses], split: str, options: _Options
 ) -> list[Arrays]:
-    seed = derive_seed(context.plan.seed, "ridge", candidate.name)
+    seed = derive_seed(context.plan.seed, "ridge")
 
     def make(folder: Path) -> None:
         # Decompositions of a few hundred samples gain nothing from threads, and lose much on a busy machine.
@@ -381,6 +398,12 @@ def _channel_scores(
 def _methods(context: Context, options: _Options) -> str:
     inference = context.inference
     subjects = "subjects and stimuli" if len(context.dataset.subjects) > 1 else "stimuli"
+    repeated = (
+        " Ceiling: root of the reliability of the mean response (Spearman-Brown of "
+        f"{options.n_splits} random split halves), median over channels; the share of the ceiling is the "
+        "ratio of both medians."
+    )
+    ceiling = "" if _no_ceiling(context) else repeated
     apart = f"No `{_together(context, options)}` was on both sides of a split. "
     return (
         "Encoding. Responses were averaged over repetitions. A ridge regression from the features (z-scored "
@@ -390,9 +413,7 @@ def _methods(context: Context, options: _Options) -> str:
         f"median over channels of the mean r over folds. Intervals ({inference.confidence:.0%}) and "
         f"differences: {inference.n_bootstrap} bootstrap draws over {subjects} of the held-out predictions. "
         f"p against zero: {inference.n_permutations} permutations of the stimuli within folds, p = (b + 1) / "
-        "(m + 1). Ceiling: root of the reliability of the mean response (Spearman-Brown of "
-        f"{options.n_splits} random split halves), median over channels; the share of the ceiling is the "
-        "ratio of both medians."
+        f"(m + 1).{ceiling}"
     )
 
 

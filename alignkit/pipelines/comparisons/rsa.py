@@ -21,7 +21,7 @@ from ._rsa_scores import score_matrices
 
 Floats = NDArray[np.float64]
 Comparison = Literal["spearman", "kendall", "cosine", "pearson", "rho-a"]
-RSA_VERSION = 3
+RSA_VERSION = 4
 MAX_PICTURE_STIMULI = 120
 _UNITS = {"spearman": "rho", "kendall": "tau-a", "cosine": "cosine", "pearson": "r", "rho-a": "rho-a"}
 _REFERENCES = (
