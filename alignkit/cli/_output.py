@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,11 @@ def fail(message: str, *, code: int, debug: bool = False) -> NoReturn:
     line = " ".join(message.split())
     typer.secho(f"alignkit: {line}", fg=typer.colors.RED, err=True)
     sys.exit(code)
+
+
+def typed() -> str:
+    """Return the command as it was typed."""
+    return shlex.join(["alignkit", *sys.argv[1:]])
 
 
 def say(text: str = "") -> None:

@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from .. import __version__
 from .._core.errors import InputError
 from . import compare, demo, doctor, fit, listing, predict, report, run, validate
 from ._output import fail
@@ -25,7 +26,7 @@ for module in (demo, run, report, fit, predict, compare, listing, validate, doct
 
 
 class _Stopped(BaseException):
-    """Ctrl-C, under a name that the command-line library does not take for its own."""
+    """Ctrl-C or a polite kill, under a name that the command-line library does not take for its own."""
 
 
 def _stop(*_: object) -> None:
@@ -35,8 +36,12 @@ def _stop(*_: object) -> None:
 def main() -> None:
     """Run the command line; end with 0 (done), 1 (our side: disk, interruption, defect) or 2 (the input)."""
     signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
+    if "--version" in arguments:
+        print(f"alignkit {__version__}")
+        return
     try:
         app([a for a in arguments if a != "--debug"])
     except InputError as error:
@@ -44,7 +49,12 @@ def main() -> None:
     except (KeyboardInterrupt, _Stopped):
         fail("stopped. Nothing is lost: the same command goes on where it was.", code=1, debug=debug)
     except OSError as error:
-        fail(str(error), code=1, debug=debug)
+        where = (
+            f"{error.filename} cannot be used ({error.strerror}); name another folder"
+            if error.filename
+            else error
+        )
+        fail(str(where), code=1, debug=debug)
     except MemoryError:
         fail("not enough memory; use fewer units (`projection`) or fewer layers.", code=1, debug=debug)
     except Exception as error:  # the last line of defence: no traceback reaches a user

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ._output import print_json, print_table, progress_bars, say
+from ._output import print_json, print_table, progress_bars, say, typed
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,6 +27,10 @@ def compare(
     ] = None,
     channels: Annotated[Path | None, typer.Option(help="Table with a `name` per channel.")] = None,
     variable: Annotated[str | None, typer.Option(help="Which array of the file.")] = None,
+    groups: Annotated[
+        str | None, typer.Option(help="Column of the samples whose values stay on one side of a split.")
+    ] = None,
+    transpose: Annotated[bool, typer.Option(help="The file holds channels x samples.")] = False,
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/compare"),
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -37,10 +41,11 @@ def compare(
     with progress_bars(quiet=json):
         result = compare_models(
             recording=recording, samples=samples, channels=channels, stimuli=stimuli, variable=variable,
-            models=model, metrics=metric, out=out, seed=seed,
+            models=model, metrics=metric, groups=groups, transpose=transpose, out=out, seed=seed,
+            command=typed(),
         )  # fmt: skip
     if json:
         print_json(result.to_json())
         return
-    print_table(result.ranking(), result.ranking_columns, title="Scores on held-out data")
+    print_table(result.ranking(), result.ranking_columns, title="Scores, the best first")
     say(f"report: {result.report}")

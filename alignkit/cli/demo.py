@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ._output import print_json, progress_bars, say
+from ._output import print_json, progress_bars, say, typed
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,5 +24,5 @@ def demo(
 
     loaded, base = load_config(demo_config())
     with progress_bars(quiet=json):
-        result = run_config(loaded, base=base, out=out, command="alignkit demo")
+        result = run_config(loaded, base=base, out=out, command=typed())
     print_json(result.to_json()) if json else say(result.to_text())

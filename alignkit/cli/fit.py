@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ._output import print_json, progress_bars, say
+from ._output import print_json, progress_bars, say, typed
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,6 +24,10 @@ def fit(
     channels: Annotated[Path | None, typer.Option(help="Table with a `name` per channel.")] = None,
     layer: Annotated[str | None, typer.Option(help="By default the best in cross-validation.")] = None,
     variable: Annotated[str | None, typer.Option(help="Which array of the file.")] = None,
+    groups: Annotated[
+        str | None, typer.Option(help="Column of the samples whose values stay on one side of a split.")
+    ] = None,
+    transpose: Annotated[bool, typer.Option(help="The file holds channels x samples.")] = False,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -33,6 +37,6 @@ def fit(
     with progress_bars(quiet=json):
         result = fit_encoder(
             recording=recording, samples=samples, channels=channels, stimuli=stimuli, variable=variable,
-            model=model, layer=layer, out=out, seed=seed,
+            model=model, layer=layer, groups=groups, transpose=transpose, out=out, seed=seed, command=typed(),
         )  # fmt: skip
     print_json(result.to_json()) if json else say(result.to_text())

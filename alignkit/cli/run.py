@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ._output import print_json, progress_bars, say
+from ._output import print_json, progress_bars, say, typed
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,7 +25,5 @@ def run(
 
     loaded, base = load_config(config)
     with progress_bars(quiet=json):
-        result = run_config(
-            loaded, base=base, out=out or default_out(config), command=f"alignkit run {config}"
-        )
+        result = run_config(loaded, base=base, out=out or default_out(config), command=typed())
     print_json(result.to_json()) if json else say(result.to_text())

@@ -19,7 +19,7 @@ def validate(
     config: Annotated[Path, typer.Argument(help="A YAML file.")],
     json: Annotated[bool, typer.Option("--json", help="Print the resolved configuration as JSON.")] = False,
 ) -> None:
-    """Check every key, kind and option of a configuration, and that its data are there."""
+    """Check every key, kind and option of a configuration, and that its data can be loaded."""
     from ..pipelines import validate_config
 
     resolved = validate_config(config)

@@ -41,7 +41,10 @@ def fit_encoder(
     channels: Path | None = None,
     layer: str | None = None,
     variable: str | None = None,
+    groups: str | None = None,
+    transpose: bool = False,
     seed: int = 0,
+    command: str = "",
 ) -> RunResult:
     """Score an encoder on held-out stimuli, then fit it on all of them and keep it.
 
@@ -63,8 +66,14 @@ def fit_encoder(
         By default the one with the best cross-validated R2.
     variable : str, optional
         Which array of the file.
+    groups : str, optional
+        Column of the samples whose values stay on one side of every split.
+    transpose : bool, default=False
+        Whether the file holds channels x samples.
     seed : int, default=0
         Everything random follows from it.
+    command : str
+        How it was called, for the report.
 
     Returns
     -------
@@ -72,9 +81,10 @@ def fit_encoder(
         Scores and the report.
     """
     config = _config([model], ["ridge"], recording=recording, samples=samples, stimuli=stimuli,
-                     channels=channels, variable=variable, seed=seed, layers=[layer] if layer else None,
+                     channels=channels, variable=variable, groups=groups, transpose=transpose, seed=seed,
+                     layers=[layer] if layer else None,
                      title=f"Encoder of {recording.name} from {model}")  # fmt: skip
-    result = run_config(config, base=Path.cwd(), out=out, command="alignkit fit")
+    result = run_config(config, base=Path.cwd(), out=out, command=command or "alignkit fit")
     _keep_encoder(resolve_config(config, Path.cwd()), result)
     return result
 
@@ -136,13 +146,16 @@ def compare_models(
     metrics: Sequence[str] | None = None,
     channels: Path | None = None,
     variable: str | None = None,
+    groups: str | None = None,
+    transpose: bool = False,
     seed: int = 0,
+    command: str = "",
 ) -> RunResult:
     """Compare several models with one recording; as `run`, without a configuration file.
 
     Parameters
     ----------
-    recording, samples, stimuli, channels, variable, out, seed
+    recording, samples, stimuli, channels, variable, groups, transpose, out, seed, command
         As in :func:`fit_encoder`.
     models : sequence of str, optional
         Networks; by default one of each kind that needs no download.
@@ -150,9 +163,10 @@ def compare_models(
         Among ``"ridge"``, ``"rsa"``, ``"cka"``; by default ridge.
     """
     config = _config(models or DEFAULT_MODELS, metrics or ["ridge"], recording=recording, samples=samples,
-                     stimuli=stimuli, channels=channels, variable=variable, seed=seed, layers=None,
+                     stimuli=stimuli, channels=channels, variable=variable, groups=groups,
+                     transpose=transpose, seed=seed, layers=None,
                      title=f"Models compared on {recording.name}")  # fmt: skip
-    return run_config(config, base=Path.cwd(), out=out, command="alignkit compare")
+    return run_config(config, base=Path.cwd(), out=out, command=command or "alignkit compare")
 
 
 class _Fitted(BaseModel):
@@ -178,16 +192,19 @@ def _config(
     layers: list[str] | None,
     title: str,
     seed: int,
+    groups: str | None,
+    transpose: bool,
     **data: Path | str | None,
 ) -> RunConfig:
     dataset = {name: str(value) for name, value in data.items() if value is not None}
+    grouped = {} if groups is None else {"groups": groups}
     return parse_config(
         {
             "title": title,
-            "dataset": {"kind": "matrix", **dataset},
+            "dataset": {"kind": "matrix", "transpose": transpose, **dataset},
             "models": [{"kind": model, "layers": layers} for model in models],
             "label_models": False,
-            "comparisons": list(metrics),
+            "comparisons": [{"kind": m, **(grouped if m == "ridge" else {})} for m in metrics],
             "seed": seed,
         },
         where="options",
@@ -208,7 +225,8 @@ def _keep_encoder(config: RunConfig, result: RunResult) -> None:
     recording = next(iter(dataset.study.values())).average_repetitions()
     model = config.models[0]
     candidate = _candidate(model, dataset.stimuli, config.features, config.seed)
-    groups = [dataset.stimuli.content_digests[name] for name in recording.stimulus_ids]
+    versions = dict(zip(dataset.stimuli.stimulus_ids, dataset.stimuli.near_duplicates(), strict=True))
+    groups = [versions[name] for name in recording.stimulus_ids]
     folds = inner_folds(groups, N_INNER, derive_seed(config.seed, "fit"))
     fits = {}
     for layer in candidate.layers:

@@ -144,13 +144,36 @@ def resolve_config(config: RunConfig, base: Path) -> RunConfig:
     InputError
         Naming the place, with close matches.
     """
+    comparisons = [_resolved_comparison(c, base) for c in config.comparisons]
+    _refuse_namesakes(comparisons)
     return config.model_copy(
         update={
             "dataset": _resolved(config.dataset, DATASETS, "dataset", base),
             "models": [_resolved_model(model, base) for model in config.models],
-            "comparisons": [_resolved_comparison(c, base) for c in config.comparisons],
+            "comparisons": comparisons,
         }
     )
+
+
+def check_data(config: RunConfig, base: Path) -> None:
+    """Load the data of a resolved configuration and check the names that depend on them."""
+    dataset = load_dataset(config.dataset, base)
+    _check_rois(config, dataset)
+    labels = [candidate.name for candidate in label_candidates(dataset, config.label_models)]
+    names = [model.name or model.kind for model in config.models] + labels
+    for component in config.comparisons:
+        for name in component.models or ():
+            if name not in names:
+                raise InputError(f"comparison {component.kind!r}: {name!r}, {did_you_mean(name, names)}")
+
+
+def _check_rois(config: RunConfig, dataset: Dataset) -> tuple[str, ...]:
+    rois = tuple(config.rois or dataset.rois)
+    for roi in rois:
+        if roi not in dataset.rois:
+            known = ", ".join(dataset.rois)
+            raise InputError(f"`rois`: {roi!r} is no region of {dataset.name!r}; it has {known}.")
+    return rois
 
 
 def rebuild_report(folder: Path, *, out: Path | None = None) -> Path:
@@ -172,6 +195,27 @@ def _resolved(component: Component, registry: object, what: str, base: Path) -> 
     build = registry[component.kind]  # type: ignore[index]
     options = check_options(build, component.options, where=f"{what} {component.kind!r}", base=base)
     return Component.model_validate({"kind": component.kind, **plain(options)})
+
+
+def _refuse_namesakes(comparisons: list[ComparisonComponent]) -> None:
+    """Refuse two comparisons whose scores would bear one name."""
+    seen: list[tuple[object, ...]] = []
+    for component in comparisons:
+        options = component.options
+        name: tuple[object, ...] = (
+            component.kind,
+            options.get("distance"),
+            options.get("comparison"),
+            options.get("groups"),
+        )
+        if component.kind == "classify":
+            name = (component.kind, options.get("classifier"))
+        if name in seen:
+            raise InputError(
+                f"two comparisons of kind {component.kind!r} would give scores of one name; run them in two "
+                "configurations."
+            )
+        seen.append(name)
 
 
 def _resolved_comparison(component: ComparisonComponent, base: Path) -> ComparisonComponent:
@@ -216,12 +260,7 @@ def _windowed(dataset: Dataset, window_s: tuple[float, float] | None) -> Dataset
 
 
 def _context(config: RunConfig, dataset: Dataset, *, base: Path, plan: Plan, store: Store) -> Context:
-    rois = tuple(config.rois or dataset.rois)
-    for roi in rois:
-        if roi not in dataset.rois:
-            raise InputError(
-                f"`rois`: {roi!r} is no region of {dataset.name!r}; it has {', '.join(dataset.rois)}."
-            )
+    rois = _check_rois(config, dataset)
     candidates: list[Candidate] = []
     if config.models:
         if dataset.stimuli is None:

@@ -176,3 +176,9 @@ def test_an_interruption_says_that_nothing_is_lost(cache, tmp_path):
     assert process.returncode == 1
     assert "Nothing is lost" in error
     assert "Traceback" not in error
+
+
+def test_version(alignkit):
+    import alignkit as package
+
+    assert alignkit("--version").stdout.strip() == f"alignkit {package.__version__}"

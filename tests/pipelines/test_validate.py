@@ -10,15 +10,13 @@ from alignkit.pipelines import RunConfig
 from alignkit.pipelines.validate import validate_config
 
 sys.path.insert(0, str(Path(__file__).parent))
-from toy import CONFIG, write_config
+from toy import write_config
 
 
 @pytest.fixture
 def path(tmp_path):
-    """Return a configuration whose data do not exist: checking it needs none."""
-    path = tmp_path / "toy.yaml"
-    path.write_text(CONFIG)
-    return path
+    """Return a configuration with its data."""
+    return write_config(tmp_path)
 
 
 def test_the_sentence_counts_networks_and_names_comparisons(path):
@@ -76,3 +74,16 @@ def test_a_mistake_is_named_with_its_place(path, change, error, message):
 def test_a_missing_configuration_is_said(tmp_path):
     with pytest.raises(MissingDataError, match="nowhere.yaml does not exist"):
         validate_config(tmp_path / "nowhere.yaml")
+
+
+def test_data_that_are_missing_and_scores_of_one_name_are_refused(path):
+    text = path.read_text()
+    path.write_text(text.replace("rec.npz", "nowhere.npz"))
+    with pytest.raises(MissingDataError, match="nowhere.npz does not exist"):
+        validate_config(path)
+    path.write_text(text.replace("  - cka\n", "  - {kind: ridge, n_folds: 4}\n"))
+    with pytest.raises(InputError, match="two comparisons of kind 'ridge' would give scores of one name"):
+        validate_config(path)
+    path.write_text(text.replace("  - cka\n", "  - {kind: cka, models: [hmax]}\n"))
+    with pytest.raises(InputError, match="comparison 'cka': 'hmax', which is not known"):
+        validate_config(path)

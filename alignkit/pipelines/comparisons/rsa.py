@@ -232,15 +232,22 @@ def _methods(brains: list[Brain], distance: str, comparison: Comparison, context
     resampled = "subjects and stimuli" if several else ("runs" if first.items.run_wise else "stimuli")
     draws = f"{inference.n_bootstrap} bootstrap draws over {resampled}, in which copies make no pair"
     engine = f"a jackknife over {resampled}" if comparison == "kendall" else draws
+    networks = any(candidate.features is not None for candidate in context.candidates)
+    features = f"Models: {_DISTANCES[distance]} between features; for labels, " if networks else "Labels: "
+    layered = any(len(candidate.layers) > 1 for candidate in context.candidates)
+    chosen = f"Where a model has several layers, {choice}. " if layered else ""
+    scored = "Scores are means over subjects. " if several else ""
+    factors = "the correction for two random factors and " if several else ""
     exchanged = "blocks within runs" if first.items.run_wise else "stimuli"
     return (
-        f"RSA. The brain's dissimilarities are {measured}. Models: {_DISTANCES[distance]} between features; "
-        "for labels, 0 within a category and 1 between. Matrices are compared by "
-        f"{_COMPARISONS[comparison]}. Scores are means over subjects. Where a model has several layers, "
-        f"{choice}. Intervals ({inference.confidence:.0%}) and differences between models come from "
-        f"{engine}, with the correction for two random factors and t with the smaller sample's degrees of "
-        f"freedom. p against zero: {inference.n_permutations} exchanges of {exchanged}, p = (b + 1) / (m + "
-        "1), for a chosen layer against the largest layer of each exchange.",
+        f"RSA. The brain's dissimilarities are {measured}. {features}0 within a category and 1 between. "
+        "Matrices "
+        f"are compared by {_COMPARISONS[comparison]}. {scored}{chosen}Intervals "
+        f"({inference.confidence:.0%}, on "
+        f"Fisher's z) and differences between models come from {engine}, with {factors}t with the smaller "
+        f"sample's degrees of freedom. p against zero: {inference.n_permutations} exchanges of {exchanged}, "
+        "p = (b + 1) / (m + "
+        f"1){', for a chosen layer against the largest of each exchange' if layered else ''}.",
     )
 
 
