@@ -8,7 +8,7 @@ from typing import Any
 
 
 def lazy_names(
-    package: str, homes: Mapping[str, str]
+    package: str, homes: Mapping[str, str], *eager: str
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return a package's ``__getattr__`` and ``__dir__``.
 
@@ -19,6 +19,8 @@ def lazy_names(
     homes : mapping of str to str
         From a public name to the module of the package that defines it. No module may bear the name of
         what it defines: once imported, the module would hide it.
+    *eager : str
+        Public names that the package defines itself, for ``dir``.
     """
 
     def get(name: str) -> Any:
@@ -26,4 +28,4 @@ def lazy_names(
             return getattr(import_module(f".{homes[name]}", package), name)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
-    return get, lambda: sorted(homes)
+    return get, lambda: sorted([*homes, *eager])

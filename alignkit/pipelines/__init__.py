@@ -55,4 +55,4 @@ def demo_config() -> Path:
     return Path(__file__).parent / "demo.yaml"
 
 
-__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES, "demo_config")

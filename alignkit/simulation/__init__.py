@@ -23,4 +23,4 @@ _HOMES = {
     "simulate": "_simulate",
 }
 
-__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES, "simulated")
