@@ -191,7 +191,15 @@ def _finding(leader: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
         text += (
             f"; difference p {_p(leader['margin_p'])} corrected)" if np.isfinite(leader["margin_p"]) else ")"
         )
+    if leader["metric"] in _leaking(outcomes):
+        text += ". This is optimistic: the folds leak (see the audit)"
     return text + "."
+
+
+def _leaking(outcomes: Sequence[Outcome]) -> set[str]:
+    """Return the metrics whose folds the audit found to leak."""
+    rows = [row for outcome in outcomes for row in outcome.audit]
+    return {check.rpartition(", ")[0] for check, verdict, _ in rows if verdict == "leaks"}
 
 
 def _p(p: float) -> str:

@@ -313,3 +313,8 @@ def test_the_outcomes_stay_as_they_are(summary_of):
     before = made.scores.to_frame()
     summary_of(made)
     pd.testing.assert_frame_equal(made.scores.table, before)
+
+
+def test_a_finding_whose_folds_leak_says_so(summary_of):
+    made = outcome([row("A", "true", 0.5)], audit=(("rsa, sub0", "leaks", "fold 0: 1 stimulus"),))
+    assert summary_of(made).headline[0].endswith("This is optimistic: the folds leak (see the audit).")
