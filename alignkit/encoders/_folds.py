@@ -22,7 +22,8 @@ class Splitter(Protocol):
         """Yield (train, test) row indices."""
 
 
-CrossValidation = int | Splitter | Sequence[tuple[ArrayLike, ArrayLike]]
+CrossValidation = int | str | Splitter | Sequence[tuple[ArrayLike, ArrayLike]]
+GROUP_OUT = "leave-one-group-out"
 
 
 def make_folds(
@@ -36,6 +37,8 @@ def make_folds(
     labels = None if groups is None else _check_groups(groups, len(X))
     if isinstance(cv, int | np.integer) and not isinstance(cv, bool):
         folds = _k_folds(int(cv), len(X), labels, random_state)
+    elif isinstance(cv, str) and cv == GROUP_OUT:
+        folds = _groups_out(labels)
     elif hasattr(cv, "split") and not isinstance(cv, str):
         with warnings.catch_warnings():
             # Some splitters ignore groups and say so; whether the folds keep them apart is checked below.
@@ -45,8 +48,8 @@ def make_folds(
         folds = _as_rows(cv)
     else:
         raise InputError(
-            "`cv` must be a number of folds, a list of (train, test) row indices or a splitter with "
-            f"`split(X, Y, groups)`, got {type(cv).__name__}."
+            f"`cv` must be a number of folds, {GROUP_OUT!r}, a list of (train, test) row indices or a "
+            f"splitter with `split(X, Y, groups)`, got {cv!r}."
         )
     if len(folds) < 2:
         raise InputError(f"`cv` must give at least 2 folds to choose alpha by, got {len(folds)}.")
@@ -73,6 +76,14 @@ def _k_folds(
         return _as_rows(KFold(n_folds, shuffle=True, random_state=random_state).split(rows))
     splitter = GroupKFold(n_folds, shuffle=True, random_state=random_state)
     return _as_rows(splitter.split(rows, groups=labels))
+
+
+def _groups_out(labels: NDArray[Any] | None) -> list[Fold]:
+    if labels is None:
+        raise InputError(
+            f"`cv` is {GROUP_OUT!r}, which needs `groups` in `fit`, such as the run of each sample."
+        )
+    return [(np.flatnonzero(labels != name), np.flatnonzero(labels == name)) for name in np.unique(labels)]
 
 
 def _as_rows(folds: Any) -> list[Fold]:

@@ -16,11 +16,15 @@ from .._core.errors import InputError, MissingDataError
 from .._core.hashing import digest_file
 
 DESCRIPTION, ARRAYS = "encoder.json", "encoder.safetensors"
-FORMAT = 1
+FORMAT = 2
 
 
 def save_encoder(
-    folder: str | Path, kind: str, parameters: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+    folder: str | Path,
+    kind: str,
+    parameters: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
 ) -> None:
     """Write a fitted encoder, whole or not at all; what was at `folder` is replaced if it is an encoder."""
     from safetensors.numpy import save_file
@@ -37,13 +41,16 @@ def save_encoder(
             "format": FORMAT,
             "alignkit": __version__,
             "parameters": dict(parameters),
+            **facts,
             "sha256": digest_file(temporary / ARRAYS),
         }
         (temporary / DESCRIPTION).write_text(json.dumps(description, indent=2), encoding="utf-8")
 
 
-def load_encoder(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return parameters and arrays of a saved encoder, after checking that it is whole."""
+def load_encoder(
+    folder: str | Path, kind: str | None = None
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return parameters, the whole description and the arrays of a saved encoder that is sound."""
     from safetensors.numpy import load_file
 
     folder = Path(folder)
@@ -61,7 +68,7 @@ def load_encoder(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[st
             f"{folder / DESCRIPTION} is damaged or not from alignkit ({error!r}). "
             "Fit and save the encoder again."
         ) from error
-    if found != kind:
+    if kind is not None and found != kind:
         raise InputError(
             f"{folder} holds an encoder of kind {found!r}, not {kind!r}. Load it with its own class."
         )
@@ -75,4 +82,4 @@ def load_encoder(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[st
             f"{folder / ARRAYS} is damaged: its digest is not the one in {DESCRIPTION}. "
             "Copy it again, or fit and save the encoder again."
         )
-    return parameters, load_file(folder / ARRAYS)
+    return parameters, description, load_file(folder / ARRAYS)

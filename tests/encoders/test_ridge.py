@@ -222,7 +222,7 @@ def test_a_damaged_or_foreign_folder_is_refused(data, tmp_path):
 
     changes = [
         ({"alignkit_encoder": "banded"}, "holds an encoder of kind 'banded', not 'ridge'"),
-        ({"format": 2}, "is in format 2, but this alignkit .* reads format 1"),
+        ({"format": 3}, "is in format 3, but this alignkit .* reads format 2"),
         ({"parameters": {"cv": 5, "colour": 1}}, "does not hold what a ridge encoder needs .*colour"),
     ]
     for change, message in changes:
@@ -247,8 +247,8 @@ def test_a_damaged_or_foreign_folder_is_refused(data, tmp_path):
         ({"cv": 81}, "asks for 81 folds, but there are n_samples = 80"),
         ({"cv": 80}, r"test part of fold 0 has 1 row\(s\), but needs at least 2"),
         ({"cv": [([], [0, 1]), ([0], [1, 2])]}, r"training part of fold 0 has 0 row\(s\)"),
-        ({"cv": "five"}, "`cv` must be a number of folds.*got str"),
-        ({"cv": 2.5}, "`cv` must be a number of folds.*got float"),
+        ({"cv": "five"}, "`cv` must be a number of folds.*got 'five'"),
+        ({"cv": 2.5}, "`cv` must be a number of folds.*got 2.5"),
         ({"device": "abacus"}, "`device` is 'abacus', which torch does not know"),
     ],
 )
