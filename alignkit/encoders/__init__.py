@@ -5,23 +5,31 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["ENCODERS", "RidgeEncoder"]
+from .._core.lazy import lazy_names
+
+__all__ = ["ENCODERS", "Encoder", "LayerFits", "RidgeEncoder", "fit_layers", "load_encoder"]
 
 if TYPE_CHECKING:
+    from ._estimator import Encoder
     from ._registry import ENCODERS
+    from .layers import LayerFits, fit_layers
+    from .loading import load_encoder
     from .ridge import RidgeEncoder
 
+_HOMES = {
+    "Encoder": "_estimator",
+    "LayerFits": "layers",
+    "RidgeEncoder": "ridge",
+    "fit_layers": "layers",
+    "load_encoder": "loading",
+}
+_named, __dir__ = lazy_names(__name__, _HOMES, "ENCODERS")
 
-# Names are handed on when first used, so that importing the package stays light (PEP 562).
+
 def __getattr__(name: str) -> Any:
     if name == "ENCODERS":
         # Every module puts its own entries in; the registry is whole once all are loaded.
-        import_module(".ridge", __name__)
+        for home in sorted(set(_HOMES.values())):
+            import_module(f".{home}", __name__)
         return import_module("._registry", __name__).ENCODERS
-    if name == "RidgeEncoder":
-        return import_module(".ridge", __name__).RidgeEncoder
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+    return _named(name)

@@ -33,6 +33,12 @@ class Encoder(RegressorMixin, BaseEstimator):
     kind: ClassVar[str]
     arrays: ClassVar[tuple[str, ...]] = ("coef_", "intercept_", "best_alphas_", "cv_scores_")
 
+    @property
+    def n_channels(self) -> int:
+        """Number of channels that were fitted."""
+        check_is_fitted(self)
+        return int(self.fitted_on_["n_channels"])
+
     def predict(self, X: ArrayLike) -> NDArray[np.floating[Any]]:
         """Predict responses.
 
@@ -120,7 +126,7 @@ class Encoder(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         fitted = {name: np.asarray(getattr(self, name)) for name in self.arrays if hasattr(self, name)}
         facts = {"n_features_in": self.n_features_in_, "fitted_on": self.fitted_on_}
-        save_encoder(folder, self.kind, self._parameters(), facts, fitted)
+        save_encoder(folder, self.kind, self.to_json(), facts, fitted)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -162,8 +168,8 @@ class Encoder(RegressorMixin, BaseEstimator):
     def _predict(self, features: NDArray[Any]) -> NDArray[np.floating[Any]]:
         return np.asarray(features @ self.coef_ + self.intercept_)
 
-    def _parameters(self) -> dict[str, Any]:
-        """Return the constructor's arguments as JSON can hold them; what it cannot hold is left out."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the constructor's arguments as JSON; `cv` only where it is a number or a name."""
         parameters: dict[str, Any] = {}
         for name, value in self.get_params(deep=False).items():
             plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value

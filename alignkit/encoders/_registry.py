@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from .._core.registry import Registry
+from ._estimator import Encoder
 
-ENCODERS: Registry[Callable[..., Any]] = Registry("encoders")
+ENCODERS: Registry[type[Encoder]] = Registry("encoders")

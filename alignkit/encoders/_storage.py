@@ -48,27 +48,15 @@ def save_encoder(
 
 
 def load_encoder(
-    folder: str | Path, kind: str | None = None
+    folder: str | Path, kind: str
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, NDArray[Any]]]:
     """Return parameters, the whole description and the arrays of a saved encoder that is sound."""
     from safetensors.numpy import load_file
 
     folder = Path(folder)
-    for name in (DESCRIPTION, ARRAYS):
-        if not (folder / name).is_file():
-            raise MissingDataError(
-                f"{folder} is not a saved encoder: it has no {name}. Give the folder that `save` wrote."
-            )
-    try:
-        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        found, version = description["alignkit_encoder"], description["format"]
-        parameters, digest = dict(description["parameters"]), description["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder / DESCRIPTION} is damaged or not from alignkit ({error!r}). "
-            "Fit and save the encoder again."
-        ) from error
-    if kind is not None and found != kind:
+    description = _read_description(folder)
+    found, version = description["alignkit_encoder"], description["format"]
+    if found != kind:
         raise InputError(
             f"{folder} holds an encoder of kind {found!r}, not {kind!r}. Load it with its own class."
         )
@@ -77,9 +65,33 @@ def load_encoder(
             f"{folder} is in format {version}, but this alignkit {__version__} reads format {FORMAT}. "
             "Use the version that wrote it, or fit and save the encoder again."
         )
-    if digest_file(folder / ARRAYS) != digest:
+    if digest_file(folder / ARRAYS) != description["sha256"]:
         raise InputError(
             f"{folder / ARRAYS} is damaged: its digest is not the one in {DESCRIPTION}. "
             "Copy it again, or fit and save the encoder again."
         )
-    return parameters, description, load_file(folder / ARRAYS)
+    return dict(description["parameters"]), description, load_file(folder / ARRAYS)
+
+
+def read_kind(folder: str | Path) -> str:
+    """Return the kind of a saved encoder."""
+    return str(_read_description(Path(folder))["alignkit_encoder"])
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    for name in (DESCRIPTION, ARRAYS):
+        if not (folder / name).is_file():
+            raise MissingDataError(
+                f"{folder} is not a saved encoder: it has no {name}. Give the folder that `save` wrote."
+            )
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        for key in ("alignkit_encoder", "format", "sha256"):
+            description[key]
+        dict(description["parameters"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder / DESCRIPTION} is damaged or not from alignkit ({error!r}). "
+            "Fit and save the encoder again."
+        ) from error
+    return dict(description)

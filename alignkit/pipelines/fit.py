@@ -11,13 +11,14 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .._core.atomic import atomic_file, write_text
+from .._core.checks import check_option
 from .._core.errors import InputError, MissingDataError
 from .._core.random import derive_seed
 from .._core.threads import fixed_threads
-from ..encoders import RidgeEncoder
+from ..encoders import fit_layers, load_encoder
 from ..recordings.stimuli import StimulusSet
 from .candidates import Candidate, network_candidates
-from .comparisons import design, inner_folds
+from .comparisons import JOINED, RECIPES, prepare
 from .config import FeatureOptions, ModelComponent, RunConfig, parse_config
 from .options import explain
 from .plan import make_plan
@@ -38,6 +39,7 @@ def fit_encoder(
     stimuli: Path,
     out: Path,
     model: str = "gabor-energy",
+    encoder: str = "ridge",
     channels: Path | None = None,
     layer: str | None = None,
     variable: str | None = None,
@@ -60,6 +62,8 @@ def fit_encoder(
         Gets ``scores.csv``, ``report.html``, ``encoder/`` and ``encoder.json``.
     model : str, default="gabor-energy"
         A network's name.
+    encoder : str, default="ridge"
+        An encoder's name.
     channels : Path, optional
         Table with a `name` per channel.
     layer : str, optional
@@ -80,12 +84,13 @@ def fit_encoder(
     result : RunResult
         Scores and the report.
     """
-    config = _config([model], ["ridge"], recording=recording, samples=samples, stimuli=stimuli,
+    check_option("encoder", encoder, RECIPES)
+    config = _config([model], [encoder], recording=recording, samples=samples, stimuli=stimuli,
                      channels=channels, variable=variable, groups=groups, transpose=transpose, seed=seed,
                      layers=[layer] if layer else None,
                      title=f"Encoder of {recording.name} from {model}")  # fmt: skip
     result = run_config(config, base=Path.cwd(), out=out, command=command or "alignkit fit")
-    _keep_encoder(resolve_config(config, Path.cwd()), result)
+    _keep_encoder(resolve_config(config, Path.cwd()), encoder, result)
     return result
 
 
@@ -115,14 +120,14 @@ def predict_responses(*, model: Path, stimuli: Path, out: Path | None = None) ->
     if path.suffix not in (".csv", ".npz"):
         raise InputError(f"--out {path} must end in .csv or .npz.")
     fitted = _read_encoder(model)
-    encoder = RidgeEncoder.load(model / ENCODER_FOLDER)
-    if len(fitted.channels) != encoder.coef_.shape[1]:
+    encoder = load_encoder(model / ENCODER_FOLDER)
+    if len(fitted.channels) != encoder.n_channels:
         raise InputError(
             f"{model / ENCODER_FILE} is damaged (it names {len(fitted.channels)} channels, the encoder has "
-            f"{encoder.coef_.shape[1]}); fit the encoder again."
+            f"{encoder.n_channels}); fit the encoder again."
         )
     images = StimulusSet.from_folder(stimuli)
-    component = fitted.model.model_copy(update={"layers": [fitted.layer]})
+    component = fitted.model.model_copy(update={"layers": fitted.layers})
     candidate = _candidate(component, images, fitted.features, fitted.seed)
     features = candidate.features
     assert features is not None  # networks have features
@@ -131,7 +136,8 @@ def predict_responses(*, model: Path, stimuli: Path, out: Path | None = None) ->
             f"the weights of {fitted.model.kind!r} here are not those that the encoder was fitted with; "
             "use the same weights and library versions, or fit again."
         )
-    predicted = encoder.predict(design(candidate, fitted.layer, images.stimulus_ids))
+    layers, _ = prepare(RECIPES[fitted.encoder](), candidate, images.stimulus_ids, seed=0)
+    predicted = encoder.predict(next(iter(layers.values())))
     _write_predictions(path, predicted, images.stimulus_ids, fitted.channels)
     return f"wrote {predicted.shape[0]} stimuli x {predicted.shape[1]} channels to {path}"
 
@@ -175,9 +181,10 @@ class _Fitted(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     alignkit: Literal["encoder"] = "encoder"
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     model: ModelComponent
-    layer: str
+    encoder: str
+    layers: list[str]
     features: FeatureOptions
     seed: int
     weights: str
@@ -204,7 +211,7 @@ def _config(
             "dataset": {"kind": "matrix", "transpose": transpose, **dataset},
             "models": [{"kind": model, "layers": layers} for model in models],
             "label_models": False,
-            "comparisons": [{"kind": m, **(grouped if m == "ridge" else {})} for m in metrics],
+            "comparisons": [{"kind": m, **(grouped if m in RECIPES else {})} for m in metrics],
             "seed": seed,
         },
         where="options",
@@ -218,7 +225,7 @@ def _candidate(model: ModelComponent, stimuli: StimulusSet, options: FeatureOpti
     return found[0]
 
 
-def _keep_encoder(config: RunConfig, result: RunResult) -> None:
+def _keep_encoder(config: RunConfig, kind: str, result: RunResult) -> None:
     dataset = load_dataset(config.dataset, Path.cwd())
     assert dataset.study is not None  # the kind `matrix` gives recordings
     assert dataset.stimuli is not None  # `fit` demands them
@@ -227,17 +234,19 @@ def _keep_encoder(config: RunConfig, result: RunResult) -> None:
     candidate = _candidate(model, dataset.stimuli, config.features, config.seed)
     versions = dict(zip(dataset.stimuli.stimulus_ids, dataset.stimuli.near_duplicates(), strict=True))
     groups = [versions[name] for name in recording.stimulus_ids]
-    folds = inner_folds(groups, N_INNER, derive_seed(config.seed, "fit"))
-    fits = {}
-    for layer in candidate.layers:
-        X = design(candidate, layer, recording.stimulus_ids)
-        fits[layer] = RidgeEncoder(cv=folds).fit(X, recording.data)
-    best = max(fits, key=lambda layer: float(np.median(fits[layer].cv_scores_)))
-    fits[best].save(result.folder / ENCODER_FOLDER)
+    layers, encoder = prepare(
+        RECIPES[kind](), candidate, recording.stimulus_ids, seed=derive_seed(config.seed, "fit")
+    )
+    best = next(iter(layers))
+    if len(layers) > 1:
+        fits = fit_layers(layers, recording.data, encoder=encoder, groups=groups)
+        best = fits.layers[int(np.argmax(np.median(fits.cv_scores, axis=1)))]
+    encoder.fit(layers[best], recording.data, groups=groups).save(result.folder / ENCODER_FOLDER)
     assert candidate.features is not None  # networks have features
     fitted = _Fitted(
         model=model,
-        layer=best,
+        encoder=kind,
+        layers=list(candidate.layers) if best == JOINED else [best],
         features=config.features,
         seed=config.seed,
         weights=candidate.features.facts["weights"],

@@ -73,7 +73,7 @@ def test_the_encoder_is_scored_on_held_out_stimuli_and_kept(fitted):
     assert row["of_ceiling"] == pytest.approx(1.0, abs=0.15)
     facts = json.loads((folder / "encoder.json").read_text())
     assert facts["model"] == {"kind": "pixels", "name": None, "layers": None, "size": 32}
-    assert facts["layer"] == "pixels"
+    assert facts["layers"][0] == "pixels"
     assert facts["channels"] == [f"c{i}" for i in range(8)]
     assert facts["fitted_on"]["n_stimuli"] == 30
     assert facts["fitted_on"]["recording"] == str(files["recording"])
@@ -201,7 +201,7 @@ def test_the_best_layer_is_kept_unless_one_is_named(fitted, tmp_path, monkeypatc
     monkeypatch.setitem(NETWORKS._objects, "copy-and-blur", copy_and_blur)
     files, _, _ = fitted
     result = fit_encoder(**files, out=tmp_path / "fit", model="copy-and-blur", layer=named)
-    assert json.loads((tmp_path / "fit" / "encoder.json").read_text())["layer"] == kept
+    assert json.loads((tmp_path / "fit" / "encoder.json").read_text())["layers"] == [kept]
     assert set(result.summary.scores.table["layer"]) == {"(chosen)", *scored}
     encoder = RidgeEncoder.load(tmp_path / "fit" / "encoder")
     assert encoder.n_features_in_ == {"copy": 3 * 8 * 8, "blur": 3}[kept]

@@ -95,7 +95,7 @@ def test_a_run_folder_runs_again_from_itself_with_the_same_bits(finished, monkey
 def test_a_changed_stored_result_is_made_again_and_reported(finished, monkeypatch, tmp_path):
     folder, _ = finished
     monkeypatch.setenv("ALIGNKIT_CACHE", str(folder / "cache"))
-    victim = next((folder / "cache" / "store" / "ridge").iterdir()) / "arrays.npz"
+    victim = next((folder / "cache" / "store" / "encoding").iterdir()) / "arrays.npz"
     victim.write_bytes(b"broken")
     result = run(folder / "run", tmp_path / "again")
     assert result.made == 1

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from . import cka, classify, ridge, rsa
+from . import cka, classify, encoders, rsa
 from ._comparison import COMPARISONS, Context, Outcome, Picture
-from ._encoding import design, inner_folds
+from ._encoding import JOINED, Recipe, prepare
+from .recipes import RECIPES
 
 __all__ = [
     "COMPARISONS",
     "Context",
+    "JOINED",
     "Outcome",
     "Picture",
+    "RECIPES",
+    "Recipe",
     "cka",
     "classify",
-    "design",
-    "inner_folds",
-    "ridge",
+    "encoders",
+    "prepare",
     "rsa",
 ]

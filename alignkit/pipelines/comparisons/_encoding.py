@@ -1,23 +1,23 @@
-"""Cross-validated encoding of one region of one subject by the layers of one model."""
+"""Held-out predictions of one region of one subject from the layers of one model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
-from ..._core.progress import track
 from ..._core.random import derive_seed
-from ...encoders import RidgeEncoder
-from ...metrics import column_correlation
-from ...stats import WeightedCorrelation, grouped_folds
+from ...encoders import Encoder, fit_layers
+from ...stats import WeightedCorrelation
 from ..candidates import Candidate
 
 Floats = NDArray[np.float64]
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
+JOINED = "all layers"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +45,49 @@ class Responses:
     folds: list[Fold]
 
 
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """How responses are predicted from features.
+
+    Attributes
+    ----------
+    kind : str
+        Name of the encoder, which its scores bear.
+    encoder : Encoder
+        Not fitted; its `cv` is the number of folds within a training part.
+    words : str
+        What it is, to begin the sentence "... from the features to each channel".
+    chosen : str
+        What those folds choose, to begin the sentence "... chosen by cross-validation".
+    references : tuple of str
+        What to cite.
+    joined : bool
+        Whether all layers of a model enter one fit, each a feature space of its own.
+    """
+
+    kind: str
+    encoder: Encoder
+    words: str
+    chosen: str
+    references: tuple[str, ...]
+    joined: bool = False
+
+    @property
+    def n_inner(self) -> int:
+        """Folds within a training part."""
+        return int(self.encoder.get_params(deep=False)["cv"])
+
+    def layers(self, candidate: Candidate) -> tuple[str, ...]:
+        """Return what a model is scored by."""
+        return (JOINED,) if self.joined else candidate.layers
+
+    def key(self) -> dict[str, Any]:
+        """Return what the predictions follow from, as JSON."""
+        return {"kind": self.kind, "joined": self.joined, **self.encoder.to_json()}
+
+
 def encode(
-    candidate: Candidate,
-    batch: Sequence[Responses],
-    *,
-    alphas: Sequence[float] | None,
-    n_inner: int,
-    seed: int,
+    candidate: Candidate, batch: Sequence[Responses], *, recipe: Recipe, seed: int
 ) -> list[dict[str, NDArray[Any]]]:
     """Predict held-out responses from every layer; choose the layer of each fold on its training part.
 
@@ -60,11 +96,9 @@ def encode(
     candidate : Candidate
         With features, or categories that become indicator columns.
     batch : sequence of Responses
-        Regions and subjects with the same stimuli and folds: features are decomposed once for all.
-    alphas : sequence of float, optional
-        Penalties to choose from, per channel; by default the encoder's.
-    n_inner : int
-        Folds within the training part, for penalty and layer.
+        Regions and subjects with the same stimuli and folds: what features need is done once for all.
+    recipe : Recipe
+        The encoder.
     seed : int
         Of the inner folds.
 
@@ -75,48 +109,45 @@ def encode(
         median over channels of the cross-validated R2 in the training part; `choice` (n_folds,);
         `predictions` (n_stimuli, n_channels) with the layer chosen in each fold; `folds_r` (n_folds,
         n_channels), r of those predictions.
-
-    Notes
-    -----
-    Features are z-scored on the outer training part, inner folds centred on their own: nothing of a test
-    part enters.
     """
     first = batch[0]
-    Y = np.concatenate([responses.Y for responses in batch], axis=1)
-    parts = _slices([responses.Y.shape[1] for responses in batch])
-    n_layers, n_folds = len(candidate.layers), len(first.folds)
-    r = np.zeros((n_layers, n_folds, Y.shape[1]))
-    inner = np.zeros((n_layers, n_folds, len(batch)))
-    predictions = np.zeros(Y.shape, dtype=np.float32)
-    choice = np.zeros((n_folds, len(batch)), dtype=np.intp)
-    for number, layer in enumerate(track(candidate.layers, f"ridge, {candidate.name}")):
-        X = design(candidate, layer, first.stimulus_ids)
-        for fold, (train, test) in enumerate(first.folds):
-            seen, unseen = _scaled(X, train, test)
-            folds = inner_folds([first.groups[i] for i in train], n_inner, seed)
-            encoder = RidgeEncoder(alphas=alphas, cv=folds, standardize=False).fit(seen, Y[train])
-            predicted = encoder.predict(unseen)
-            r[number, fold] = held_out_r(predicted, Y[test])
-            for member, part in enumerate(parts):
-                inner[number, fold, member] = np.median(encoder.cv_scores_[part])
-                if number == 0 or inner[number, fold, member] > inner[:number, fold, member].max():
-                    choice[fold, member] = number
-                    predictions[test, part] = predicted[:, part]
+    sizes = [responses.Y.shape[1] for responses in batch]
+    layers, encoder = prepare(recipe, candidate, first.stimulus_ids, seed=derive_seed(seed, "inner folds"))
+    fits = fit_layers(
+        layers,
+        np.concatenate([responses.Y for responses in batch], axis=1),
+        encoder=encoder,
+        test_folds=first.folds,
+        groups=first.groups,
+        regions=np.repeat(np.arange(len(batch)), sizes).tolist(),
+    )
+    assert fits.test_r is not None  # there are test folds
+    assert fits.predictions is not None
     return [
         {
-            "layers": r[:, :, part].mean(axis=1),
-            "inner": inner[:, :, member],
-            "choice": choice[:, member],
-            "predictions": predictions[:, part],
-            "folds_r": r[choice[:, member], np.arange(n_folds)][:, part],
+            "layers": fits.test_r[:, :, part].mean(axis=1),
+            "inner": np.median(fits.fold_cv_scores[:, :, part], axis=2),
+            "choice": fits.choice[:, part.start],
+            "predictions": fits.predictions[:, part],
+            "folds_r": fits.chosen_r[:, part],
         }
-        for member, part in enumerate(parts)
+        for part in _slices(sizes)
     ]
 
 
-def inner_folds(groups: Sequence[str], n_folds: int, seed: int) -> list[Fold]:
-    """Return the folds within a training part, groups kept together."""
-    return grouped_folds(groups, n_folds=n_folds, random_state=derive_seed(seed, "inner folds"))
+def prepare(
+    recipe: Recipe, candidate: Candidate, stimulus_ids: Sequence[str], *, seed: int
+) -> tuple[Mapping[str, NDArray[np.float32]], Encoder]:
+    """Return a model's designs by layer, or one of all where they are joined, and the encoder for them."""
+    layers: Mapping[str, NDArray[np.float32]] = _Designs(candidate, stimulus_ids)
+    encoder: Encoder = clone(recipe.encoder)
+    if "random_state" in encoder.get_params(deep=False):
+        encoder.set_params(random_state=seed % 2**32)  # all that scikit-learn's splitters take
+    if recipe.joined:
+        spaces = {name: layers[name] for name in layers}
+        encoder.set_params(spaces={name: values.shape[1] for name, values in spaces.items()})
+        layers = {JOINED: np.concatenate(list(spaces.values()), axis=1)}
+    return layers, encoder
 
 
 def design(candidate: Candidate, layer: str, stimulus_ids: Sequence[str]) -> NDArray[np.float32]:
@@ -127,26 +158,25 @@ def design(candidate: Candidate, layer: str, stimulus_ids: Sequence[str]) -> NDA
     return np.asarray(values[:, None] == np.unique(values)[None, :], dtype=np.float32)
 
 
-def held_out_r(predicted: NDArray[Any], measured: NDArray[Any]) -> Floats:
-    """Return Pearson's r per channel; 0 for a constant prediction or response, which explains nothing."""
-    return np.asarray(np.nan_to_num(column_correlation(predicted, measured), nan=0.0))
+class _Designs(Mapping[str, NDArray[np.float32]]):
+    """The layers of a model, each read from disk when it is asked for."""
+
+    def __init__(self, candidate: Candidate, stimulus_ids: Sequence[str]) -> None:
+        self._candidate, self._stimulus_ids = candidate, stimulus_ids
+
+    def __getitem__(self, layer: str) -> NDArray[np.float32]:
+        return design(self._candidate, layer, self._stimulus_ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._candidate.layers)
+
+    def __len__(self) -> int:
+        return len(self._candidate.layers)
 
 
 def _slices(sizes: Sequence[int]) -> list[slice]:
     ends = np.cumsum(sizes)
     return [slice(int(end - size), int(end)) for size, end in zip(sizes, ends, strict=True)]
-
-
-def _scaled(
-    X: NDArray[np.float32], train: NDArray[np.intp], test: NDArray[np.intp]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Z-score both parts by the training part; features that are constant there become 0."""
-    seen = X[train].astype(np.float64)
-    mean, sd = seen.mean(axis=0), seen.std(axis=0)
-    # What varies by no more than its own rounding is a constant: z-scoring it would make noise.
-    constant = sd <= 10 * np.finfo(np.float32).eps * np.abs(mean)
-    scale = np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, sd))
-    return ((seen - mean) * scale).astype(np.float32), ((X[test] - mean) * scale).astype(np.float32)
 
 
 class FoldCorrelations:

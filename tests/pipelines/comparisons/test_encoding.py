@@ -4,18 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import StandardScaler
 
 from alignkit._core.errors import InputError
 from alignkit.pipelines.candidates import Candidate
+from alignkit.pipelines.comparisons import recipes
 from alignkit.pipelines.comparisons._encoding import (
     FoldCorrelations,
     Responses,
-    _scaled,
     design,
     encode,
-    held_out_r,
-    inner_folds,
 )
 from alignkit.recordings import Features
 from alignkit.stats import grouped_folds
@@ -23,7 +20,7 @@ from alignkit.stats import grouped_folds
 N = 30
 IDS = [f"s{i:02d}" for i in range(N)]
 FOLDS = grouped_folds(IDS, n_folds=3, random_state=0)
-OPTIONS = {"alphas": [1.0, 10.0, 100.0], "n_inner": 3, "seed": 5}
+OPTIONS = {"recipe": recipes.ridge(alphas=[1.0, 10.0, 100.0], n_inner=3), "seed": 5}
 
 
 class InOrder:
@@ -132,17 +129,6 @@ def test_the_same_seed_gives_the_same_bits_and_inputs_stay(candidate):
     np.testing.assert_array_equal(member.Y, kept)
 
 
-def test_inner_folds_keep_groups_together_and_follow_the_seed():
-    groups = [f"g{i // 2}" for i in range(20)]
-    folds = inner_folds(groups, 4, 0)
-    assert sorted(i for _, test in folds for i in test) == list(range(20))
-    for train, test in folds:
-        assert not {groups[i] for i in train} & {groups[i] for i in test}
-    same, other = inner_folds(groups, 4, 0), inner_folds(groups, 4, 1)
-    assert [test.tolist() for _, test in same] == [test.tolist() for _, test in folds]
-    assert [test.tolist() for _, test in other] != [test.tolist() for _, test in folds]
-
-
 def test_a_label_becomes_indicator_columns_in_the_order_asked_for():
     label = Candidate(
         name="kind",
@@ -162,47 +148,6 @@ def test_a_label_becomes_indicator_columns_in_the_order_asked_for():
 def test_features_are_matched_by_id(candidate):
     X = design(candidate, "true", ["s05", "s01"])
     np.testing.assert_array_equal(X, candidate.features["true"][[5, 1]])
-
-
-def test_both_parts_are_scaled_by_the_training_part_alone():
-    rng = np.random.default_rng(0)
-    X = rng.normal(3.0, 2.0, (20, 4)).astype(np.float32)
-    train, test = np.arange(14), np.arange(14, 20)
-    seen, unseen = _scaled(X, train, test)
-    oracle = StandardScaler().fit(X[train].astype(np.float64))
-    np.testing.assert_allclose(seen, oracle.transform(X[train].astype(np.float64)), atol=1e-6)
-    np.testing.assert_allclose(unseen, oracle.transform(X[test].astype(np.float64)), atol=1e-6)
-    moved = X.copy()
-    moved[test] *= 1000
-    np.testing.assert_array_equal(_scaled(moved, train, test)[0], seen)
-
-
-@pytest.mark.parametrize("value", [0.0, 0.1, 1e6])
-def test_a_feature_that_is_constant_in_the_training_part_becomes_zero_everywhere(value):
-    X = np.full((12, 2), value, dtype=np.float32)
-    X[:, 1] = np.arange(12)
-    X[9:, 0] = 7.0
-    seen, unseen = _scaled(X, np.arange(9), np.arange(9, 12))
-    assert (seen[:, 0] == 0).all()
-    assert (unseen[:, 0] == 0).all()
-    assert seen[:, 1].std() == pytest.approx(1.0)
-
-
-def test_rounding_is_no_variance():
-    X = np.full((10, 1), 1000.0, dtype=np.float32)
-    X[::2] = np.nextafter(np.float32(1000.0), np.float32(2000.0))
-    assert (_scaled(X, np.arange(8), np.arange(8, 10))[0] == 0).all()
-
-
-def test_r_per_channel_is_pearsons_and_zero_where_nothing_varies():
-    rng = np.random.default_rng(0)
-    predicted, measured = rng.random((12, 4)), rng.random((12, 4))
-    predicted[:, 1] = 0.1
-    measured[:, 2] = 0.1
-    found = held_out_r(predicted, measured)
-    assert found[1] == found[2] == 0.0
-    for c in (0, 3):
-        assert found[c] == pytest.approx(np.corrcoef(predicted[:, c], measured[:, c])[0, 1])
 
 
 @pytest.fixture

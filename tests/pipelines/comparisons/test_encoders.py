@@ -7,12 +7,12 @@ from sklearn.linear_model import RidgeCV
 
 from alignkit._core.errors import InputError
 from alignkit.datasets import Dataset
-from alignkit.pipelines.comparisons import ridge
+from alignkit.pipelines.comparisons import _encoding_run, encoders
 from alignkit.recordings import RDMs
 
 
 def test_the_planted_model_is_found_and_the_empty_region_stays_empty(make_context, chosen):
-    outcome = ridge.ridge(make_context())
+    outcome = encoders.ridge(make_context())
     a, b = chosen(outcome, "A", "true"), chosen(outcome, "B", "true")
     assert a["p"] == 0.01
     assert a["value"] > 0.5
@@ -26,7 +26,7 @@ def test_the_planted_model_is_found_and_the_empty_region_stays_empty(make_contex
 
 
 def test_channels_and_folds_are_reported_and_the_audit_is_clean(make_context):
-    outcome = ridge.ridge(make_context(n_subjects=1))
+    outcome = encoders.ridge(make_context(n_subjects=1))
     assert {row[1] for row in outcome.audit} == {"clean"}
     true = next(
         scores for scores in outcome.channels if scores.model == "true" and len(scores.channels) == 12
@@ -39,9 +39,9 @@ def test_channels_and_folds_are_reported_and_the_audit_is_clean(make_context):
 
 def test_held_out_r_agrees_with_scikit_learn(make_context, planted):
     context = make_context(n_subjects=1, candidates=[planted["other"]])
-    outcome = ridge.ridge(context, alphas=[10.0])
-    options = ridge._Options((10.0,), 5, 5, 20, None)
-    responses = ridge._responses(context, context.dataset.study["sub0"], "A", options)
+    outcome = encoders.ridge(context, alphas=[10.0])
+    options = _encoding_run.Options(5, 20, None)
+    responses = _encoding_run._responses(context, context.dataset.study["sub0"], "A", options)
     X, Y = planted["other"].features.matrix("only", responses.stimulus_ids), responses.Y
     expected = []
     for train, test in responses.folds:
@@ -57,14 +57,14 @@ def test_without_repeats_there_is_no_ceiling(make_context, chosen):
     study = make_context(n_subjects=1).dataset.study
     single = study["sub0"].average_repetitions()
     single = type(single)(single.data, single.samples[["stimulus_id"]], single.channels, subject="sub0")
-    outcome = ridge.ridge(make_context(dataset=Dataset("toy", study=type(study).of(single))))
+    outcome = encoders.ridge(make_context(dataset=Dataset("toy", study=type(study).of(single))))
     row = chosen(outcome, "A", "true")
     assert np.isnan(row["ceiling_upper"])
     assert np.isnan(row["normalized"])
 
 
 def test_the_same_seed_gives_the_same_bits(make_context):
-    one, two = ridge.ridge(make_context(1, cache="a")), ridge.ridge(make_context(1, cache="b"))
+    one, two = encoders.ridge(make_context(1, cache="a")), encoders.ridge(make_context(1, cache="b"))
     pd.testing.assert_frame_equal(one.scores.table, two.scores.table, check_exact=True)
 
 
@@ -75,4 +75,4 @@ def test_what_it_needs_is_said(make_context):
         pd.DataFrame({"subject": ["a"]}),
     )
     with pytest.raises(InputError, match="`ridge` needs recordings; the dataset holds dissimilarities only"):
-        ridge.ridge(make_context(dataset=Dataset("toy", rdms=rdms)))
+        encoders.ridge(make_context(dataset=Dataset("toy", rdms=rdms)))

@@ -1,0 +1,50 @@
+"""What a report says of an encoding comparison: its methods and its warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ._comparison import Context
+from ._encoding import Recipe
+
+
+def methods_of(context: Context, recipe: Recipe, *, n_folds: int, n_splits: int, together: str) -> str:
+    """Return the paragraph that says exactly what was computed."""
+    inference = context.inference
+    subjects = "subjects and stimuli" if len(context.dataset.subjects) > 1 else "stimuli"
+    repeated = (
+        " Ceiling: root of the reliability of the mean response (Spearman-Brown of "
+        f"{n_splits} random split halves), median over channels; the share of the ceiling is the "
+        "ratio of both medians."
+    )
+    ceiling = "" if no_ceiling(context) else repeated
+    return (
+        f"Encoding (`{recipe.kind}`). Responses were averaged over repetitions. {recipe.words} from the "
+        "features (z-scored on the training part) to each channel was scored by Pearson's r on held-out "
+        f"stimuli in {n_folds} folds; {recipe.chosen} chosen by {recipe.n_inner}-fold cross-validation "
+        f"within the training part. No `{together}` was on both sides of a split. A region's score is the "
+        f"median over channels of the mean r over folds. Intervals ({inference.confidence:.0%}) and "
+        f"differences: {inference.n_bootstrap} bootstrap draws over {subjects} of the held-out predictions. "
+        f"p against zero: {inference.n_permutations} permutations of the stimuli within folds, p = (b + 1) / "
+        f"(m + 1).{ceiling}"
+    )
+
+
+def no_ceiling(context: Context) -> list[str]:
+    """Return why there is no ceiling, where there is none."""
+    assert context.dataset.study is not None  # checked by the caller
+    counts = {name: r.samples["stimulus_id"].value_counts() for name, r in context.dataset.study.items()}
+    return [
+        f"{name}: {int((count < 2).sum())} of {len(count)} stimuli were shown once, so there is no ceiling."
+        for name, count in counts.items()
+        if count.min() < 2
+    ][:1]
+
+
+def leaks(audit: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Return a warning per set of folds that leaks."""
+    return [
+        f"{check}: the folds leak ({detail.split(';')[0]}); read these scores as optimistic."
+        for check, verdict, detail in audit
+        if verdict == "leaks"
+    ]
