@@ -23,7 +23,7 @@ def compare(
         list[str] | None, typer.Option(help="A network; repeat it. By default one of each kind.")
     ] = None,
     metric: Annotated[
-        list[str] | None, typer.Option(help="ridge, rsa or cka; repeat it. By default ridge.")
+        list[str] | None, typer.Option(help="An encoder, rsa or cka; repeat it. By default ridge.")
     ] = None,
     channels: Annotated[Path | None, typer.Option(help="Table with a `name` per channel.")] = None,
     variable: Annotated[str | None, typer.Option(help="Which array of the file.")] = None,

@@ -21,6 +21,7 @@ def fit(
     stimuli: Annotated[Path, typer.Option(help="Folder with an image per stimulus.")],
     out: Annotated[Path, typer.Option(help="Folder for scores, encoder and report.")],
     model: Annotated[str, typer.Option(help="A network; `alignkit list models`.")] = "gabor-energy",
+    encoder: Annotated[str, typer.Option(help="An encoder; `alignkit list encoders`.")] = "ridge",
     channels: Annotated[Path | None, typer.Option(help="Table with a `name` per channel.")] = None,
     layer: Annotated[str | None, typer.Option(help="By default the best in cross-validation.")] = None,
     variable: Annotated[str | None, typer.Option(help="Which array of the file.")] = None,
@@ -31,12 +32,13 @@ def fit(
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Fit a ridge encoder, score it on held-out stimuli, and keep it for `alignkit predict`."""
+    """Fit an encoder, score it on held-out stimuli, and keep it for `alignkit predict`."""
     from ..pipelines import fit_encoder
 
     with progress_bars(quiet=json):
         result = fit_encoder(
             recording=recording, samples=samples, channels=channels, stimuli=stimuli, variable=variable,
-            model=model, layer=layer, groups=groups, transpose=transpose, out=out, seed=seed, command=typed(),
+            model=model, encoder=encoder, layer=layer, groups=groups, transpose=transpose, out=out, seed=seed,
+            command=typed(),
         )  # fmt: skip
     print_json(result.to_json()) if json else say(result.to_text())

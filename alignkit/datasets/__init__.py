@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ._bold import read_bold
 from ._dataset import DATASETS, Dataset
+from .alice import load_alice
 from .fif import load_fif, read_fif
 from .haxby2001 import load_haxby2001
 from .images92 import load_images92
@@ -19,6 +20,7 @@ from .v4_cowley import load_v4_cowley
 __all__ = [
     "DATASETS",
     "Dataset",
+    "load_alice",
     "load_fif",
     "load_haxby2001",
     "load_images92",

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from .._core.checks import check_unique, did_you_mean
 from .._core.errors import InputError
 from .._core.registry import Registry
 from ..recordings.rdms import RDMs
 from ..recordings.stimuli import StimulusSet
 from ..recordings.study import Study
+from ..recordings.tracks import Track
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,8 @@ class Dataset:
         of a group never stand on both sides of a fold.
     truth : DataFrame or None
         Of simulated data: a row per region with `roi`, `model`, `layer`.
+    tracks : tuple of Track
+        Of a continuous stimulus: feature spaces with their times, on the clock of the samples' `onset_s`.
     files : tuple of Path
         Every file that was read.
     notes : tuple of str
@@ -53,12 +57,28 @@ class Dataset:
     conditions: str | None = None
     groups: str | None = None
     truth: pd.DataFrame | None = None
+    tracks: tuple[Track, ...] = ()
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.study is None) == (self.rdms is None):
             raise InputError(f"the dataset {self.name!r} must hold either recordings or RDMs.")
+        check_unique(f"tracks of the dataset {self.name!r}", [track.name for track in self.tracks])
+
+    def track(self, name: str) -> Track:
+        """Return the track of that name.
+
+        Raises
+        ------
+        InputError
+            If there is no such track.
+        """
+        for track in self.tracks:
+            if track.name == name:
+                return track
+        known = [track.name for track in self.tracks]
+        raise InputError(f"a track of the dataset {self.name!r} is {name!r}, {did_you_mean(name, known)}")
 
     @property
     def subjects(self) -> list[str]:

@@ -7,5 +7,15 @@ from __future__ import annotations
 from .extract import extract
 from .pooling import POOLINGS, Pooling, pool
 from .projection import SparseProjection
+from .words import sentence_embeddings, word_features, word_tracks
 
-__all__ = ["POOLINGS", "Pooling", "SparseProjection", "extract", "pool"]
+__all__ = [
+    "POOLINGS",
+    "Pooling",
+    "SparseProjection",
+    "extract",
+    "pool",
+    "sentence_embeddings",
+    "word_features",
+    "word_tracks",
+]

@@ -63,6 +63,26 @@ class FeatureOptions(BaseModel):
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
 
 
+class TimingOptions(BaseModel):
+    """How timed features become predictors of a continuous recording."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    response: Literal["fir", "spm", "glover"] = Field(
+        default="fir", description="Delays with free weights, or a canonical haemodynamic response."
+    )
+    delays: list[int] = Field(default=[1, 2, 3, 4], min_length=1, description="In samples, for `fir`.")
+    derivatives: Literal[0, 1, 2] = Field(
+        default=0, description="Of the canonical response: time, dispersion."
+    )
+    sample_at: Literal["start", "middle"] = Field(default="middle", description="When a sample was taken.")
+    detrend_degree: int = Field(default=3, ge=0, description="Of the polynomial taken out of each run.")
+    trim_s: tuple[float, float] = Field(default=(0.0, 0.0), description="Seconds cut off each run's ends.")
+    gap_s: float | None = Field(
+        default=None, ge=0, description="Between training and test part; by default from the autocorrelation."
+    )
+
+
 class InferenceOptions(BaseModel):
     """How sure we are."""
 
@@ -88,6 +108,10 @@ class RunConfig(BaseModel):
         default=None, description="Window of time-resolved recordings to average, seconds from onset."
     )
     models: list[ModelComponent] = Field(default=[], description="Networks.")
+    tracks: bool | list[str] = Field(
+        default=True,
+        description="Timed feature spaces that come with the dataset: all, none, or the named ones.",
+    )
     label_models: bool | list[str] = Field(
         default=True, description="Label columns that give category RDMs: all, none, or the named ones."
     )
@@ -95,6 +119,7 @@ class RunConfig(BaseModel):
         min_length=1, description="How models and data are compared."
     )
     features: FeatureOptions = FeatureOptions()
+    timing: TimingOptions = TimingOptions()
     inference: InferenceOptions = InferenceOptions()
     seed: int = Field(default=0, ge=0, description="Everything random follows from it.")
     threads: int | None = Field(default=None, ge=1, description="Threads; by default one per core.")
@@ -107,6 +132,13 @@ class RunConfig(BaseModel):
         if twice:
             raise ValueError(f"the model name(s) {', '.join(twice)} come twice; give each its own `name`")
         return self
+
+
+_PARTS: dict[str, type[BaseModel]] = {
+    "features": FeatureOptions,
+    "timing": TimingOptions,
+    "inference": InferenceOptions,
+}
 
 
 class _Loader(yaml.SafeLoader):
@@ -150,7 +182,7 @@ def parse_config(content: Mapping[str, Any], *, where: str = "configuration") ->
         One line: where, what was wanted, what came; close matches for an unknown key.
     """
     _refuse_unknown(content, RunConfig, where)
-    for part, model in (("features", FeatureOptions), ("inference", InferenceOptions)):
+    for part, model in _PARTS.items():
         if isinstance(content.get(part), Mapping):
             _refuse_unknown(content[part], model, f"{where}, {part}")
     try:

@@ -166,7 +166,7 @@ def compare_models(
     models : sequence of str, optional
         Networks; by default one of each kind that needs no download.
     metrics : sequence of str, optional
-        Among ``"ridge"``, ``"rsa"``, ``"cka"``; by default ridge.
+        Encoders, ``"rsa"``, ``"cka"``; by default ridge.
     """
     config = _config(models or DEFAULT_MODELS, metrics or ["ridge"], recording=recording, samples=samples,
                      stimuli=stimuli, channels=channels, variable=variable, groups=groups,

@@ -23,9 +23,9 @@ def catalogue(family: str) -> list[dict[str, Any]]:
     """
     check_option("family", family, FAMILIES)
     if family == "models":
-        from ..networks import NETWORKS
+        from ..networks import LANGUAGE_MODELS, NETWORKS
 
-        return NETWORKS.rows()
+        return [*NETWORKS.rows(), *LANGUAGE_MODELS.rows()]
     if family == "metrics":
         from ..metrics import METRICS
 

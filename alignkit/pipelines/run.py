@@ -22,8 +22,9 @@ from ..recordings.study import Study
 from ..reports import RunSummary, write_report
 from ..simulation import simulated
 from .candidates import Candidate, label_candidates, network_candidates
-from .comparisons import COMPARISONS, Context, Outcome
+from .comparisons import COMPARISONS, PARTITION, RECIPES, Context, Outcome
 from .config import RUN_CONFIG_FILE, ComparisonComponent, Component, ModelComponent, RunConfig, dump_config
+from .continuous import TimeAxis, ready, track_candidates
 from .log import run_log
 from .maps import map_files
 from .options import check_options, plain
@@ -31,6 +32,7 @@ from .plan import PLAN_FILE, Plan, make_plan
 from .result import RunResult
 from .store import Store
 from .summarise import summarise
+from .words import word_candidates
 
 logger = logging.getLogger(__name__)
 
@@ -224,11 +226,12 @@ def _resolved_comparison(component: ComparisonComponent, base: Path) -> Comparis
 
 
 def _resolved_model(model: ModelComponent, base: Path) -> ModelComponent:
-    from ..networks import NETWORKS
+    from ..networks import LANGUAGE_MODELS, NETWORKS
 
     if model.kind.startswith("hf:"):
         return model
-    options = check_options(NETWORKS[model.kind], model.options, where=f"model {model.kind!r}", base=base)
+    build = LANGUAGE_MODELS[model.kind] if model.kind in LANGUAGE_MODELS else NETWORKS[model.kind]
+    options = check_options(build, model.options, where=f"model {model.kind!r}", base=base)
     named = {"kind": model.kind, "name": model.name, "layers": model.layers}
     return ModelComponent.model_validate({**named, **plain(options)})
 
@@ -261,16 +264,14 @@ def _windowed(dataset: Dataset, window_s: tuple[float, float] | None) -> Dataset
 
 def _context(config: RunConfig, dataset: Dataset, *, base: Path, plan: Plan, store: Store) -> Context:
     rois = _check_rois(config, dataset)
+    axis = None
+    if dataset.tracks:
+        dataset, axis = ready(dataset, config.timing)
     candidates: list[Candidate] = []
     if config.models:
-        if dataset.stimuli is None:
-            raise InputError(
-                f"`models` need stimuli, and {dataset.name!r} comes without them; leave `models` out, or "
-                "give the folder of stimuli."
-            )
-        candidates += network_candidates(
-            config.models, dataset.stimuli, config.features, store=store, plan=plan, base=base
-        )
+        candidates += _networks(config, dataset, axis, base=base, plan=plan, store=store)
+    if axis is not None:
+        candidates += track_candidates(dataset, axis, config.timing, config.tracks)
     candidates += label_candidates(dataset, config.label_models)
     names = [candidate.name for candidate in candidates]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -278,7 +279,22 @@ def _context(config: RunConfig, dataset: Dataset, *, base: Path, plan: Plan, sto
         raise InputError(
             f"a network and a label are both called {twice[0]!r}; give the network another `name`."
         )
-    return Context(dataset, rois, tuple(candidates), config.inference, plan, store, config.strict)
+    return Context(dataset, rois, tuple(candidates), config.inference, plan, store, config.strict, axis)
+
+
+def _networks(
+    config: RunConfig, dataset: Dataset, axis: TimeAxis | None, *, base: Path, plan: Plan, store: Store
+) -> list[Candidate]:
+    if axis is not None:
+        return word_candidates(config.models, dataset, axis, config.timing, store=store, plan=plan, base=base)
+    if dataset.stimuli is None:
+        raise InputError(
+            f"`models` need stimuli, and {dataset.name!r} comes without them; leave `models` out, or "
+            "give the folder of stimuli."
+        )
+    return network_candidates(
+        config.models, dataset.stimuli, config.features, store=store, plan=plan, base=base
+    )
 
 
 def _compare(component: ComparisonComponent, context: Context, base: Path) -> Outcome:
@@ -290,6 +306,11 @@ def _compare(component: ComparisonComponent, context: Context, base: Path) -> Ou
         kept = tuple(c for c in context.candidates if c.name in component.models)
         context = replace(context, candidates=kept)
     compare = COMPARISONS[component.kind]
+    if context.axis is not None and component.kind not in RECIPES and component.kind != PARTITION:
+        raise InputError(
+            f"comparison {component.kind!r} takes separate stimuli, and {context.dataset.name!r} is a "
+            f"continuous recording; use one of {', '.join(sorted([*RECIPES, PARTITION]))}."
+        )
     options = check_options(compare, component.options, where=f"comparison {component.kind!r}", base=base)
     return compare(context, **options)
 

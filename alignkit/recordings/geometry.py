@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._core.errors import InputError
 from .._core.hashing import digest_array, digest_json
+from ._map_values import as_maps
+from .surface_geometry import SurfaceGeometry
 
 if TYPE_CHECKING:
     import mne
@@ -85,18 +88,27 @@ class VolumeGeometry:
 
         Parameters
         ----------
-        values : array-like of shape (n_channels,)
-            In any unit.
+        values : array-like of shape (n_channels,) or (n_maps, n_channels)
+            In any unit. Several maps make an image of four dimensions.
         fill : float, default=nan
             What voxels outside the recording get.
+
+        Returns
+        -------
+        image : nibabel.Nifti1Image
+            float32, of shape `shape` or (*shape, n_maps).
+
+        Raises
+        ------
+        InputError
+            For another number of channels.
         """
         import nibabel as nib
 
-        values = np.asarray(values, dtype=np.float32)
-        if values.shape != (self.n_channels,):
-            raise InputError(f"`values` must have shape ({self.n_channels},), got {values.shape}.")
-        volume = np.full(self.shape, fill, dtype=np.float32)
-        volume[tuple(self.voxels.T)] = values
+        maps, _ = as_maps(values, None, self.n_channels)
+        volume = np.full((*self.shape, len(maps)), fill, dtype=np.float32)
+        volume[tuple(self.voxels.T)] = maps.T
+        volume = volume[..., 0] if np.ndim(values) == 1 else volume
         return nib.Nifti1Image(volume, self.affine)  # type: ignore[no-untyped-call]
 
     def save(self, folder: Path) -> None:
@@ -143,6 +155,57 @@ class SensorGeometry:
 
         return SensorGeometry(mne.pick_info(self.info, np.asarray(index, dtype=int), copy=True))
 
+    def to_evokeds(
+        self,
+        values: ArrayLike,
+        *,
+        names: Sequence[str] | None = None,
+        unit: str = "",
+        times_s: ArrayLike | None = None,
+    ) -> list[mne.EvokedArray]:
+        """Return an MNE ``Evoked`` per map, with the map's name as its comment.
+
+        Parameters
+        ----------
+        values : array-like of shape (n_maps, n_channels[, n_times])
+            One map may come without its first axis; with `times_s` the last axis is time.
+        names : sequence of str, optional
+            A name per map. By default ``map 1`` and so on.
+        unit : str, optional
+            Of the values, for the description.
+        times_s : array-like of shape (n_times,), optional
+            Evenly spaced, in seconds. Without them a map has the one time 0.
+
+        Returns
+        -------
+        evokeds : list of mne.EvokedArray
+            The values as they are. MNE takes EEG to be in volts and shows microvolts: plot with
+            ``plot_topomap(scalings=1, units="r")``. Projectors are left out, since MNE would apply them to
+            the maps.
+
+        Raises
+        ------
+        InputError
+            For shapes that do not fit, or times that are not evenly spaced.
+        """
+        import mne
+
+        times = None if times_s is None else np.asarray(times_s, dtype=np.float64)
+        maps, labels = as_maps(values, names, self.n_channels, n_times=None if times is None else times.size)
+        first, rate = (0.0, float(self.info["sfreq"])) if times is None else _rate(times, self.info["sfreq"])
+        facts = {
+            "sfreq": rate,
+            "lowpass": min(float(self.info["lowpass"] or rate / 2), rate / 2),
+            "projs": [],
+            "description": "values per sensor" + (f", unit {unit}" if unit else ""),
+        }
+        info = mne.Info({**self.info.copy(), **facts})
+        data = maps.astype(np.float64).reshape(len(maps), self.n_channels, -1)
+        return [
+            mne.EvokedArray(each, info.copy(), tmin=first, comment=label, verbose="error")
+            for each, label in zip(data, labels, strict=True)
+        ]
+
     def save(self, folder: Path) -> None:
         """Write to a folder, as a FIF file."""
         import mne
@@ -157,10 +220,31 @@ class SensorGeometry:
         return cls(mne.io.read_info(folder / "geometry-info.fif", verbose="error"))
 
 
-def load_geometry(folder: Path, facts: dict[str, Any] | None) -> VolumeGeometry | SensorGeometry | None:
+AnyGeometry = VolumeGeometry | SurfaceGeometry | SensorGeometry
+
+
+def load_geometry(folder: Path, facts: dict[str, Any] | None) -> AnyGeometry | None:
     """Read the geometry that a container's facts name."""
     if facts is None:
         return None
     if facts["kind"] == "volume":
         return VolumeGeometry.load(folder, facts["space"])
+    if facts["kind"] == "surface":
+        return SurfaceGeometry.load(folder, facts["space"])
     return SensorGeometry.load(folder)
+
+
+def _rate(times_s: NDArray[np.float64], otherwise: float) -> tuple[float, float]:
+    """Return the first time and the sampling rate in hertz."""
+    if times_s.ndim != 1 or not times_s.size:
+        raise InputError(f"`times_s` must have shape (n_times,), got {times_s.shape}.")
+    if times_s.size == 1:
+        return float(times_s[0]), float(otherwise)
+    steps = np.diff(times_s)
+    step = float(steps.mean())
+    if step <= 0 or np.abs(steps - step).max() > 1e-3 * step:
+        raise InputError(
+            f"`times_s` must be evenly spaced and rise, got steps of {steps.min():g} to {steps.max():g} s. "
+            "Write the times as maps of their own, with `names` that say which."
+        )
+    return float(times_s[0]), 1.0 / step

@@ -18,7 +18,7 @@ from .._core.errors import InputError
 from .._core.hashing import digest_array, digest_json, digest_table
 from .._core.random import RandomState, as_generator
 from ._storage import open_array, read_facts, read_table, write_array, write_facts, write_table
-from .geometry import SensorGeometry, VolumeGeometry, load_geometry
+from .geometry import AnyGeometry, load_geometry
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Recording:
         known `kind`, `roi`, `x_mm`, `y_mm`, `z_mm`, `unit`.
     times_s : ndarray of shape (n_times,) or None
         Time of each point from stimulus onset, in seconds.
-    geometry : VolumeGeometry, SensorGeometry or None
+    geometry : VolumeGeometry, SurfaceGeometry, SensorGeometry or None
         To put a value per channel back into its space.
     subject : str
         Name of the subject.
@@ -58,7 +58,7 @@ class Recording:
     samples: pd.DataFrame
     channels: pd.DataFrame
     times_s: NDArray[np.float64] | None = None
-    geometry: VolumeGeometry | SensorGeometry | None = None
+    geometry: AnyGeometry | None = None
     subject: str = "subject"
     modality: str = "unknown"
     unit: str = "arbitrary"

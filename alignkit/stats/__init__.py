@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING
 from .._core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .blocks import autocorrelation_rows, blocked_folds
     from .bootstrap import WeightedCorrelation, bootstrap_encoding_scores, bootstrap_rdm_scores
     from .ceilings import Ceiling, normalize_score
     from .ceilings_cka import cka_ceiling
+    from .ceilings_estimates import (
+        NoiseCeilingSnr,
+        NormalizedVariance,
+        OracleCorrelation,
+        SignalFraction,
+    )
     from .ceilings_rdm import rdm_ceiling, split_half_rdm_ceiling
     from .ceilings_repeats import SplitHalfReliability, spearman_brown, split_half_reliability
+    from .ceilings_subjects import SubjectCeiling, leave_one_subject_out
     from .ceilings_variance import (
         explainable_variance,
         feve,
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
     from .corrections import fdr, max_statistic_p
     from .folds import LeakageAudit, audit_folds, grouped_folds, leave_one_group_out
     from .jackknife import two_factor_jackknife
-    from .permutation import SignFlipTest, permutation_p, sign_flip_test
+    from .permutation import SignFlipTest, permutation_p, sign_flip_test, widen_cross_validated_null
     from .permutation_stimuli import (
         PredictionPermutationTest,
         StimulusPermutationTest,
@@ -37,13 +45,20 @@ _MODULES = {
     "BootstrapScores": "resampling",
     "Ceiling": "ceilings",
     "LeakageAudit": "folds",
+    "NoiseCeilingSnr": "ceilings_estimates",
+    "NormalizedVariance": "ceilings_estimates",
+    "OracleCorrelation": "ceilings_estimates",
     "PredictionPermutationTest": "permutation_stimuli",
     "PreparedVectors": "similarity",
     "SignFlipTest": "permutation",
+    "SignalFraction": "ceilings_estimates",
     "SplitHalfReliability": "ceilings_repeats",
     "StimulusPermutationTest": "permutation_stimuli",
+    "SubjectCeiling": "ceilings_subjects",
     "WeightedCorrelation": "bootstrap",
     "audit_folds": "folds",
+    "autocorrelation_rows": "blocks",
+    "blocked_folds": "blocks",
     "bootstrap_encoding_scores": "bootstrap",
     "bootstrap_rdm_scores": "bootstrap",
     "cka_ceiling": "ceilings_cka",
@@ -53,6 +68,7 @@ _MODULES = {
     "fraction_explainable_variance": "ceilings_variance",
     "grouped_folds": "folds",
     "leave_one_group_out": "folds",
+    "leave_one_subject_out": "ceilings_subjects",
     "max_statistic_p": "corrections",
     "ncsnr": "ceilings_variance",
     "ncsnr_ceiling": "ceilings_variance",
@@ -70,19 +86,27 @@ _MODULES = {
     "two_factor_bootstrap": "resampling",
     "two_factor_jackknife": "jackknife",
     "weighted_similarity": "similarity",
+    "widen_cross_validated_null": "permutation",
 }
 
 __all__ = [
     "BootstrapScores",
     "Ceiling",
     "LeakageAudit",
+    "NoiseCeilingSnr",
+    "NormalizedVariance",
+    "OracleCorrelation",
     "PredictionPermutationTest",
     "PreparedVectors",
     "SignFlipTest",
+    "SignalFraction",
     "SplitHalfReliability",
     "StimulusPermutationTest",
+    "SubjectCeiling",
     "WeightedCorrelation",
     "audit_folds",
+    "autocorrelation_rows",
+    "blocked_folds",
     "bootstrap_encoding_scores",
     "bootstrap_rdm_scores",
     "cka_ceiling",
@@ -92,6 +116,7 @@ __all__ = [
     "fraction_explainable_variance",
     "grouped_folds",
     "leave_one_group_out",
+    "leave_one_subject_out",
     "max_statistic_p",
     "ncsnr",
     "ncsnr_ceiling",
@@ -109,6 +134,7 @@ __all__ = [
     "two_factor_bootstrap",
     "two_factor_jackknife",
     "weighted_similarity",
+    "widen_cross_validated_null",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, _MODULES)

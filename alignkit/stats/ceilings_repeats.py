@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,8 @@ from .._core.checks import check_array, check_option
 from .._core.errors import InputError
 from .._core.progress import track
 from .._core.random import RandomState, as_generator
-from .ceilings import Ceiling
+from ._leave_out import RowGroups, row_groups, sum_groups
+from .ceilings import Ceiling, divided_unit, mean_repeats
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -40,6 +42,8 @@ class SplitHalfReliability:
         Stimuli with at least two repeats.
     n_splits : int
         Random splits.
+    n_repeats : ndarray of shape (n_channels,)
+        Repeats in the mean that `reliability` is of: the harmonic mean over stimuli of ``2 * floor(k / 2)``.
     """
 
     half_r: Floats
@@ -51,15 +55,20 @@ class SplitHalfReliability:
     half_r_sd: Floats
     n_stimuli: NDArray[np.intp]
     n_splits: int
+    n_repeats: Floats
 
-    def to_ceiling(self, *, unit: str = "r") -> Ceiling:
-        """Return the ceiling for scores in `unit`.
+    def to_ceiling(self, *, unit: str = "r", n_repeats: int | ArrayLike | None = None) -> Ceiling:
+        """Return the ceiling for scores in `unit` of means over repeats.
 
         Parameters
         ----------
         unit : {"r", "r2"}, default="r"
             ``"r"`` gives the square root of the reliability, for correlations with the mean over repeats;
             ``"r2"`` the reliability, for explained variances of it.
+        n_repeats : int or array of shape (n_scored_stimuli,), optional
+            Repeats in the means that were scored, one count or one per stimulus, stimuli shown once among
+            them. By default those of the two halves together (`n_repeats` of this result): one less than
+            all repeats where their number is odd.
 
         Returns
         -------
@@ -69,16 +78,30 @@ class SplitHalfReliability:
         Raises
         ------
         InputError
-            For another unit.
+            For another unit, or a count below 1.
+
+        Notes
+        -----
+        Another number of repeats goes through Spearman-Brown once more, which takes the noise to be the
+        same in all repeats, and the stimuli that were shown once to be like those that were repeated.
         """
         check_option("unit", unit, ("r", "r2"))
-        value, se = (self.ceiling_r, self.se_ceiling_r) if unit == "r" else (self.reliability, self.se)
         estimator = f"split-half, Spearman-Brown, {self.n_splits} random splits, stimulus jackknife"
-        return Ceiling(value, value, se, se, estimator, unit, unit)
+        if n_repeats is None:
+            value, se = (self.ceiling_r, self.se_ceiling_r) if unit == "r" else (self.reliability, self.se)
+            return Ceiling(
+                value, value, se, se, estimator, unit, divided_unit(unit, self.n_repeats), self.n_repeats
+            )
+        wanted = mean_repeats(n_repeats)
+        return scaled_ceiling(self.reliability, self.se, wanted / self.n_repeats, wanted, unit, estimator)
 
 
 def split_half_reliability(
-    responses: ArrayLike, *, n_splits: int = 20, random_state: RandomState = 0
+    responses: ArrayLike,
+    *,
+    n_splits: int = 20,
+    groups: Sequence[object] | None = None,
+    random_state: RandomState = 0,
 ) -> SplitHalfReliability:
     """Estimate the reliability of mean responses from random halves of the repeats.
 
@@ -92,6 +115,9 @@ def split_half_reliability(
         Single repeats in any unit. NaN marks a missing repeat, for all channels or for some.
     n_splits : int, default=20
         Random splits.
+    groups : sequence of length n_stimuli, optional
+        Rows with the same label are left out together for the error bars: blocks of a film's time points,
+        or near-copies of a picture. By default every row stands alone.
     random_state : int, Generator or None, default=0
         Source of the splits. All channels of a repeat go to the same half.
 
@@ -103,12 +129,15 @@ def split_half_reliability(
     Raises
     ------
     InputError
-        For a wrong shape, infinite values, or fewer than 4 stimuli with at least two repeats.
+        For a wrong shape, infinite values, fewer than 4 stimuli with at least two repeats, or fewer than 2
+        groups.
 
     Notes
     -----
-    With an odd k one repeat of the stimulus is left out of every split, so that the reliability of the
-    mean over all k repeats is a little higher than what is returned. Error bars come from leaving one
+    The numbers of repeats may differ between stimuli; those with one repeat are left out. With an odd k one
+    repeat of the stimulus is left out of every split, so that the reliability of the mean over all k
+    repeats is a little higher than what is returned. ``result.to_ceiling(n_repeats=counts)`` gives the
+    ceiling of the means over all repeats, stimuli shown once included. Error bars come from leaving one
     stimulus out of everything, in closed form; what the finite number of splits adds is
     ``half_r_sd / sqrt(n_splits)`` at most and is not included.
 
@@ -132,34 +161,65 @@ def split_half_reliability(
         raise InputError(f"`n_splits` must be at least 1, got {n_splits}.")
     generator = as_generator(random_state)
     n_stimuli, n_repeats, n_channels = values.shape
+    rows = row_groups(groups, n_stimuli)
     keys = generator.random((n_splits, n_stimuli, n_repeats))
     block = max(1, _BLOCK_ELEMENTS // max(1, n_stimuli * n_repeats))
     starts = range(0, n_channels, block)
-    parts = [_split_half(values[:, :, s : s + block], keys) for s in track(starts, "split-half ceilings")]
+    parts = [
+        _split_half(values[:, :, s : s + block], keys, rows) for s in track(starts, "split-half ceilings")
+    ]
     half_r, sd, se_half, reliability, se, ceiling_r, se_ceiling = (
         np.concatenate([part[i] for part in parts]) for i in range(7)
     )
-    counted = (np.isfinite(values).sum(axis=1) >= 2).sum(axis=0)
+    pairs = np.isfinite(values).sum(axis=1) // 2
+    counted = (pairs > 0).sum(axis=0)
+    repeats = counted / np.where(pairs > 0, 0.5 / np.maximum(pairs, 1), 0.0).sum(axis=0)
     return SplitHalfReliability(
-        half_r, reliability, ceiling_r, se_half, se, se_ceiling, sd, counted, n_splits
+        half_r, reliability, ceiling_r, se_half, se, se_ceiling, sd, counted, n_splits, repeats
     )
 
 
-def spearman_brown(half_r: ArrayLike) -> Floats:
-    """Return the reliability of twice the data, ``2 r / (1 + r)``; NaN where r is not above 0.
+def spearman_brown(half_r: ArrayLike, *, factor: float | ArrayLike = 2.0) -> Floats:
+    """Return the reliability of `factor` times the data, ``k r / (1 + (k - 1) r)``.
 
     Parameters
     ----------
     half_r : float or array
-        Correlations between two halves, in [-1, 1].
+        Reliability of the data as they are, such as the correlation between two halves, in [-1, 1].
+    factor : float or array, default=2
+        How many times as many data; below 1 for fewer.
 
     Returns
     -------
     reliability : ndarray
-        In (0, 1], or NaN.
+        In (0, 1], or NaN where r is not above 0.
+
+    References
+    ----------
+    Spearman (1910), 10.1111/j.2044-8295.1910.tb00206.x; Brown (1910), 10.1111/j.2044-8295.1910.tb00207.x.
+
+    Examples
+    --------
+    >>> spearman_brown([0.5, -0.1]).round(3).tolist()
+    [0.667, nan]
+    >>> float(spearman_brown(0.25, factor=3))
+    0.5
     """
-    r = np.asarray(half_r, dtype=np.float64)
-    return np.where(r > 0, 2.0 * r / np.where(r > 0, 1.0 + r, 1.0), np.nan)
+    r, k = np.asarray(half_r, dtype=np.float64), np.asarray(factor, dtype=np.float64)
+    return np.where(r > 0, k * r / np.where(r > 0, 1.0 + (k - 1.0) * r, 1.0), np.nan)
+
+
+def scaled_ceiling(
+    reliability: Floats, se: Floats, factor: float | Floats, n_repeats: float, unit: str, estimator: str
+) -> Ceiling:
+    """Return the ceiling of `factor` times the data, its error bar to first order; NaN without a signal."""
+    value = spearman_brown(reliability, factor=factor)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = se * factor / (1.0 + (factor - 1.0) * reliability) ** 2
+        error = np.where(np.isnan(value), np.nan, error)
+        if unit == "r":
+            value, error = np.sqrt(value), error / (2.0 * np.sqrt(value))
+    return Ceiling(value, value, error, error, estimator, unit, divided_unit(unit, n_repeats), n_repeats)
 
 
 def jackknife_se(leave_one_out: Floats, used: Bools | None = None) -> Floats:
@@ -190,17 +250,18 @@ def check_repeats(name: str, responses: ArrayLike, *, min_stimuli: int = 4) -> F
     return values
 
 
-def _split_half(values: Floats, keys: Floats) -> tuple[Floats, ...]:
+def _split_half(values: Floats, keys: Floats, rows: RowGroups | None) -> tuple[Floats, ...]:
     """Return half_r, its sd and se, reliability and se, ceiling and se for a block of channels."""
     present = np.isfinite(values)
     filled = np.where(present, values, 0.0)
     half = present.sum(axis=1) // 2  # (n_stimuli, n_channels)
     used = half > 0
     shared = bool((present == present[:, :, :1]).all())
-    draws, left_out = [], np.zeros(half.shape)
+    groups_used = used if rows is None else sum_groups(used, rows) > 0
+    draws, left_out = [], np.zeros(groups_used.shape)
     for key in keys:
         first, second = _half_means(filled, present[:, :, :1] if shared else present, half, key)
-        r, without = _correlation_and_jackknife(first, second, used)
+        r, without = _correlation_and_jackknife(first, second, used, rows)
         draws.append(r)
         left_out += without
     left_out /= len(draws)
@@ -208,13 +269,13 @@ def _split_half(values: Floats, keys: Floats) -> tuple[Floats, ...]:
     reliability = spearman_brown(half_r)
     # Without one stimulus a weak channel may fall to 0 or below: its error bar is then unknown, not small.
     without_sb = spearman_brown(left_out)
-    se_reliability = jackknife_se(without_sb, used)
-    se_ceiling = jackknife_se(np.sqrt(without_sb), used)
+    se_reliability = jackknife_se(without_sb, groups_used)
+    se_ceiling = jackknife_se(np.sqrt(without_sb), groups_used)
     undefined = np.isnan(reliability)
     se_reliability[undefined] = np.nan
     se_ceiling[undefined] = np.nan
     sd = np.std(draws, axis=0, ddof=1) if len(draws) > 1 else np.full(half_r.shape, np.nan)
-    se_half = jackknife_se(left_out, used)
+    se_half = jackknife_se(left_out, groups_used)
     return half_r, sd, se_half, reliability, se_reliability, np.sqrt(reliability), se_ceiling
 
 
@@ -232,18 +293,24 @@ def _half_means(filled: Floats, present: Bools, half: NDArray[np.intp], key: Flo
     return sums[0] / count, sums[1] / count
 
 
-def _correlation_and_jackknife(a: Floats, b: Floats, used: Bools) -> tuple[Floats, Floats]:
-    """Return the correlation of each column over `used` rows, and those without each row."""
+def _correlation_and_jackknife(
+    a: Floats, b: Floats, used: Bools, rows: RowGroups | None
+) -> tuple[Floats, Floats]:
+    """Return the correlation of each column over `used` rows, and those without each group of rows."""
     n = used.sum(axis=0)
     a, b = np.where(used, a, 0.0), np.where(used, b, 0.0)
     # What rounding leaves of a constant column is not variance.
     floor_a, floor_b = _ROUNDING**2 * (a * a).sum(axis=0), _ROUNDING**2 * (b * b).sum(axis=0)
     a, b = np.where(used, a - a.sum(axis=0) / n, 0.0), np.where(used, b - b.sum(axis=0) / n, 0.0)
-    aa, bb, ab = (a * a).sum(axis=0), (b * b).sum(axis=0), (a * b).sum(axis=0)
-    factor = n / (n - 1.0)
-    # Sums of squares without one row, around the mean without it.
-    aa_out, bb_out, ab_out = aa - factor * a * a, bb - factor * b * b, ab - factor * a * b
+    squares = (a * a, b * b, a * b)
+    aa, bb, ab = (each.sum(axis=0) for each in squares)
+    counts, sum_a, sum_b, *inner = (sum_groups(each, rows) for each in (used, a, b, *squares))
+    rest = n - counts
     with np.errstate(invalid="ignore", divide="ignore"):
+        # Sums of squares without a group, around the mean without it.
+        aa_out = aa - inner[0] - sum_a * sum_a / rest
+        bb_out = bb - inner[1] - sum_b * sum_b / rest
+        ab_out = ab - inner[2] - sum_a * sum_b / rest
         r = np.where((aa > floor_a) & (bb > floor_b), ab / np.sqrt(aa * bb), np.nan)
         defined = (aa_out > _ROUNDING * aa) & (bb_out > _ROUNDING * bb)
         without = np.where(defined, ab_out / np.sqrt(aa_out * bb_out), np.nan)

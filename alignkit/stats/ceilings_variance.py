@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -9,14 +10,39 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._core.checks import check_array, check_option
 from .._core.errors import InputError
+from ._leave_out import RowGroups, row_groups
+from ._repeat_sums import (
+    channel_blocks,
+    conservative,
+    conservative_sums,
+    error_sums,
+    estimate_from_sums,
+    oracle,
+    oracle_sums,
+    share_explained,
+    signal_share,
+    signal_to_noise,
+    trial_sums,
+    variance_of_mean,
+)
+from .ceilings import mean_repeats
+from .ceilings_estimates import NoiseCeilingSnr, NormalizedVariance, OracleCorrelation, SignalFraction
 from .ceilings_repeats import check_repeats
 
 Floats = NDArray[np.float64]
 
+_ORACLES: dict[str, tuple[Callable[..., Floats], Callable[[Floats], Floats]]] = {
+    "jackknife": (oracle_sums, oracle),
+    "conservative": (conservative_sums, conservative),
+}
+
 
 def oracle_correlation(
-    responses: ArrayLike, *, estimator: Literal["jackknife", "conservative"] = "jackknife"
-) -> Floats:
+    responses: ArrayLike,
+    *,
+    estimator: Literal["jackknife", "conservative"] = "jackknife",
+    groups: Sequence[object] | None = None,
+) -> OracleCorrelation:
     """Estimate how well the repeats themselves predict a single repeat, per channel.
 
     ``"jackknife"`` correlates every single response with the mean of the other repeats of its stimulus.
@@ -29,45 +55,46 @@ def oracle_correlation(
         Single repeats in any unit, NaN for missing ones. Stimuli with one repeat are left out.
     estimator : {"jackknife", "conservative"}, default="jackknife"
         The formula.
+    groups : sequence of length n_stimuli, optional
+        Rows with the same label are left out together for the error bars: blocks of a film's time points,
+        or near-copies of a picture. By default every row stands alone.
 
     Returns
     -------
-    oracle : ndarray of shape (n_channels,)
-        A correlation with *single* repeats, up to 1, higher is better; NaN for constant channels. It is too
-        low (jackknife: the other repeats are noisy) or too high (conservative: v holds noise) a ceiling for
-        single repeats, and no ceiling at all for a mean over repeats.
+    oracle : OracleCorrelation
+        Correlations with *single* repeats, with error bars. Too low (jackknife: the other repeats are noisy)
+        or too high (conservative: v holds noise) a ceiling for single repeats, and no ceiling at all for a
+        mean over repeats.
 
     Raises
     ------
     InputError
-        For an unknown estimator, a wrong shape, or fewer than 4 stimuli with two repeats.
+        For an unknown estimator, a wrong shape, fewer than 4 stimuli with two repeats, or fewer than 2
+        groups.
 
     References
     ----------
     Walker et al. (2019), Inception loops discover what excites neurons most, 10.1038/s41593-019-0517-x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> responses = rng.standard_normal((500, 1, 1)) + rng.standard_normal((500, 4, 1))
+    >>> oracle = oracle_correlation(responses)  # 0.61 expected: 1 / sqrt(2 (1 + 1/3))
+    >>> [round(float(x[0]), 2) for x in (oracle.value, oracle.se)]
+    [0.63, 0.02]
     """
     check_option("estimator", estimator, ("jackknife", "conservative"))
-    values, present, count = _repeats(responses)
-    sums = values.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        if estimator == "conservative":
-            means = sums / count
-            within = np.where(present, (values - means[:, None]) ** 2, 0.0).sum(axis=1) / count
-            kept = count > 0
-            n = kept.sum(axis=0)
-            grand = np.where(kept, means, 0.0).sum(axis=0) / n
-            between = np.where(kept, (means - grand) ** 2, 0.0).sum(axis=0) / n
-            noise = np.where(kept, within, 0.0).sum(axis=0) / n
-            return np.asarray(np.sqrt(between / (between + noise)), dtype=np.float64)
-        others = np.where(present, (sums[:, None] - values) / (count[:, None] - 1.0), 0.0)
-        n_trials = present.sum(axis=(0, 1))
-        x = np.where(present, values - values.sum(axis=(0, 1)) / n_trials, 0.0)
-        y = np.where(present, others - others.sum(axis=(0, 1)) / n_trials, 0.0)
-        norms = np.sqrt((x * x).sum(axis=(0, 1)) * (y * y).sum(axis=(0, 1)))
-        return np.asarray((x * y).sum(axis=(0, 1)) / norms, dtype=np.float64)
+    values = check_repeats("responses", responses)
+    sums, statistic = _ORACLES[estimator]
+    value, se = estimate_from_sums(values, row_groups(groups, len(values)), sums, statistic)
+    return OracleCorrelation(value, se, estimator, *_counts(values))
 
 
-def explainable_variance(responses: ArrayLike, *, bias_correction: bool = True) -> Floats:
+def explainable_variance(
+    responses: ArrayLike, *, bias_correction: bool = True, groups: Sequence[object] | None = None
+) -> SignalFraction:
     """Estimate the share of a single repeat's variance that all repeats have in common.
 
     Each repeat is z-scored over stimuli; the variance of their mean is EV. The mean of n noisy repeats
@@ -79,37 +106,58 @@ def explainable_variance(responses: ArrayLike, *, bias_correction: bool = True) 
         Single repeats of the same stimuli (or time points), complete: no NaN.
     bias_correction : bool, default=True
         Apply the correction.
+    groups : sequence of length n_stimuli, optional
+        Rows with the same label are left out together for the error bars. Neighbouring time points of a
+        film or story are alike: give each block of them, such as 20 s, a label, or the bars are too short.
 
     Returns
     -------
-    explainable : ndarray of shape (n_channels,)
+    explainable : SignalFraction
         At most 1, higher is better; about 0, and below, without a signal (corrected). Ceiling of the
         explained variance (r2) of *single* repeats. NaN for channels constant in a repeat.
 
     Raises
     ------
     InputError
-        For a wrong shape, NaN, or fewer than two repeats.
+        For a wrong shape, NaN, fewer than two repeats or 4 stimuli, or fewer than 2 groups.
+
+    Notes
+    -----
+    The correction is exact when the signal has the same gain in all repeats. The jackknife is in closed
+    form, O(n_stimuli n_repeats^2 n_channels).
 
     References
     ----------
     Sahani, Linden (2003), How linear are auditory cortical responses?, NeurIPS 15.
     Dupre la Tour et al. (2025), The voxelwise encoding model framework, 10.1162/imag_a_00575.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> responses = rng.standard_normal((500, 1, 1)) + rng.standard_normal((500, 4, 1))
+    >>> ceiling = explainable_variance(responses).to_ceiling(unit="r2")
+    >>> round(float(ceiling.upper[0]), 2), ceiling.divides
+    (0.52, 'single-repeat r2')
     """
-    values = check_array("responses", responses, ndim=3, dtype=np.float64)
-    n_repeats = values.shape[1]
+    values = check_array("responses", responses, ndim=3, dtype=np.float64, min_rows=4)
+    n_stimuli, n_repeats, n_channels = values.shape
     if n_repeats < 2:
         raise InputError(f"`responses` needs at least 2 repeats, got {n_repeats}. Use data with repeats.")
-    centred = values - values.mean(axis=0)
-    constant = np.ptp(values, axis=0) == 0
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scores = np.where(constant, np.nan, centred / centred.std(axis=0))
-    explained = scores.mean(axis=1).var(axis=0)
-    corrected = explained - (1.0 - explained) / (n_repeats - 1.0) if bias_correction else explained
-    return np.asarray(corrected, dtype=np.float64)
+    rows = row_groups(groups, n_stimuli)
+    parts = [variance_of_mean(values[:, :, block], rows) for block in channel_blocks(values)]
+    value, se = (np.concatenate([part[i] for part in parts]) for i in range(2))
+    if bias_correction:
+        # The correction is a line in EV, so that its slope takes the error bar along.
+        value, se = value - (1.0 - value) / (n_repeats - 1.0), se * n_repeats / (n_repeats - 1.0)
+    name = "explainable variance, stimulus jackknife" + ("" if bias_correction else ", biased")
+    counts = np.full(n_channels, n_stimuli), np.full(n_channels, float(n_repeats))
+    return SignalFraction(value, se, name, *counts, bias_corrected=bias_correction)
 
 
-def fraction_explainable_variance(responses: ArrayLike) -> Floats:
+def fraction_explainable_variance(
+    responses: ArrayLike, *, groups: Sequence[object] | None = None
+) -> SignalFraction:
     """Estimate FEV: the share of the single-trial variance that is not noise.
 
     ``(total - noise) / total`` with the variance within stimuli as noise (n - 1 in the denominator).
@@ -118,28 +166,31 @@ def fraction_explainable_variance(responses: ArrayLike) -> Floats:
     ----------
     responses : array of shape (n_stimuli, n_repeats, n_channels)
         Single repeats in any unit, NaN for missing ones. Stimuli with one repeat are left out.
+    groups : sequence of length n_stimuli, optional
+        Rows with the same label are left out together for the error bars. By default every row stands alone.
 
     Returns
     -------
-    fraction : ndarray of shape (n_channels,)
+    fraction : SignalFraction
         At most 1, below 0 where the noise estimate exceeds the total. NaN for constant channels.
 
     Raises
     ------
     InputError
-        For a wrong shape or fewer than 4 stimuli with two repeats.
+        For a wrong shape, fewer than 4 stimuli with two repeats, or fewer than 2 groups.
 
     References
     ----------
     Cadena et al. (2019), Deep convolutional models improve predictions of macaque V1 responses to natural
     images, 10.1371/journal.pcbi.1006897.
     """
-    total, noise = _variances(*_repeats(responses))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((total - noise) / total, dtype=np.float64)
+    values = check_repeats("responses", responses)
+    return _fraction(values, row_groups(groups, len(values)))
 
 
-def feve(responses: ArrayLike, predictions: ArrayLike) -> Floats:
+def feve(
+    responses: ArrayLike, predictions: ArrayLike, *, groups: Sequence[object] | None = None
+) -> NormalizedVariance:
     """Compute the fraction of the explainable variance that predictions explain.
 
     ``1 - (MSE - noise) / (total - noise)``, the mean squared error being that of single trials.
@@ -150,62 +201,76 @@ def feve(responses: ArrayLike, predictions: ArrayLike) -> Floats:
         Held-out single repeats, NaN for missing ones. Stimuli with one repeat are left out.
     predictions : array of shape (n_stimuli, n_channels)
         In the unit of the responses: gain and offset count.
+    groups : sequence of length n_stimuli, optional
+        Rows with the same label are left out together for the error bars. By default every row stands alone.
 
     Returns
     -------
-    fraction : ndarray of shape (n_channels,)
+    explained : NormalizedVariance
         1 for predictions as good as the noise allows, 0 for the mean; unbounded below, above 1 by chance.
         NaN where the variance holds no signal (total at most noise). Corrected for noise already: never
-        divide it by a ceiling.
+        divide it by a ceiling. The error bar takes the predictions as given.
 
     Raises
     ------
     InputError
-        For shapes that do not fit, or fewer than 4 stimuli with two repeats.
+        For shapes that do not fit, fewer than 4 stimuli with two repeats, or fewer than 2 groups.
 
     References
     ----------
     Cadena et al. (2019), 10.1371/journal.pcbi.1006897.
     """
-    values, present, count = _repeats(responses)
+    values = check_repeats("responses", responses)
     predicted = check_array("predictions", predictions, ndim=2, dtype=np.float64)
     if predicted.shape != (values.shape[0], values.shape[2]):
         raise InputError(
             f"`predictions` must have shape {(values.shape[0], values.shape[2])} (stimuli, channels), got "
             f"{predicted.shape}. Give one prediction per stimulus, not one per repeat."
         )
-    total, noise = _variances(values, present, count)
-    squares = np.where(present, (values - predicted[:, None]) ** 2, 0.0)
-    error = squares.sum(axis=(0, 1)) / count.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(total > noise, 1.0 - (error - noise) / (total - noise), np.nan)
+    rows = row_groups(groups, len(values))
+    value, se = estimate_from_sums(values, rows, error_sums, share_explained, predicted)
+    return NormalizedVariance(value, se, _fraction(values, rows))
 
 
-def ncsnr(responses: ArrayLike) -> Floats:
+def ncsnr(responses: ArrayLike, *, groups: Sequence[object] | None = None) -> NoiseCeilingSnr:
     """Estimate the noise-ceiling signal-to-noise ratio: standard deviation of signal over that of noise.
 
     Parameters
     ----------
     responses : array of shape (n_stimuli, n_repeats, n_channels)
         Single repeats in any unit, NaN for missing ones. Stimuli with one repeat are left out.
+    groups : sequence of length n_stimuli, optional
+        Rows with the same label are left out together for the error bars. By default every row stands alone.
 
     Returns
     -------
-    ratio : ndarray of shape (n_channels,)
+    ratio : NoiseCeilingSnr
         At least 0; 0 where the noise estimate exceeds the total variance, infinite without noise.
 
     Raises
     ------
     InputError
-        For a wrong shape or fewer than 4 stimuli with two repeats.
+        For a wrong shape, fewer than 4 stimuli with two repeats, or fewer than 2 groups.
 
     References
     ----------
     Allen et al. (2022), A massive 7T fMRI dataset, 10.1038/s41593-021-00962-x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> responses = rng.standard_normal((500, 1, 1)) + rng.standard_normal((500, 3, 1))
+    >>> responses[100:, 2] = np.nan  # most pictures were shown twice only
+    >>> ceiling = ncsnr(responses).to_ceiling(unit="r", n_repeats=[3] * 100 + [2] * 400)
+    >>> round(float(ceiling.upper[0]), 2), round(float(ceiling.se_upper[0]), 2)  # 0.82 expected
+    (0.81, 0.02)
     """
-    total, noise = _variances(*_repeats(responses))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.sqrt(np.maximum(total - noise, 0.0) / noise), dtype=np.float64)
+    values = check_repeats("responses", responses)
+    rows = row_groups(groups, len(values))
+    value, se = estimate_from_sums(values, rows, trial_sums, signal_to_noise)
+    se = np.where(value > 0, se, np.nan)  # what is cut off at 0 has no error bar
+    return NoiseCeilingSnr(value, se, _fraction(values, rows))
 
 
 def ncsnr_ceiling(ratio: ArrayLike, *, n_repeats: int | ArrayLike) -> Floats:
@@ -216,7 +281,7 @@ def ncsnr_ceiling(ratio: ArrayLike, *, n_repeats: int | ArrayLike) -> Floats:
     Parameters
     ----------
     ratio : float or array of shape (n_channels,)
-        From :func:`ncsnr`.
+        `value` of :func:`ncsnr`.
     n_repeats : int or array of shape (n_stimuli,)
         Repeats in the means that are predicted, the same for all stimuli or one count per stimulus.
 
@@ -239,31 +304,23 @@ def ncsnr_ceiling(ratio: ArrayLike, *, n_repeats: int | ArrayLike) -> Floats:
     >>> float(ncsnr_ceiling(1.0, n_repeats=3))
     0.75
     """
-    counts = np.atleast_1d(np.asarray(n_repeats, dtype=np.float64))
-    if counts.size == 0 or not (counts >= 1).all():
-        shown = counts.min() if counts.size else "none"
-        raise InputError(f"`n_repeats` must be at least 1 for every stimulus, got {shown}.")
+    repeats = mean_repeats(n_repeats)
     squared = np.asarray(ratio, dtype=np.float64) ** 2
     with np.errstate(invalid="ignore"):
-        ceiling = squared / (squared + np.mean(1.0 / counts))
+        ceiling = squared / (squared + 1.0 / repeats)
     return np.where(np.isinf(squared), 1.0, ceiling)
 
 
-def _repeats(responses: ArrayLike) -> tuple[Floats, NDArray[np.bool_], NDArray[np.intp]]:
-    """Return values with 0 for what is missing, what is present, and repeats per stimulus and channel."""
-    values = check_repeats("responses", responses)
-    present = np.isfinite(values)
-    present &= present.sum(axis=1, keepdims=True) >= 2
-    return np.where(present, values, 0.0), present, present.sum(axis=1)
+def _counts(values: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Return the stimuli with two repeats or more, and the harmonic mean of their repeats."""
+    count = np.isfinite(values).sum(axis=1)
+    used = count >= 2
+    n_stimuli = used.sum(axis=0)
+    return n_stimuli, n_stimuli / np.where(used, 1.0 / np.maximum(count, 1), 0.0).sum(axis=0)
 
 
-def _variances(values: Floats, present: NDArray[np.bool_], count: NDArray[np.intp]) -> tuple[Floats, Floats]:
-    """Return the variance of all trials and the mean variance within stimuli, both weighted by trials."""
-    n_trials = count.sum(axis=0)
-    grand = values.sum(axis=(0, 1)) / n_trials
-    total = np.where(present, (values - grand) ** 2, 0.0).sum(axis=(0, 1)) / (n_trials - 1.0)
-    means = values.sum(axis=1) / np.maximum(count, 1)
-    squares = np.where(present, (values - means[:, None]) ** 2, 0.0).sum(axis=1)
-    # A stimulus counts in the total as often as it was shown, so it must in the noise as well.
-    noise = (squares / np.maximum(count - 1.0, 1.0) * count).sum(axis=0) / n_trials
-    return total, noise
+def _fraction(values: Floats, rows: RowGroups | None) -> SignalFraction:
+    value, se = estimate_from_sums(values, rows, trial_sums, signal_share)
+    return SignalFraction(
+        value, se, "total minus within-stimulus variance, stimulus jackknife", *_counts(values)
+    )

@@ -199,8 +199,11 @@ def permute_predictions(
 
     Notes
     -----
-    The model is not fitted again, so that the test is about these predictions. O(n_permutations n_models
-    n_stimuli n_channels); of the null only the summary is kept.
+    The model is not fitted again, so that the test is about these predictions: exact for a single split
+    into training and test part. Predictions of several folds share training data, which makes the test too
+    ready to find something: give `null` to :func:`widen_cross_validated_null` first.
+
+    O(n_permutations n_models n_stimuli n_channels); of the null only the summary is kept.
     """
     check_option("reduce", reduce, ("mean", "median"))
     predicted, measured = check_predictions(predictions, responses)

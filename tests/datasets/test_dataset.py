@@ -9,14 +9,16 @@ import sys
 from pathlib import Path
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 from pydantic import ConfigDict, create_model
 
 from alignkit._core.errors import InputError, UnknownNameError
 from alignkit.datasets import DATASETS, Dataset
+from alignkit.recordings import Recording, Study, Track
 
 FACTS = ("modality", "subjects", "stimuli", "shape", "unit", "licence", "citation", "source", "summary")
-PUBLIC = ["haxby2001", "images92", "v4-cowley"]
+PUBLIC = ["alice", "haxby2001", "images92", "v4-cowley"]
 
 
 def test_importing_the_registry_loads_no_reader():
@@ -72,3 +74,16 @@ def test_an_unknown_dataset_lists_close_ones():
 def test_a_dataset_holds_recordings_or_rdms():
     with pytest.raises(InputError, match="'empty' must hold either recordings or RDMs"):
         Dataset(name="empty")
+
+
+def test_tracks_are_found_by_name_and_a_name_comes_once():
+    study = Study.of(Recording.from_arrays(np.eye(2), ["tr-0", "tr-1"]))
+    rate, length = (Track(name, np.ones((2, 1)), [0, 1], [1, 2]) for name in ("word-rate", "word-length"))
+    dataset = Dataset(name="story", study=study, tracks=(rate, length))
+    assert dataset.track("word-length") is length
+    with pytest.raises(
+        InputError, match="a track of the dataset 'story' is 'rate', did you mean 'word-rate'"
+    ):
+        dataset.track("rate")
+    with pytest.raises(InputError, match="`tracks of the dataset 'story'` must be unique.*'word-rate'"):
+        Dataset(name="story", study=study, tracks=(rate, rate))

@@ -5,6 +5,7 @@ import pytest
 
 from alignkit._core.errors import InputError
 from alignkit.stats import Ceiling, normalize_score, rdm_ceiling, split_half_reliability
+from alignkit.stats.ceilings import mean_repeats
 
 
 def _ceiling(value, unit="r"):
@@ -48,3 +49,16 @@ def test_unlike_units_are_refused():
 def test_channels_must_fit():
     with pytest.raises(InputError, match=r"ceiling's 3 channels, got shape \(2,\)"):
         normalize_score([0.1, 0.2], _ceiling(np.full(3, 0.5)), unit="r")
+
+
+def test_a_ceiling_that_names_no_repeats_is_not_checked_for_them():
+    with pytest.raises(InputError, match=r"'split-half' is of no number of repeats, so `n_repeats` \(3\)"):
+        normalize_score(0.3, _ceiling(0.5), unit="r", n_repeats=3)
+
+
+def test_counts_are_averaged_as_the_noise_is():
+    assert mean_repeats(4) == 4.0
+    assert mean_repeats([1, 2, 2, 4]) == pytest.approx(4 / (1 + 0.5 + 0.5 + 0.25))
+    for bad, shown in (([2, 0], "0"), ([], "none"), ([np.nan], "nan")):
+        with pytest.raises(InputError, match=f"at least 1 for every stimulus, got {shown}"):
+            mean_repeats(bad)

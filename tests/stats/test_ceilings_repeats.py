@@ -101,6 +101,64 @@ def test_spearman_brown_of_known_values():
     )
 
 
+def test_spearman_brown_takes_any_factor_and_back():
+    assert spearman_brown(0.25, factor=3) == pytest.approx(0.5)
+    np.testing.assert_allclose(spearman_brown(spearman_brown([0.3, 0.6], factor=5), factor=1 / 5), [0.3, 0.6])
+    np.testing.assert_allclose(spearman_brown(0.4, factor=[1.0, 2.0]), [0.4, 0.8 / 1.4])
+
+
+def test_the_ceiling_says_for_how_many_repeats_it_holds():
+    values = _simulate(np.random.default_rng(9), 30, 5, 3)
+    values[:10, 2:] = np.nan
+    values[:10, 2:, 2] = 0.0
+    result = split_half_reliability(values)
+    expected = [30 / (10 / 2 + 20 / 4)] * 2 + [4.0]
+    np.testing.assert_allclose(result.n_repeats, expected)
+    np.testing.assert_allclose(result.to_ceiling().n_repeats, expected)
+    assert result.to_ceiling().divides == "r"
+    assert result.to_ceiling(n_repeats=1).divides == "single-repeat r"
+
+
+def test_with_the_same_number_of_repeats_the_ceiling_is_the_same():
+    result = split_half_reliability(_simulate(np.random.default_rng(10), 80, 4, 5, noise=1.0))
+    for unit in ("r", "r2"):
+        plain, asked = result.to_ceiling(unit=unit), result.to_ceiling(unit=unit, n_repeats=4)
+        np.testing.assert_allclose(asked.upper, plain.upper)
+        np.testing.assert_allclose(asked.se_upper, plain.se_upper, rtol=0.1)
+
+
+def test_uneven_repeats_and_stimuli_shown_once_have_a_ceiling_of_their_own():
+    rng = np.random.default_rng(11)
+    counts = np.array([1] * 150 + [2] * 150 + [5] * 100)
+    signal = rng.standard_normal((400, 1, 200))
+    values = signal + np.sqrt(2.0) * rng.standard_normal((400, 5, 200))
+    values[np.arange(5)[None] >= counts[:, None]] = np.nan
+    ceiling = split_half_reliability(values, n_splits=5).to_ceiling(n_repeats=counts)
+    mean = np.nanmean(values, axis=1)
+    reached = [np.corrcoef(signal[:, 0, c], mean[:, c])[0, 1] for c in range(200)]
+    assert ceiling.upper.mean() == pytest.approx(np.mean(reached), abs=0.01)
+    assert ceiling.n_repeats == pytest.approx(1 / np.mean(1 / counts))
+    # The ceiling of the stimuli with repeats alone would be too high for all of them.
+    repeated = split_half_reliability(values, n_splits=5).to_ceiling().upper.mean()
+    assert repeated > np.mean(reached) + 0.03
+
+
+def test_groups_of_rows_are_left_out_together():
+    values = _simulate(np.random.default_rng(12), 30, 2, 2, noise=0.3)
+    keys = np.random.default_rng(0).random((1, 30, 2))
+    flip = (keys[0, :, 0] > keys[0, :, 1])[:, None]
+    halves = np.where(flip, values[:, 1], values[:, 0]), np.where(flip, values[:, 0], values[:, 1])
+    labels = np.arange(30) % 7
+    left_out = np.array(
+        [[np.corrcoef(halves[0][labels != g, c], halves[1][labels != g, c])[0, 1] for c in range(2)]
+         for g in range(7)]
+    )  # fmt: skip
+    expected = np.sqrt(6 / 7 * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
+    np.testing.assert_allclose(split_half_reliability(values, n_splits=1, groups=labels).se_half_r, expected)
+    with pytest.raises(InputError, match="one label for each of the 30 rows, got 7"):
+        split_half_reliability(values, groups=range(7))
+
+
 def test_same_seed_same_bits_and_input_unchanged():
     values = _simulate(np.random.default_rng(8), 20, 5, 3)
     values[0, 0] = np.nan

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from alignkit._core.errors import InputError
-from alignkit.stats import permutation_p, sign_flip_test
+from alignkit.stats import permutation_p, sign_flip_test, widen_cross_validated_null
 
 
 def test_p_is_never_zero_and_counts_the_observed_order():
@@ -101,3 +101,29 @@ def test_bad_input_is_refused():
         sign_flip_test(np.ones(20), n_permutations=0)
     with pytest.raises(InputError, match="`alternative` is 'bigger'"):
         sign_flip_test([1.0, 2.0], alternative="bigger")
+
+
+def test_the_widened_null_of_cross_validated_scores_holds_its_level_and_the_plain_one_does_not():
+    rng = np.random.default_rng(0)
+    n, folds = 60, np.arange(60) % 5
+    plain, widened = [], []
+    for _ in range(150):
+        X, y = rng.standard_normal((n, 8)), rng.standard_normal(n)
+        predicted = np.empty(n)
+        for fold in range(5):
+            seen = folds != fold
+            gram = X[seen].T @ X[seen] + 30 * np.eye(8)
+            predicted[~seen] = X[~seen] @ np.linalg.solve(gram, X[seen].T @ (y[seen] - y[seen].mean()))
+        parts = [np.flatnonzero(folds == fold) for fold in range(5)]
+        left = [predicted[part] - predicted[part].mean() for part in parts]
+        left = [values / np.linalg.norm(values) for values in left]
+        right = [(y[part] - y[part].mean()) / np.linalg.norm(y[part] - y[part].mean()) for part in parts]
+        score = np.mean([a @ b for a, b in zip(left, right, strict=True)])
+        null = np.mean(
+            [rng.permuted(np.tile(b, (199, 1)), axis=1) @ a for a, b in zip(left, right, strict=True)], axis=0
+        )
+        plain.append(permutation_p(score, null) <= 0.05)
+        widened.append(permutation_p(score, widen_cross_validated_null(null)) <= 0.05)
+    assert np.mean(plain) > 0.09
+    assert np.mean(widened) < 0.08
+    np.testing.assert_allclose(widen_cross_validated_null(null).mean(), null.mean(), atol=1e-12)

@@ -7,11 +7,14 @@ from ._comparison import COMPARISONS, Context, Outcome, Picture
 from ._encoding import JOINED, Recipe, prepare
 from .recipes import RECIPES
 
+PARTITION = "variance-partition"
+
 __all__ = [
     "COMPARISONS",
     "Context",
     "JOINED",
     "Outcome",
+    "PARTITION",
     "Picture",
     "RECIPES",
     "Recipe",

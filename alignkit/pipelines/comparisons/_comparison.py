@@ -19,6 +19,7 @@ from ...recordings.recording import Recording
 from ...recordings.scores import ChannelScores, Scores
 from ..candidates import Candidate
 from ..config import InferenceOptions
+from ..continuous import TimeAxis
 from ..plan import Plan
 from ..store import Store
 
@@ -43,6 +44,8 @@ class Context:
         Where finished tasks are kept.
     strict : bool
         Whether a leak stops the run.
+    axis : TimeAxis or None
+        Of a continuous recording: when its samples were taken.
     """
 
     dataset: Dataset
@@ -52,6 +55,7 @@ class Context:
     plan: Plan
     store: Store
     strict: bool = False
+    axis: TimeAxis | None = None
 
     @cached_property
     def versions(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ..._core.random import derive_seed
 from ...encoders import Encoder, fit_layers
 from ...stats import WeightedCorrelation
 from ..candidates import Candidate
+from ..continuous import TimeSplitter
 
 Floats = NDArray[np.float64]
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -33,9 +34,12 @@ class Responses:
     stimulus_ids : list of str
         One per row.
     groups : list of str
-        Stimuli of one group never stand on both sides of a split (one picture under two names).
+        Stimuli of one group never stand on both sides of a split (one picture under two names). Of a
+        continuous recording: the block of each sample, resampled and permuted whole.
     folds : list of (train, test)
         The outer folds.
+    gap : int or None
+        Of a continuous recording: samples left out beside a test part; None for separate stimuli.
     """
 
     subject: str
@@ -43,6 +47,7 @@ class Responses:
     stimulus_ids: list[str]
     groups: list[str]
     folds: list[Fold]
+    gap: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +118,14 @@ def encode(
     first = batch[0]
     sizes = [responses.Y.shape[1] for responses in batch]
     layers, encoder = prepare(recipe, candidate, first.stimulus_ids, seed=derive_seed(seed, "inner folds"))
+    if first.gap is not None:
+        encoder.set_params(cv=TimeSplitter(recipe.n_inner, first.gap))
     fits = fit_layers(
         layers,
         np.concatenate([responses.Y for responses in batch], axis=1),
         encoder=encoder,
         test_folds=first.folds,
-        groups=first.groups,
+        groups=first.groups if first.gap is None else None,
         regions=np.repeat(np.arange(len(batch)), sizes).tolist(),
     )
     assert fits.test_r is not None  # there are test folds
@@ -199,6 +206,8 @@ class FoldCorrelations:
         self._left = np.concatenate([_standardised(X[:, test]) for test in self.tests], axis=1)
         self._right = np.concatenate([_standardised(Y[test]) for test in self.tests], axis=0)
         self._left /= len(self.tests)
+        labels = np.array(responses.groups if responses.gap is not None else range(len(Y)))
+        self._blocks = [_blocks(labels[test]) for test in self.tests]
 
     def __call__(self, weights: Floats) -> Floats:
         """Return scores of shape (n_models,)."""
@@ -210,13 +219,18 @@ class FoldCorrelations:
         return np.asarray(np.median(np.mean(filled, axis=0), axis=-1), dtype=np.float64)
 
     def null(self, rng: np.random.Generator) -> Floats:
-        """Return scores with the stimuli of each fold permuted, shape (n_models,)."""
+        """Return scores with the stimuli (or blocks of time) of each fold permuted, shape (n_models,)."""
         start, order = 0, []
-        for test in self.tests:
-            order.append(start + rng.permutation(len(test)))
+        for test, blocks in zip(self.tests, self._blocks, strict=True):
+            order.append(start + np.concatenate([blocks[i] for i in rng.permutation(len(blocks))]))
             start += len(test)
         r = np.einsum("msc,sc->mc", self._left[:, np.concatenate(order)], self._right)
         return np.asarray(np.median(r, axis=-1), dtype=np.float64)
+
+
+def _blocks(labels: NDArray[Any]) -> list[NDArray[np.intp]]:
+    """Return the positions of every block, in order; separate stimuli are blocks of one."""
+    return [np.flatnonzero(labels == name) for name in dict.fromkeys(labels.tolist())]
 
 
 def _standardised(values: Floats) -> Floats:

@@ -18,18 +18,27 @@ from ..._core.random import derive_seed
 from ..._core.threads import fixed_threads
 from ...recordings.recording import Recording
 from ...recordings.scores import ChannelScores, Scores
-from ...stats import audit_folds, grouped_folds, permutation_p, split_half_reliability, two_factor_bootstrap
+from ...stats import (
+    audit_folds,
+    grouped_folds,
+    leave_one_subject_out,
+    permutation_p,
+    split_half_reliability,
+    two_factor_bootstrap,
+    widen_cross_validated_null,
+)
 from ..candidates import Candidate
+from ..continuous import TimeAxis
 from ._comparison import Context, Outcome, near_duplicates, read_arrays, region_of, write_part
 from ._encoding import FoldCorrelations, Recipe, Responses, encode
 from ._encoding_rows import channel_scores, fold_rows
-from ._encoding_text import leaks, methods_of, no_ceiling
+from ._encoding_text import LEAST_REPEATED, leaks, methods_of, no_ceiling
 from ._region import Region, RegionCeiling, Spread, layer_columns
 
 Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
 Block = tuple[str, str]  # region, subject
-ENCODING_VERSION = 4
+ENCODING_VERSION = 5
 SMALL = 1500  # samples
 
 
@@ -129,12 +138,15 @@ def compare_by_encoding(context: Context, recipe: Recipe, options: Options) -> O
         references=recipe.references,
         notes={
             metric: "Median over channels of the held-out correlation, mean over subjects; "
-            f"{context.inference.confidence:.0%} bootstrap interval; n counts stimuli."
+            f"{context.inference.confidence:.0%} bootstrap interval; n counts "
+            f"{'stimuli' if context.axis is None else 'samples'}."
         },
     )
 
 
 def _responses(context: Context, recording: Recording, roi: str, options: Options) -> Responses:
+    if context.axis is not None:
+        return _time_courses(context.axis, region_of(recording, roi), options)
     average = region_of(recording, roi).average_repetitions()
     # One order for all subjects, whatever they saw first: same stimuli, same folds.
     average = average.align(sorted(average.stimulus_ids))
@@ -143,6 +155,16 @@ def _responses(context: Context, recording: Recording, roi: str, options: Option
     seed = derive_seed(context.plan.seed, "outer folds")
     folds = grouped_folds(groups, n_folds=options.n_folds, random_state=seed)
     return Responses(recording.subject, average.data, ids, groups, folds)
+
+
+def _time_courses(axis: TimeAxis, recording: Recording, options: Options) -> Responses:
+    if options.groups is not None:
+        raise InputError(
+            "`groups` is for separate stimuli; a continuous recording is split into runs, or blocks of time."
+        )
+    Y = np.asarray(recording.data[...], dtype=np.float32)
+    folds = axis.folds(options.n_folds)
+    return Responses(recording.subject, Y, list(axis.sample_ids), axis.blocks, folds, gap=axis.gap)
 
 
 def _groups(context: Context, average: Recording, options: Options) -> list[str]:
@@ -162,6 +184,11 @@ def _groups(context: Context, average: Recording, options: Options) -> list[str]
 
 def _audit(context: Context, responses: Responses, roi: str, metric: str) -> tuple[str, str, str]:
     assert context.dataset.study is not None  # checked by the caller
+    if responses.gap is not None:
+        detail = (
+            f"{len(responses.folds)} folds of contiguous time, {responses.gap} samples left out beside each"
+        )
+        return (f"{metric}, {responses.subject}", "clean", detail)
     average = region_of(context.dataset.study[responses.subject], roi).average_repetitions()
     average = average.align(responses.stimulus_ids)
     stimuli = context.dataset.stimuli
@@ -294,32 +321,56 @@ def _infer(
         confidence=inference.confidence,
         random_state=derive_seed(seed, "bootstrap"),
     )
-    rng = np.random.default_rng(derive_seed(seed, "null"))
     null = np.stack(
         [
-            np.mean([each.null(rng) for each in correlations], axis=0)
-            for _ in track(range(inference.n_permutations), "permutations")
+            # One order for all subjects: what they share stays shared in the null.
+            np.mean([each.null(_order_of(seed, draw)) for each in correlations], axis=0)
+            for draw in track(range(inference.n_permutations), "permutations")
         ]
     )
-    return {"p": permutation_p(spread.estimate, null), **Spread.of(spread).to_arrays()}
+    p = permutation_p(spread.estimate, widen_cross_validated_null(null))
+    return {"p": p, **Spread.of(spread).to_arrays()}
+
+
+def _order_of(seed: int, draw: int) -> np.random.Generator:
+    return np.random.default_rng([derive_seed(seed, "null"), draw])
 
 
 def _ceiling(context: Context, roi: str, options: Options) -> RegionCeiling:
     assert context.dataset.study is not None  # checked by the caller
+    recordings = [region_of(recording, roi) for recording in context.dataset.study.values()]
+    if context.axis is not None:
+        return _ceiling_of_time_courses(recordings)
     uppers, errors = [], []
-    for recording in context.dataset.study.values():
-        if recording.samples["stimulus_id"].value_counts().min() < 2:
+    for recording in recordings:
+        counts = recording.samples["stimulus_id"].value_counts().to_numpy()
+        if (counts > 1).sum() < LEAST_REPEATED:
             return RegionCeiling()
-        repeats = region_of(recording, roi).repetitions()
         seed = derive_seed(context.plan.seed, "ceiling", roi, recording.subject)
-        found = split_half_reliability(repeats, n_splits=options.n_splits, random_state=seed)
-        uppers.append(float(np.median(np.nan_to_num(found.ceiling_r, nan=0.0))))
-        errors.append(float(np.nanmedian(found.se_ceiling_r)))
+        found = split_half_reliability(recording.repetitions(), n_splits=options.n_splits, random_state=seed)
+        ceiling = found.to_ceiling(unit="r", n_repeats=counts)
+        uppers.append(float(np.median(np.nan_to_num(ceiling.upper, nan=0.0))))
+        errors.append(float(np.nanmedian(ceiling.se_upper)))
     return RegionCeiling(
         lower=np.nan,
         upper=float(np.mean(uppers)),
         se=float(np.sqrt(np.sum(np.square(errors))) / len(errors)),
         estimator="root of split-half reliability (Spearman-Brown), median over channels",
+        divides=True,
+    )
+
+
+def _ceiling_of_time_courses(recordings: list[Recording]) -> RegionCeiling:
+    if len(recordings) < 3 or len({tuple(r.channels["name"]) for r in recordings}) > 1:
+        return RegionCeiling()
+    found = leave_one_subject_out(np.stack([np.asarray(r.data[...]) for r in recordings]))
+    # A channel whose time courses have nothing in common has no ceiling to divide by.
+    shared = np.isfinite(found.upper) & np.isfinite(found.se_upper)
+    return RegionCeiling(
+        lower=float(np.median(found.lower)),
+        upper=float(np.median(found.upper[shared])) if shared.any() else np.nan,
+        se=float(np.median(found.se_upper[shared])) if shared.any() else np.nan,
+        estimator="correlation with the other subjects' mean time course; upper: without that mean's noise",
         divides=True,
     )
 
