@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..recordings.geometry import VolumeGeometry
+from ..recordings.maps import write_maps
 from ..recordings.recording import Recording
 from ..recordings.scores import ChannelScores
 from ..reports import BrainMap
 from ..stats import split_half_reliability
 from .comparisons import Context, Outcome
 
-if TYPE_CHECKING:
-    import nibabel as nib
-
 MAX_MAPS_IN_REPORT = 4
 
 
-def map_files(context: Context, outcomes: list[Outcome]) -> Iterator[tuple[str, nib.Nifti1Image]]:
-    """Yield a file name and an image per subject, model and metric."""
+def write_map_files(folder: Path, context: Context, outcomes: list[Outcome]) -> None:
+    """Write a map per subject, model and metric, in the format of the space that the channels came from."""
     used: set[str] = set()
     for (subject, model, metric), scores in _by_model(outcomes).items():
         recording = _recording(context, subject)
-        if recording is not None and isinstance(recording.geometry, VolumeGeometry):
-            name = "_".join(f"{key}-{_safe(value)}" for key, value in
-                            (("sub", subject), ("model", model), ("metric", metric)))  # fmt: skip
-            # Names that differ in punctuation only must not share a file.
-            number = 2
-            while name in used:
-                name = f"{name.removesuffix(f'-{number - 1}')}-{number}"
-                number += 1
-            used.add(name)
-            yield f"{name}.nii.gz", recording.geometry.to_image(_fill(recording, scores))
+        if recording is None or recording.geometry is None:
+            continue
+        name = "_".join(f"{key}-{_safe(value)}" for key, value in
+                        (("sub", subject), ("model", model), ("metric", metric)))  # fmt: skip
+        # Names that differ in punctuation only must not share a file.
+        number = 2
+        while name in used:
+            name = f"{name.removesuffix(f'-{number - 1}')}-{number}"
+            number += 1
+        used.add(name)
+        write_maps(
+            folder / name,
+            recording.geometry,
+            _fill(recording, scores),
+            names=[f"{model}, {metric}"],
+            unit=scores[0].unit,
+        )
 
 
 def report_maps(context: Context, outcomes: list[Outcome], best: list[str]) -> list[BrainMap]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._core.atomic import atomic_file, remove_leftovers, write_text
+from .._core.atomic import remove_leftovers, write_text
 from .._core.checks import did_you_mean
 from .._core.errors import InputError, MissingDataError
 from .._core.hashing import digest_files, digest_json
@@ -26,7 +26,7 @@ from .comparisons import COMPARISONS, PARTITION, RECIPES, Context, Outcome
 from .config import RUN_CONFIG_FILE, ComparisonComponent, Component, ModelComponent, RunConfig, dump_config
 from .continuous import TimeAxis, ready, track_candidates
 from .log import run_log
-from .maps import map_files
+from .maps import write_map_files
 from .options import check_options, plain
 from .plan import PLAN_FILE, Plan, make_plan
 from .result import RunResult
@@ -318,9 +318,7 @@ def _compare(component: ComparisonComponent, context: Context, base: Path) -> Ou
 def _write(out: Path, summary: RunSummary, context: Context, outcomes: list[Outcome], config: str) -> None:
     summary.scores.save(out / "scores.parquet")
     summary.scores.save(out / "scores.csv")
-    for name, image in map_files(context, outcomes):
-        with atomic_file(out / "maps" / name) as temporary:
-            image.to_filename(temporary)
+    write_map_files(out / "maps", context, outcomes)
     summary.save(out / SUMMARY_FOLDER)
     write_report(summary, out / "report.html")
     manifest = {

@@ -12,7 +12,7 @@ from ..recordings.scores import Scores
 from ..reports import RunSummary
 from ..stats import fdr
 from .comparisons import Context, Outcome
-from .config import RunConfig
+from .config import RunConfig, TimingOptions
 from .maps import report_maps
 from .pictures import drawn_matrices
 
@@ -99,7 +99,7 @@ def _facts(config: RunConfig, context: Context) -> tuple[tuple[str, str], ...]:
         facts += [
             ("Modality", f"{first.modality}, {first.unit}"),
             ("Samples x channels", "; ".join(dict.fromkeys(shapes))),
-            ("Stimuli or conditions", str(len(dataset.study.common_stimuli))),
+            _what_was_shown(context),
         ]
     elif dataset.rdms is not None:
         facts += [("Dissimilarities", dataset.rdms.measure), ("Stimuli", str(dataset.rdms.n_stimuli))]
@@ -114,6 +114,14 @@ def _facts(config: RunConfig, context: Context) -> tuple[tuple[str, str], ...]:
         ("Threads, device", f"{context.plan.threads}, {context.plan.device}"),
     ]
     return tuple(facts)
+
+
+def _what_was_shown(context: Context) -> tuple[str, str]:
+    if context.axis is not None:
+        seconds = len(context.axis.onset_s) * context.axis.tr_s
+        return ("Continuous stimulus", f"{seconds:.0f} s, a sample every {context.axis.tr_s:g} s")
+    assert context.dataset.study is not None  # checked by the caller
+    return ("Stimuli or conditions", str(len(context.dataset.study.common_stimuli)))
 
 
 def _corrected_scores(scores: Scores, method: str) -> Scores:
@@ -274,6 +282,8 @@ def _model_methods(config: RunConfig, context: Context) -> list[str]:
     if not networks:
         return []
     notes = [note for candidate in networks for note in candidate.notes]
+    if context.axis is not None:
+        return [f"{_timed_features(config.timing)} {' '.join(dict.fromkeys(notes))}".strip()]
     options = config.features
     text = (
         f"Features. Every stimulus was shown to {', '.join(c.name for c in networks)}, and the outputs of "
@@ -281,6 +291,27 @@ def _model_methods(config: RunConfig, context: Context) -> list[str]:
         f"projection of larger layers: {options.projection}). " + " ".join(dict.fromkeys(notes))
     )
     return [text.strip()]
+
+
+def _timed_features(timing: TimingOptions) -> str:
+    moment = f"the {timing.sample_at} of each sample"
+    if timing.response == "fir":
+        how = (
+            f"low-passed and sampled at {moment} (Lanczos, 3 lobes; sums: every feature carries the rate "
+            f"of events) and entered at delays of {', '.join(map(str, timing.delays))} samples"
+        )
+    else:
+        extra = ("", " and its time derivative", ", its time and its dispersion derivative")[
+            timing.derivatives
+        ]
+        how = (
+            f"entered as impulses at the events' onsets, convolved with the canonical haemodynamic response "
+            f"({timing.response}){extra} and sampled at {moment}"
+        )
+    return (
+        f"Timed features were {how}. Of each run's time courses polynomials up to degree "
+        f"{timing.detrend_degree} were taken out, and they were z-scored."
+    )
 
 
 def _corrections(method: str) -> str:

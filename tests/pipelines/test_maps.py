@@ -8,9 +8,10 @@ import pytest
 
 from alignkit.datasets import Dataset
 from alignkit.pipelines.comparisons import Outcome
-from alignkit.pipelines.maps import MAX_MAPS_IN_REPORT, map_files, report_maps
+from alignkit.pipelines.maps import MAX_MAPS_IN_REPORT, report_maps, write_map_files
 from alignkit.recordings import ChannelScores, Recording, Scores, Study
 from alignkit.recordings.geometry import VolumeGeometry
+from alignkit.recordings.surface_geometry import SurfaceGeometry
 
 VOXELS = np.array([[0, 0, 0], [1, 2, 0], [2, 1, 1], [0, 2, 1], [1, 1, 1]])
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
@@ -44,6 +45,18 @@ def outcome(*channels):
 
 
 @pytest.fixture
+def written(tmp_path):
+    """Return a function that writes maps and reads them back by file name."""
+    import nibabel as nib
+
+    def write(context, outcomes):
+        write_map_files(tmp_path / "maps", context, outcomes)
+        return {path.name: nib.load(path) for path in sorted((tmp_path / "maps").glob("*"))}
+
+    return write
+
+
+@pytest.fixture
 def context(make_context):
     def make(*recordings):
         return make_context(dataset=Dataset("toy", study=Study.of(*recordings)))
@@ -51,10 +64,10 @@ def context(make_context):
     return make
 
 
-def test_values_land_in_their_voxels_by_name_and_nothing_elsewhere(context):
+def test_values_land_in_their_voxels_by_name_and_nothing_elsewhere(context, written):
     # Region B comes first, its channels in another order than in the recording; region C was not scored.
     parts = [channel_scores(["d", "c"], [0.4, 0.3]), channel_scores(["b", "a"], [0.2, 0.1])]
-    ((name, image),) = map_files(context(recording()), [outcome(*parts)])
+    ((name, image),) = written(context(recording()), [outcome(*parts)]).items()
     assert name == "sub-Sub01_model-Net_metric-RidgeR.nii.gz"
     expected = np.full((3, 3, 2), np.nan)
     for voxel, value in zip(VOXELS, (0.1, 0.2, 0.3, 0.4), strict=False):
@@ -63,16 +76,15 @@ def test_values_land_in_their_voxels_by_name_and_nothing_elsewhere(context):
     np.testing.assert_array_equal(image.affine, AFFINE)
 
 
-def test_subjects_models_and_metrics_have_a_file_each(context):
+def test_subjects_models_and_metrics_have_a_file_each(context, written):
     parts = [
         channel_scores(["a"], [0.1]),
         channel_scores(["a"], [0.2], model="other"),
         channel_scores(["a"], [0.3], subject="sub-02"),
         channel_scores(["a"], [0.4], metric="ridge r (folds by version)"),
     ]
-    files = dict(
-        map_files(context(recording(), recording("sub-02")), [outcome(*parts[:2]), outcome(*parts[2:])])
-    )
+    both = context(recording(), recording("sub-02"))
+    files = written(both, [outcome(*parts[:2]), outcome(*parts[2:])])
     values = {name: float(image.get_fdata()[0, 0, 0]) for name, image in files.items()}
     assert values == pytest.approx(
         {
@@ -85,9 +97,9 @@ def test_subjects_models_and_metrics_have_a_file_each(context):
 
 
 @pytest.mark.parametrize("evil", ["../../etc/passwd", "a b:c*?", "hf:org/model", "", "...", "_"])
-def test_file_names_stay_inside_the_folder_and_keep_their_parts(context, evil, tmp_path):
-    ((name, _),) = map_files(context(recording()), [outcome(channel_scores(["a"], [0.1], model=evil))])
-    assert (tmp_path / name).resolve().parent == tmp_path.resolve()
+def test_file_names_stay_inside_the_folder_and_keep_their_parts(context, written, evil, tmp_path):
+    (name,) = written(context(recording()), [outcome(channel_scores(["a"], [0.1], model=evil))])
+    assert [path.name for path in tmp_path.iterdir()] == ["maps"]
     subject, model, metric = name.removesuffix(".nii.gz").split("_")
     assert subject == "sub-Sub01"
     assert metric == "metric-RidgeR"
@@ -95,10 +107,10 @@ def test_file_names_stay_inside_the_folder_and_keep_their_parts(context, evil, t
     assert model.removeprefix("model-").isalnum()
 
 
-def test_without_a_volume_there_are_no_maps(context):
+def test_without_a_space_there_are_no_maps(context, written):
     plain = context(recording(geometry=False))
     scores = [outcome(channel_scores(["a"], [0.1]))]
-    assert list(map_files(plain, scores)) == []
+    assert written(plain, scores) == {}
     assert report_maps(plain, scores, ["net"]) == []
 
 
@@ -132,12 +144,27 @@ def test_the_report_draws_no_more_than_it_can_hold(context):
     assert len(maps) == MAX_MAPS_IN_REPORT
 
 
-def test_dissimilarities_have_no_maps(make_context):
+def test_dissimilarities_have_no_maps(make_context, written):
     from alignkit.recordings import RDMs
 
     ids = tuple(f"s{i}" for i in range(5))
     rdms = RDMs(np.random.default_rng(0).random((1, 10)), ids, pd.DataFrame({"subject": ["a"]}))
     published = replace(make_context(n_subjects=1), dataset=Dataset("toy", rdms=rdms))
     scores = [outcome(channel_scores(["a"], [0.1]))]
-    assert list(map_files(published, scores)) == []
+    assert written(published, scores) == {}
     assert report_maps(published, scores, ["net"]) == []
+
+
+def test_vertices_get_a_file_per_hemisphere_with_the_name_and_unit(context, written):
+    vertices = SurfaceGeometry(
+        np.array([3, 0, 2, 1, 2]), np.array(["left", "left", "left", "right", "right"]), (4, 3), "fsaverage"
+    )
+    surface = replace(recording(), geometry=vertices)
+    files = written(context(surface), [outcome(channel_scores(NAMES, [0.5, 0.4, 0.3, 0.2, 0.1]))])
+    assert list(files) == [
+        "sub-Sub01_model-Net_metric-RidgeR_hemi-L.func.gii",
+        "sub-Sub01_model-Net_metric-RidgeR_hemi-R.func.gii",
+    ]
+    left, right = (image.darrays[0].data for image in files.values())
+    np.testing.assert_allclose(left, [0.4, np.nan, 0.3, 0.5], atol=1e-7)
+    np.testing.assert_allclose(right, [np.nan, 0.2, 0.1], atol=1e-7)

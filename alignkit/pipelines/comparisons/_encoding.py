@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,14 +121,17 @@ def encode(
     layers, encoder = prepare(recipe, candidate, first.stimulus_ids, seed=derive_seed(seed, "inner folds"))
     if first.gap is not None:
         encoder.set_params(cv=TimeSplitter(recipe.n_inner, first.gap))
-    fits = fit_layers(
-        layers,
-        np.concatenate([responses.Y for responses in batch], axis=1),
-        encoder=encoder,
-        test_folds=first.folds,
-        groups=first.groups if first.gap is None else None,
-        regions=np.repeat(np.arange(len(batch)), sizes).tolist(),
-    )
+    with warnings.catch_warnings():
+        # Small layers have fewer dimensions than components: the methods say so once, not for every fold.
+        warnings.filterwarnings("ignore", message="`n_components` asks for", category=UserWarning)
+        fits = fit_layers(
+            layers,
+            np.concatenate([responses.Y for responses in batch], axis=1),
+            encoder=encoder,
+            test_folds=first.folds,
+            groups=first.groups if first.gap is None else None,
+            regions=np.repeat(np.arange(len(batch)), sizes).tolist(),
+        )
     assert fits.test_r is not None  # there are test folds
     assert fits.predictions is not None
     return [

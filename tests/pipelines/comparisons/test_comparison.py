@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from alignkit._core.errors import InputError
-from alignkit.pipelines.comparisons import COMPARISONS
+from alignkit.encoders import ENCODERS
+from alignkit.pipelines.comparisons import COMPARISONS, RECIPES
 from alignkit.pipelines.comparisons._comparison import read_arrays, region_of, write_part
 from alignkit.recordings import Recording
 
@@ -69,8 +70,10 @@ def test_times_are_refused_with_their_number():
         region_of(recording(times=[0.0, 0.1, 0.2, 0.3, 0.4]), "all")
 
 
-def test_the_four_comparisons_are_registered_with_what_they_need():
-    assert list(COMPARISONS) == ["cka", "classify", "ridge", "rsa"]
+def test_every_encoder_is_a_comparison_and_all_say_what_they_need():
+    assert set(COMPARISONS) == {"cka", "classify", "rsa", "variance-partition", *RECIPES}
+    # Receptive fields and time-resolved fits are for other shapes of data; the lasso is an elastic net.
+    assert set(RECIPES) - {"lasso"} == set(ENCODERS) - {"trf", "time-resolved"}
     for row in COMPARISONS.rows():
         assert row["summary"], row["name"]
         assert row["needs"], row["name"]

@@ -7,7 +7,7 @@ from sklearn.linear_model import RidgeCV
 
 from alignkit._core.errors import InputError
 from alignkit.datasets import Dataset
-from alignkit.pipelines.comparisons import _encoding_run, encoders
+from alignkit.pipelines.comparisons import COMPARISONS, RECIPES, _encoding_run, encoders
 from alignkit.recordings import RDMs
 
 
@@ -23,6 +23,19 @@ def test_the_planted_model_is_found_and_the_empty_region_stays_empty(make_contex
     assert abs(b["value"]) < 0.2
     assert b["p"] > 0.02
     assert chosen(outcome, "A", "other")["value"] < a["value"] - 0.3
+
+
+@pytest.mark.parametrize("kind", sorted(RECIPES))
+def test_every_encoder_finds_the_planted_model_and_leaves_the_empty_region_empty(make_context, chosen, kind):
+    outcome = COMPARISONS[kind](make_context(n_subjects=2))
+    a, b = chosen(outcome, "A", "true"), chosen(outcome, "B", "true")
+    assert a["metric"] == f"{kind} r"
+    assert a["value"] > 0.5
+    assert a["p"] <= 0.02
+    assert abs(b["value"]) < 0.25
+    assert chosen(outcome, "A", "other")["value"] < a["value"] - 0.3
+    assert f"(`{kind}`)" in outcome.methods[0]
+    assert outcome.references
 
 
 def test_channels_and_folds_are_reported_and_the_audit_is_clean(make_context):
