@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,29 @@ class Splitter(Protocol):
 
 CrossValidation = int | str | Splitter | Sequence[tuple[ArrayLike, ArrayLike]]
 GROUP_OUT = "leave-one-group-out"
+LEAVE_ONE_OUT: Literal["leave-one-out"] = "leave-one-out"
+
+
+@overload
+def make_folds(
+    cv: Any,
+    X: NDArray[Any],
+    Y: NDArray[Any],
+    groups: ArrayLike | None,
+    random_state: int | None,
+) -> list[Fold]: ...
+
+
+@overload
+def make_folds(
+    cv: Any,
+    X: NDArray[Any],
+    Y: NDArray[Any],
+    groups: ArrayLike | None,
+    random_state: int | None,
+    *,
+    leave_one_out: bool,
+) -> list[Fold] | Literal["leave-one-out"]: ...
 
 
 def make_folds(
@@ -32,9 +55,27 @@ def make_folds(
     Y: NDArray[Any],
     groups: ArrayLike | None,
     random_state: int | None,
-) -> list[Fold]:
-    """Return (train, test) row indices of at least two folds."""
+    *,
+    leave_one_out: bool = False,
+) -> list[Fold] | Literal["leave-one-out"]:
+    """Return (train, test) row indices of at least two folds.
+
+    Parameters
+    ----------
+    cv : int, str, list of (train, test) or splitter
+        How the folds are made.
+    X, Y : ndarray
+        What a splitter is called with.
+    groups : array of shape (n_samples,), optional
+        Samples of one group stay on one side.
+    random_state : int or None
+        Seed of shuffled folds.
+    leave_one_out : bool, default=False
+        Hand "leave-one-out" on by name, for solvers that have it in closed form; others refuse it.
+    """
     labels = None if groups is None else _check_groups(groups, len(X))
+    if leave_one_out and isinstance(cv, str) and cv == LEAVE_ONE_OUT:
+        return _samples_out(labels)
     if isinstance(cv, int | np.integer) and not isinstance(cv, bool):
         folds = _k_folds(int(cv), len(X), labels, random_state)
     elif isinstance(cv, str) and cv == GROUP_OUT:
@@ -47,8 +88,9 @@ def make_folds(
     elif isinstance(cv, Sequence) and not isinstance(cv, str):
         folds = _as_rows(cv)
     else:
+        names = f"{GROUP_OUT!r}, {LEAVE_ONE_OUT!r}" if leave_one_out else repr(GROUP_OUT)
         raise InputError(
-            f"`cv` must be a number of folds, {GROUP_OUT!r}, a list of (train, test) row indices or a "
+            f"`cv` must be a number of folds, {names}, a list of (train, test) row indices or a "
             f"splitter with `split(X, Y, groups)`, got {cv!r}."
         )
     if len(folds) < 2:
@@ -84,6 +126,15 @@ def _groups_out(labels: NDArray[Any] | None) -> list[Fold]:
             f"`cv` is {GROUP_OUT!r}, which needs `groups` in `fit`, such as the run of each sample."
         )
     return [(np.flatnonzero(labels != name), np.flatnonzero(labels == name)) for name in np.unique(labels)]
+
+
+def _samples_out(labels: NDArray[Any] | None) -> Literal["leave-one-out"]:
+    if labels is not None and len(np.unique(labels)) < len(labels):
+        raise InputError(
+            f"`cv` is {LEAVE_ONE_OUT!r}, but `groups` has {len(np.unique(labels))} groups for {len(labels)} "
+            f"samples: one would be predicted from others of its group. Use cv={GROUP_OUT!r}."
+        )
+    return LEAVE_ONE_OUT
 
 
 def _as_rows(folds: Any) -> list[Fold]:

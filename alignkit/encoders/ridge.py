@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._core.checks import check_option
 from ..solvers import ridge_cv
 from ._estimator import Encoder, scale_channels
 from ._folds import CrossValidation, make_folds
@@ -23,11 +26,16 @@ class RidgeEncoder(Encoder):
         Penalties to choose from, all positive. By default 19 from 0.1 to 1e8 in half decades. With z-scored
         features the eigenvalues of X'X add up to n_samples * n_units, so that this reaches from hardly any
         penalty to one that leaves nothing even with 1,000 stimuli and 100,000 units.
-    cv : int, list of (train, test) or splitter, default=5
+    cv : int, "leave-one-out", "leave-one-group-out", list of (train, test) or splitter, default=5
         Folds that choose the penalty. A number makes shuffled folds, of whole groups where groups are given;
-        a splitter is called as ``split(X, Y, groups)``.
+        a splitter is called as ``split(X, Y, groups)``. Leaving one sample out at a time is computed in
+        closed form, from one decomposition; leaving one group (a run) out needs `groups`.
     standardize : bool, default=True
-        Z-score each feature, in every fold by its training part alone. Constant features get weight 0.
+        Z-score each feature, in every fold by its training part alone (with "leave-one-out" by all samples).
+        Constant features get weight 0.
+    missing : {"raise", "drop"}, default="raise"
+        What NaN in Y mean: an error, or that each channel is fitted and scored on the samples that it has.
+        Channels with other samples missing take decompositions of their own.
     device : str, default="auto"
         Torch device; "auto" takes CUDA where there is one.
     random_state : int or None, default=0
@@ -38,7 +46,8 @@ class RidgeEncoder(Encoder):
     best_alphas_ : ndarray of shape (n_channels,)
         The penalty of each channel.
     cv_scores_ : ndarray of shape (n_channels,)
-        Mean R2 over folds at that penalty. It was chosen as the best of several and is no test score.
+        Mean R2 over folds at that penalty; with "leave-one-out" one R2, pooled over samples. It was chosen as
+        the best of several and is no test score.
     coef_ : ndarray of shape (n_units, n_channels)
         Weights in the units of X, whether or not it was z-scored; (n_units,) for a one-dimensional Y.
     intercept_ : ndarray of shape (n_channels,)
@@ -60,6 +69,9 @@ class RidgeEncoder(Encoder):
     Naselaris T et al. (2011). Encoding and decoding in fMRI. NeuroImage,
     doi:10.1016/j.neuroimage.2010.07.073.
 
+    Allen DM (1974). The relationship between variable selection and data augmentation and a method for
+    prediction. Technometrics, doi:10.1080/00401706.1974.10489157.
+
     Examples
     --------
     >>> rng = np.random.default_rng(0)
@@ -77,16 +89,25 @@ class RidgeEncoder(Encoder):
         alphas: ArrayLike | None = None,
         cv: CrossValidation = 5,
         standardize: bool = True,
+        missing: Literal["raise", "drop"] = "raise",
         device: str = "auto",
         random_state: int | None = 0,
     ) -> None:
         self.alphas = alphas
         self.cv = cv
         self.standardize = standardize
+        self.missing = missing
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, Y: ArrayLike, groups: ArrayLike | None = None) -> RidgeEncoder:
+    def fit(
+        self,
+        X: ArrayLike,
+        Y: ArrayLike,
+        groups: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+    ) -> RidgeEncoder:
         """Fit the encoder.
 
         Parameters
@@ -97,6 +118,8 @@ class RidgeEncoder(Encoder):
             Recorded responses to the same samples.
         groups : array of shape (n_samples,), optional
             Samples of one group stay on one side of every fold. Give repeats of a stimulus one group.
+        sample_weight : array of shape (n_samples,), optional
+            Not negative; a weight of 2 is the same as the sample twice, in fits, z-scores and folds' scores.
 
         Returns
         -------
@@ -106,10 +129,12 @@ class RidgeEncoder(Encoder):
         ------
         InputError
             If there are NaN, the numbers of samples differ, an alpha is not positive, `cv` gives fewer than
-            2 folds, a fold has an empty part or a group on both sides.
+            2 folds, a fold has an empty part or a group on both sides, a channel has too few responses, or
+            the memory does not suffice.
         """
-        features, responses = self._check_pair(X, Y, reset=True)
-        folds = make_folds(self.cv, features, responses, groups, self.random_state)
+        check_option("missing", self.missing, ("raise", "drop"))
+        features, responses = self._check_pair(X, Y, reset=True, missing=self.missing == "drop")
+        folds = make_folds(self.cv, features, responses, groups, self.random_state, leave_one_out=True)
         alphas = np.logspace(-1, 8, 19) if self.alphas is None else self.alphas
         targets, scale = scale_channels(responses.reshape(len(responses), -1))
         result = ridge_cv(
@@ -118,6 +143,8 @@ class RidgeEncoder(Encoder):
             alphas=alphas,
             folds=folds,
             standardize=self.standardize,
+            sample_weight=sample_weight,
+            missing=self.missing,
             device=self.device,
         )
         self.best_alphas_ = result.best_alphas

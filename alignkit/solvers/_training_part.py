@@ -1,24 +1,15 @@
-"""One training part of a ridge regression, decomposed once so that every alpha is cheap.
+"""Rows of a design, centred, scaled and weighted: their moments, Gram matrices and rotations in float64.
 
-With Z the centred (and possibly z-scored) training rows and Z = U S V' their singular value
-decomposition, the predictions for test rows Z_test and the coefficients at any alpha are
+Means, Gram matrices and eigenvectors are float64 whatever the input: squaring the singular values in float32
+would lose every direction below 3e-4 of the largest. Chunks keep the float64 copies small.
 
-    prediction   = test    @ diag(1 / (s + alpha)) @ (train' @ Y)
-    coefficients = weights @ diag(1 / (s + alpha)) @ (train' @ Y)
-
-with s = S^2 and
-
-    primal (features <= samples): train = Z V, test = Z_test V,    weights = V
-    dual   (features >  samples): train = U,   test = Z_test Z' U, weights = Z' U.
-
-Gram matrices, their eigenvectors and these rotations are float64 whatever the input: squaring the
-singular values in float32 would lose every direction below 3e-4 of the largest. The products with the
-targets, which take the time, stay in the input's precision.
+With sample weights every row is multiplied by the root of its weight once it is centred; sums over rows are
+weighted sums then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,7 +17,6 @@ import numpy as np
 import scipy.linalg
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 # Elements of a float64 working copy: 64 MiB, so that memory does not grow with the data.
@@ -34,136 +24,111 @@ CHUNK_ELEMENTS = 2**23
 
 
 @dataclass(frozen=True)
-class TrainingPart:
-    """A decomposed training part; k components, see the module for the formulas."""
+class Moments:
+    """Weighted moments of the columns of some rows."""
 
-    eigenvalues: Tensor  # (k,) float64
-    train: Tensor  # (n_train, k) in the working precision
-    test: Tensor  # (n_test, k) in the working precision
-    test_gram: Tensor | None  # (k, k) = test' test, where the test part is longer than k
-    vectors: Tensor  # (n_features, k) in the primal, (n_train, k) in the dual, float64
+    weight: float  # sum of the weights; the number of rows without any
+    mean: Tensor  # (n_columns,) float64
+    spread: Tensor  # (n_columns,) float64, sum of squares about the mean
 
 
 @dataclass(frozen=True)
 class Design:
-    """The features, and how a part of their rows is centred and scaled."""
+    """The features, and how a part of their rows is centred, scaled and weighted."""
 
     X: Tensor  # (n_samples, n_features), as given
     fit_intercept: bool
     standardize: bool
+    weights: Tensor | None = None  # (n_samples,) float64, positive
 
     @property
     def primal(self) -> bool:
         """Whether the feature side is the smaller one."""
         return self.X.shape[1] <= self.X.shape[0]
 
-    def moments(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and scale (0 for a constant feature) of the rows, both (n_features,) float64."""
+    def weights_of(self, rows: Tensor) -> Tensor | None:
+        """Return the weights of the rows, (n_rows,), or None where all are 1."""
+        return None if self.weights is None else self.weights[rows]
+
+    def moments(self, rows: Tensor) -> Moments:
+        """Return the moments of the features over the rows."""
         import torch
 
-        means, scales = [], []
-        for columns in self._column_chunks(len(rows)):
-            chunk = self.X[:, columns][rows].double()
-            mean = (
-                column_mean(chunk)
-                if self.fit_intercept or self.standardize
-                else chunk.new_zeros(chunk.shape[1])
-            )
-            means.append(mean if self.fit_intercept else torch.zeros_like(mean))
-            if self.standardize:
-                sd = (chunk - mean).square().mean(0).sqrt()
-                # What varies by no more than its own rounding is a constant: z-scoring it makes noise.
-                constant = sd <= 10 * torch.finfo(self.X.dtype).eps * mean.abs()
-                scales.append(torch.where(constant, 0.0, 1.0 / sd.clamp_min(torch.finfo(sd.dtype).tiny)))
-            else:
-                scales.append(torch.ones_like(mean))
-        return torch.cat(means), torch.cat(scales)
+        weights = self.weights_of(rows)
+        found = [
+            column_moments(self.X[:, columns][rows].double(), weights)
+            for columns in self._column_chunks(len(rows))
+        ]
+        mean, spread = (torch.cat([getattr(part, name) for part in found]) for name in ("mean", "spread"))
+        return Moments(found[0].weight, mean, spread)
 
-    def decompose(self, train: Tensor, test: Tensor, kernel: Tensor | None = None) -> TrainingPart:
-        """Decompose the training rows and rotate the test rows."""
-        mean, scale = self.moments(train)
-        if self.primal:
-            return self._decompose_primal(train, test, mean, scale)
-        if kernel is None or self.standardize:
-            inner, across = self._kernels(train, test, mean, scale)
-        else:
-            inner, across = self._centred(kernel, train, test)
-        values, vectors = eigh(inner)
-        rotated = across @ vectors
-        return self._part(values, vectors, rotated, vectors)
-
-    def kernel(self) -> Tensor | None:
-        """Return X X' of the rows about their mean, (n, n) float64; None where no fold could use it."""
+    def centre(self, moments: Moments) -> Tensor:
+        """Return what is subtracted from the rows, (n_features,): their mean, or 0 without an intercept."""
         import torch
 
-        if self.primal or self.standardize:
-            return None
-        rows = torch.arange(len(self.X), device=self.X.device)
-        mean, scale = self.moments(rows)
-        return self._kernels(rows, rows[:0], mean, scale)[0]
+        return moments.mean if self.fit_intercept else torch.zeros_like(moments.mean)
 
-    def weights(self, part: TrainingPart) -> Tensor:
-        """Return (n_features, k), in the units of X, for a part of all rows; see the module."""
+    def scale(self, moments: Moments) -> Tensor:
+        """Return what z-scoring multiplies by, (n_features,): 0 where constant, 1 without z-scoring."""
         import torch
 
-        rows = torch.arange(len(self.X), device=self.X.device)
-        mean, scale = self.moments(rows)
-        if self.primal:
-            return (part.vectors * scale[:, None]).to(self.X.dtype)
-        weights = self.X.new_empty((self.X.shape[1], part.vectors.shape[1]))
-        for columns in self._column_chunks(len(rows)):
-            chunk = self._rows(rows, mean, scale, columns) * scale[columns]
-            weights[columns] = (chunk.T @ part.vectors).to(weights.dtype)
-        return weights
+        if not self.standardize:
+            return torch.ones_like(moments.mean)
+        sd = (moments.spread / moments.weight).sqrt()
+        # What varies by no more than its own rounding is a constant: z-scoring it makes noise.
+        constant = sd <= 10 * torch.finfo(self.X.dtype).eps * moments.mean.abs()
+        return torch.where(constant, 0.0, 1.0 / sd.clamp_min(torch.finfo(sd.dtype).tiny))
 
-    def _decompose_primal(self, train: Tensor, test: Tensor, mean: Tensor, scale: Tensor) -> TrainingPart:
-        n_features = self.X.shape[1]
-        gram = mean.new_zeros((n_features, n_features))
-        for rows in self._row_chunks(train):
-            gram += inner_product(self._rows(rows, mean, scale))
-        values, vectors = eigh(gram)
-        return self._part(
-            values,
-            self._rotate(train, mean, scale, vectors),
-            self._rotate(test, mean, scale, vectors),
-            vectors,
-        )
+    def gram(self, rows: Tensor, centre: Tensor) -> Tensor:
+        """Return the inner products of the features over the rows, (n_features, n_features)."""
+        gram = centre.new_zeros((len(centre), len(centre)))
+        for chunk in self._row_chunks(rows):
+            gram += inner_product(self._weighted(chunk, centre))
+        return gram
 
-    def _rotate(self, rows: Tensor, mean: Tensor, scale: Tensor, vectors: Tensor) -> Tensor:
-        rotated = vectors.new_empty((len(rows), vectors.shape[1]))
+    def rotated(self, rows: Tensor, centre: Tensor, axes: Tensor) -> Tensor:
+        """Return the rows along each axis, (n_axes, n_rows) in the working precision.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_rows,)
+            Row numbers.
+        centre : Tensor of shape (n_features,)
+            Is subtracted.
+        axes : Tensor of shape (n_features, n_axes)
+            float64.
+        """
+        turned = self.X.new_empty((axes.shape[1], len(rows)))
         start = 0
         for chunk in self._row_chunks(rows):
-            rotated[start : start + len(chunk)] = self._rows(chunk, mean, scale) @ vectors
+            turned[:, start : start + len(chunk)] = exact_product(self._weighted(chunk, centre), axes).T
             start += len(chunk)
-        return rotated
+        return turned
 
-    def _part(self, values: Tensor, train: Tensor, test: Tensor, vectors: Tensor) -> TrainingPart:
-        dtype = self.X.dtype
-        gram = inner_product(test).to(dtype) if test.shape[0] > test.shape[1] else None
-        return TrainingPart(values, train.to(dtype), test.to(dtype), gram, vectors)
-
-    def _kernels(self, train: Tensor, test: Tensor, mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        inner = mean.new_zeros((len(train), len(train)))
-        across = mean.new_zeros((len(test), len(train)))
+    def kernels(self, train: Tensor, test: Tensor, centre: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return inner products (n_train, n_train) and (n_test, n_train) of unweighted rows."""
+        inner = centre.new_zeros((len(train), len(train)))
+        across = centre.new_zeros((len(test), len(train)))
         for columns in self._column_chunks(len(train) + len(test)):
-            seen = self._rows(train, mean, scale, columns)
+            seen = self._scaled(train, centre, scale, columns)
             inner += inner_product(seen.T)
-            across += self._rows(test, mean, scale, columns) @ seen.T
+            if len(test):
+                across += exact_product(self._scaled(test, centre, scale, columns), seen.T)
         return inner, across
 
-    def _centred(self, kernel: Tensor, train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
-        inner = kernel[train][:, train]
-        across = kernel[test][:, train]
-        if not self.fit_intercept:
-            return inner, across
-        column_means = inner.mean(0)
-        across = across - across.mean(1, keepdim=True) - column_means + column_means.mean()
-        inner = inner - column_means - column_means[:, None] + column_means.mean()
-        return inner, across
+    def transposed(self, centre: Tensor, scale: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Yield columns and all rows of them, centred and scaled, (n_columns, n_samples) float64."""
+        for columns in self._column_chunks(len(self.X)):
+            chunk = (self.X[:, columns] - centre[columns]).mul_(scale[columns])
+            yield columns, chunk.T.contiguous()
 
-    def _rows(self, rows: Tensor, mean: Tensor, scale: Tensor, columns: slice = slice(None)) -> Tensor:
-        chunk = self.X[:, columns][rows].double()
-        return chunk.sub_(mean[columns]).mul_(scale[columns])
+    def _weighted(self, rows: Tensor, centre: Tensor) -> Tensor:
+        chunk = self.X[rows].double().sub_(centre)
+        weights = self.weights_of(rows)
+        return chunk if weights is None else chunk.mul_(weights.sqrt()[:, None])
+
+    def _scaled(self, rows: Tensor, centre: Tensor, scale: Tensor, columns: slice) -> Tensor:
+        return self.X[:, columns][rows].double().sub_(centre[columns]).mul_(scale[columns])
 
     def _row_chunks(self, rows: Tensor) -> Iterator[Tensor]:
         step = max(1, CHUNK_ELEMENTS // self.X.shape[1])
@@ -183,6 +148,34 @@ def column_mean(values: Tensor) -> Tensor:
     return mean
 
 
+def column_moments(values: Tensor, weights: Tensor | None = None) -> Moments:
+    """Return the float64 moments of the columns; mean and spread are exact for a constant column."""
+    import torch
+
+    first = values[0]
+    apart = values - first
+    if weights is None:
+        total = float(len(values))
+        shift = apart.sum(0, dtype=torch.float64) / total
+        spread = apart.sub_(shift.to(apart.dtype)).square_().sum(0, dtype=torch.float64)
+    else:
+        total = float(weights.sum())
+        shift = (weights[:, None] * apart).sum(0) / total
+        spread = (weights[:, None] * apart.sub_(shift).square_()).sum(0)
+    return Moments(total, first.double() + shift, spread)
+
+
+def pooled(parts: Sequence[Moments]) -> Moments:
+    """Return the moments of several sets of rows together; nothing cancels (Chan et al. 1983)."""
+    weight = sum(part.weight for part in parts)
+    first = parts[0].mean
+    # From the first on: the pooled mean of a constant is that constant to the last bit.
+    shift = sum((part.weight / weight * (part.mean - first) for part in parts[1:]), 0 * first)
+    mean = first + shift
+    spread = sum((part.spread + part.weight * (part.mean - mean).square() for part in parts), 0 * first)
+    return Moments(weight, mean, spread)
+
+
 def inner_product(values: Tensor) -> Tensor:
     """Return values' values, symmetric."""
     import torch
@@ -194,19 +187,44 @@ def inner_product(values: Tensor) -> Tensor:
     return values.T @ values
 
 
-def eigh(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Return eigenvalues and eigenvectors of a positive semi-definite matrix, without its null space."""
+def exact_product(a: Tensor, b: Tensor) -> Tensor:
+    """Return the product of two float64 matrices."""
     import torch
 
-    values: torch.Tensor
-    vectors: torch.Tensor
+    if a.device.type == "cpu":
+        return torch.from_numpy(np.matmul(a.numpy(), b.numpy()))
+    return a @ b
+
+
+def eigh(gram: Tensor, eps: float | None = None) -> tuple[Tensor, Tensor]:
+    """Return eigenvalues and eigenvectors of a positive semi-definite matrix, without its null space.
+
+    Parameters
+    ----------
+    gram : Tensor of shape (n, n)
+        Symmetric.
+    eps : float, optional
+        Relative rounding of its entries, by default that of its type; n times this is taken for zero.
+    """
+    return without_null_space(*whole_eigh(gram), eps)
+
+
+def whole_eigh(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """Return all eigenvalues, ascending, and eigenvectors of a symmetric matrix."""
+    import torch
+
     if gram.device.type == "cpu":
         # Divide and conquer: several times faster here than SciPy's default driver.
-        found = scipy.linalg.eigh(gram.numpy(), driver="evd", check_finite=False)
-        values, vectors = torch.from_numpy(found[0]), torch.from_numpy(np.ascontiguousarray(found[1]))
-    else:
-        values, vectors = torch.linalg.eigh(gram)
-    # Below this the eigenvalue is rounding error and its direction arbitrary; its true weight is 0.
-    floor = values[-1].clamp_min(0) * len(gram) * torch.finfo(values.dtype).eps
-    kept = values > floor
+        values, vectors = scipy.linalg.eigh(gram.numpy(), driver="evd", check_finite=False)
+        return torch.from_numpy(values), torch.from_numpy(np.ascontiguousarray(vectors))
+    found = torch.linalg.eigh(gram)
+    return found.eigenvalues, found.eigenvectors
+
+
+def without_null_space(values: Tensor, vectors: Tensor, eps: float | None = None) -> tuple[Tensor, Tensor]:
+    """Drop eigenvalues that are rounding error: their directions are arbitrary, their true weight is 0."""
+    import torch
+
+    rounding = torch.finfo(values.dtype).eps if eps is None else eps
+    kept = values > values[-1].clamp_min(0) * len(values) * rounding
     return values[kept], vectors[:, kept]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from . import cka, classify, encoders, rsa
+from . import cka, classify, encoders, partition, rsa
 from ._comparison import COMPARISONS, Context, Outcome, Picture
 from ._encoding import JOINED, Recipe, prepare
+from .partition import KIND as PARTITION
 from .recipes import RECIPES
-
-PARTITION = "variance-partition"
 
 __all__ = [
     "COMPARISONS",
@@ -21,6 +20,7 @@ __all__ = [
     "cka",
     "classify",
     "encoders",
+    "partition",
     "prepare",
     "rsa",
 ]

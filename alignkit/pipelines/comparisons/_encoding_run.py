@@ -10,8 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..._core.checks import did_you_mean
-from ..._core.errors import InputError
 from ..._core.hashing import digest_array, digest_json
 from ..._core.progress import track
 from ..._core.random import derive_seed
@@ -19,8 +17,6 @@ from ..._core.threads import fixed_threads
 from ...recordings.recording import Recording
 from ...recordings.scores import ChannelScores, Scores
 from ...stats import (
-    audit_folds,
-    grouped_folds,
     leave_one_subject_out,
     permutation_p,
     split_half_reliability,
@@ -28,16 +24,15 @@ from ...stats import (
     widen_cross_validated_null,
 )
 from ..candidates import Candidate
-from ..continuous import TimeAxis
-from ._comparison import Context, Outcome, near_duplicates, read_arrays, region_of, write_part
+from ._comparison import Context, Outcome, read_arrays, region_of, write_part
 from ._encoding import FoldCorrelations, Recipe, Responses, encode
+from ._encoding_data import Block, all_responses, audit_of, batches_of, kept_together
 from ._encoding_rows import channel_scores, fold_rows
 from ._encoding_text import LEAST_REPEATED, leaks, methods_of, no_ceiling
 from ._region import Region, RegionCeiling, Spread, layer_columns
 
 Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
-Block = tuple[str, str]  # region, subject
 ENCODING_VERSION = 5
 SMALL = 1500  # samples
 
@@ -88,33 +83,20 @@ def compare_by_encoding(context: Context, recipe: Recipe, options: Options) -> O
     InputError
         Without recordings of stimuli, without models, or for folds that cannot be made.
     """
-    if context.dataset.study is None:
-        raise InputError(
-            f"`{recipe.kind}` needs recordings; the dataset holds dissimilarities only. Use `rsa`."
-        )
-    if context.dataset.conditions is not None:
-        raise InputError(
-            f"`{recipe.kind}` needs stimuli; this dataset has conditions only. Use `classify` or `rsa`."
-        )
-    if not context.candidates:
-        raise InputError(f"`{recipe.kind}` needs models; name some under `models`.")
     metric = options.metric(recipe.kind)
     models = [replace(model, layers=recipe.layers(model)) for model in context.candidates]
     parts: list[Scores] = []
     tables: list[pd.DataFrame] = []
     channels: list[ChannelScores] = []
     audit: dict[str, tuple[str, str, str]] = {}
-    blocks = {
-        (roi, recording.subject): _responses(context, recording, roi, options)
-        for roi in context.rois
-        for recording in context.dataset.study.values()
-    }
+    blocks = all_responses(context, recipe.kind, n_folds=options.n_folds, groups=options.groups)
+    assert context.dataset.study is not None  # there are responses
     results = _encode_all(context, blocks, recipe)
     for roi in context.rois:
         subjects = [blocks[roi, name] for name in context.dataset.subjects]
         tasks = [results[roi, name] for name in context.dataset.subjects]
         for responses in subjects:
-            audit[responses.subject] = _audit(context, responses, roi, metric)
+            audit[responses.subject] = audit_of(context, responses, roi, metric)
         region = _region(replace(context, candidates=tuple(models)), subjects, tasks, roi, metric)
         region = replace(region, ceiling=_ceiling(context, roi, options))
         parts += [region.scores(), fold_rows(models, subjects, tasks, roi, metric)]
@@ -131,7 +113,7 @@ def compare_by_encoding(context: Context, recipe: Recipe, options: Options) -> O
                 recipe,
                 n_folds=options.n_folds,
                 n_splits=options.n_splits,
-                together=_together(context, options),
+                together=kept_together(context, options.groups),
             ),
         ),
         warnings=(*no_ceiling(context), *leaks(audit.values())),
@@ -144,79 +126,13 @@ def compare_by_encoding(context: Context, recipe: Recipe, options: Options) -> O
     )
 
 
-def _responses(context: Context, recording: Recording, roi: str, options: Options) -> Responses:
-    if context.axis is not None:
-        return _time_courses(context.axis, region_of(recording, roi), options)
-    average = region_of(recording, roi).average_repetitions()
-    # One order for all subjects, whatever they saw first: same stimuli, same folds.
-    average = average.align(sorted(average.stimulus_ids))
-    ids = average.stimulus_ids
-    groups = _groups(context, average, options)
-    seed = derive_seed(context.plan.seed, "outer folds")
-    folds = grouped_folds(groups, n_folds=options.n_folds, random_state=seed)
-    return Responses(recording.subject, average.data, ids, groups, folds)
-
-
-def _time_courses(axis: TimeAxis, recording: Recording, options: Options) -> Responses:
-    if options.groups is not None:
-        raise InputError(
-            "`groups` is for separate stimuli; a continuous recording is split into runs, or blocks of time."
-        )
-    Y = np.asarray(recording.data[...], dtype=np.float32)
-    folds = axis.folds(options.n_folds)
-    return Responses(recording.subject, Y, list(axis.sample_ids), axis.blocks, folds, gap=axis.gap)
-
-
-def _groups(context: Context, average: Recording, options: Options) -> list[str]:
-    """Return what must stay together: the picture, or the named column's value."""
-    column = _together(context, options)
-    if column == "stimulus_id":
-        return average.stimulus_ids
-    if column != "picture":
-        if column not in average.samples:
-            raise InputError(
-                f"`groups`: the samples of {average.subject!r} have no column {column!r} that is the same in "
-                f"all repetitions of a stimulus; {did_you_mean(column, list(average.samples.columns))}"
-            )
-        return [str(value) for value in average.samples[column]]
-    return near_duplicates(context, average, average.stimulus_ids) or average.stimulus_ids
-
-
-def _audit(context: Context, responses: Responses, roi: str, metric: str) -> tuple[str, str, str]:
-    assert context.dataset.study is not None  # checked by the caller
-    if responses.gap is not None:
-        detail = (
-            f"{len(responses.folds)} folds of contiguous time, {responses.gap} samples left out beside each"
-        )
-        return (f"{metric}, {responses.subject}", "clean", detail)
-    average = region_of(context.dataset.study[responses.subject], roi).average_repetitions()
-    average = average.align(responses.stimulus_ids)
-    stimuli = context.dataset.stimuli
-    audit = audit_folds(
-        responses.folds,
-        stimulus_ids=responses.stimulus_ids,
-        content_digests=None
-        if stimuli is None
-        else [stimuli.content_digests[i] for i in responses.stimulus_ids],
-        near_duplicates=near_duplicates(context, average, responses.stimulus_ids),
-    )
-    if audit.verdict == "leaks" and context.strict:
-        raise InputError(f"the leakage audit of {responses.subject!r} found: {'; '.join(audit.findings)}")
-    detail = "; ".join(audit.findings) or f"{len(responses.folds)} folds; " + ", ".join(audit.checked)
-    return (f"{metric}, {responses.subject}", audit.verdict, detail)
-
-
 def _encode_all(
     context: Context, blocks: dict[Block, Responses], recipe: Recipe
 ) -> dict[Block, list[Arrays]]:
     """Encode every region of every subject by every model; what has the same stimuli goes together."""
-    batches: dict[str, list[Block]] = {}
-    for block, responses in blocks.items():
-        folds = [[part.tolist() for part in fold] for fold in responses.folds]
-        batches.setdefault(digest_json([responses.stimulus_ids, responses.groups, folds]), []).append(block)
     results: dict[Block, list[Arrays]] = {block: [] for block in blocks}
     for candidate in track(context.candidates, recipe.kind):
-        for split, members in batches.items():
+        for split, members in batches_of(blocks).items():
             batch = [blocks[block] for block in members]
             encoded = _task(context, candidate, batch, split, recipe)
             for block, arrays in zip(members, encoded, strict=True):
@@ -373,7 +289,3 @@ def _ceiling_of_time_courses(recordings: list[Recording]) -> RegionCeiling:
         estimator="correlation with the other subjects' mean time course; upper: without that mean's noise",
         divides=True,
     )
-
-
-def _together(context: Context, options: Options) -> str:
-    return options.groups or context.dataset.groups or "picture"

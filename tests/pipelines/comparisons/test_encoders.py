@@ -7,7 +7,7 @@ from sklearn.linear_model import RidgeCV
 
 from alignkit._core.errors import InputError
 from alignkit.datasets import Dataset
-from alignkit.pipelines.comparisons import COMPARISONS, RECIPES, _encoding_run, encoders
+from alignkit.pipelines.comparisons import COMPARISONS, RECIPES, _encoding_data, encoders
 from alignkit.recordings import RDMs
 
 
@@ -53,8 +53,8 @@ def test_channels_and_folds_are_reported_and_the_audit_is_clean(make_context):
 def test_held_out_r_agrees_with_scikit_learn(make_context, planted):
     context = make_context(n_subjects=1, candidates=[planted["other"]])
     outcome = encoders.ridge(context, alphas=[10.0])
-    options = _encoding_run.Options(5, 20, None)
-    responses = _encoding_run._responses(context, context.dataset.study["sub0"], "A", options)
+
+    responses = _encoding_data.all_responses(context, "ridge", n_folds=5, groups=None)["A", "sub0"]
     X, Y = planted["other"].features.matrix("only", responses.stimulus_ids), responses.Y
     expected = []
     for train, test in responses.folds:

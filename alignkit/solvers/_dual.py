@@ -1,0 +1,185 @@
+"""Ridge regression through inner products of samples: more features than samples, or a kernel.
+
+With K the centred (and weighted) kernel of the training rows and K = U S U' its eigendecomposition, the test
+rows are predicted by K_test U diag(1 / (s + alpha)) U'y. K and U are float64 whatever the input, so that an
+ill-conditioned kernel keeps its weak directions; the products with the targets, which take the time, stay in
+the working precision.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .._core.progress import track
+from ._fold_part import FoldPart, part_of_rows
+from ._gemm import product
+from ._targets import Scoring, blocks_of, load, scored
+from ._training_part import Design, eigh, exact_product, whole_eigh, without_null_space
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+# From training and test rows to the kernels within and across, not centred, not weighted, float64.
+Kernels = Callable[["Tensor", "Tensor"], tuple["Tensor", "Tensor"]]
+Folds = Sequence[tuple["Tensor", "Tensor"]]
+
+# Beyond this condition a float32 product of features and dual coefficients loses more than four digits.
+WELL_CONDITIONED = 1e4
+
+
+def kernels_of(kernel: Tensor) -> Kernels:
+    """Return what cuts a fold's kernels out of one for all rows."""
+    return lambda train, test: (kernel[train[:, None], train], kernel[test[:, None], train])
+
+
+def kernels_of_features(design: Design) -> Kernels:
+    """Return what gives a fold's kernels of the features: one kernel for all, or one per z-scoring."""
+    import torch
+
+    everything = torch.arange(len(design.X), device=design.X.device)
+    if not design.standardize:
+        moments = design.moments(everything)
+        # About their mean, so that no digits are lost; each fold centres again by its training part.
+        whole, _ = design.kernels(everything, everything[:0], design.centre(moments), design.scale(moments))
+        return kernels_of(whole)
+
+    def scaled(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+        moments = design.moments(train)
+        return design.kernels(train, test, design.centre(moments), design.scale(moments))
+
+    return scaled
+
+
+def dual_scores(
+    design: Design,
+    kernels: Kernels,
+    targets: NDArray[Any],
+    alphas: Tensor,
+    folds: Folds,
+    *,
+    scoring: Scoring,
+    step: int,
+    eps: float | None = None,
+) -> Tensor:
+    """Return the mean scores over folds, (n_alphas, n_targets) float64."""
+    scores = alphas.new_zeros((len(alphas), targets.shape[1]))
+    for train, test in track(folds, "ridge: folds"):
+        part = _decomposed(design, kernels, alphas, train, test, targets.shape[1], eps)
+        for block in blocks_of(targets.shape[1], step):
+            seen, seen_moments = load(targets, train, block, design)
+            held_out, moments = load(targets, test, block, design)
+            shift = design.centre(moments) - design.centre(seen_moments)
+            root = design.weights_of(test)
+            by_row = shift if root is None else shift * root.sqrt()[:, None]
+            held_out += by_row.to(held_out.dtype)
+            about = moments.mean - design.centre(seen_moments)
+            power = moments.spread + moments.weight * about.square()
+            scores[:, block] += scored(part.errors(seen, held_out, power), moments, scoring)
+    return scores / len(folds)
+
+
+def _decomposed(
+    design: Design,
+    kernels: Kernels,
+    alphas: Tensor,
+    train: Tensor,
+    test: Tensor,
+    n_targets: int,
+    eps: float | None,
+) -> FoldPart:
+    inner, across = centred(*kernels(train, test), design, train, test)
+    values, vectors = eigh(inner, eps)
+    del inner
+    across = exact_product(across, vectors).div_(values + alphas.min())
+    project = vectors.T.to(design.X.dtype).contiguous()
+    return part_of_rows(values, alphas, project, across.to(design.X.dtype), n_targets)
+
+
+def centred(
+    inner: Tensor, across: Tensor, design: Design, train: Tensor, test: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Centre kernels by the training rows (with an intercept) and weight them, in place."""
+    weights = design.weights_of(train)
+    if design.fit_intercept:
+        mean = row_mean(inner, weights)
+        both = row_mean(mean, weights)
+        across.sub_(row_mean(across.T, weights)[:, None]).sub_(mean - both)
+        inner.sub_(mean - both).sub_(mean[:, None])
+    if weights is not None:
+        root = weights.sqrt()
+        inner.mul_(root).mul_(root[:, None])
+        across.mul_(root)
+    tested = design.weights_of(test)
+    if tested is not None:
+        across.mul_(tested.sqrt()[:, None])
+    return inner, across
+
+
+@dataclass(frozen=True)
+class DualFit:
+    """All rows, decomposed; k components."""
+
+    design: Design
+    eigenvalues: Tensor  # (k,) float64
+    vectors: Tensor  # (n_samples, k) float64
+    rows: Tensor  # (n_samples,)
+    lowest: float  # the smallest eigenvalue, before those that are rounding were dropped
+    mean: Tensor  # (n_samples,) of the kernel over the rows, float64; zeros without an intercept
+
+    def rotated(self, seen: Tensor, alphas: Tensor) -> Tensor:
+        """Return diag(1 / (s + alpha)) U'y of centred and weighted targets, (k, n_targets)."""
+        rotated = product(self.vectors.T.to(seen.dtype).contiguous(), seen)
+        return rotated.mul_((1.0 / (self.eigenvalues[:, None] + alphas)).to(seen.dtype))
+
+    def dual(self, rotated: Tensor) -> Tensor:
+        """Return what the kernel of new and old rows is multiplied by, (n_samples, n_targets)."""
+        dual = product(self.vectors.to(rotated.dtype), rotated)
+        weights = self.design.weights
+        return dual if weights is None else dual.mul_(weights.sqrt().to(dual.dtype)[:, None])
+
+    def feature_weights(self, centre: Tensor, scale: Tensor) -> Tensor:
+        """Return what turns `rotated` to coefficients, (n_features, k) in the working precision.
+
+        It takes a float64 product over all features, but keeps the digits of weak directions.
+        """
+        design = self.design
+        root = design.weights
+        vectors = self.vectors if root is None else self.vectors * root.sqrt()[:, None]
+        weights = design.X.new_empty((design.X.shape[1], vectors.shape[1]))
+        for columns, chunk in design.transposed(centre, scale):
+            weights[columns] = exact_product(chunk, vectors).mul_(scale[columns, None]).to(weights.dtype)
+        return weights
+
+    def well_conditioned(self, alpha: float) -> bool:
+        """Whether the working precision does for products of features and dual coefficients."""
+        import torch
+
+        if self.design.X.dtype == torch.float64 or len(self.eigenvalues) == 0:
+            return True
+        condition = float(self.eigenvalues[-1] / (self.eigenvalues[0] + alpha))
+        if condition > WELL_CONDITIONED:
+            logger.info("ridge: condition %.1e, so that coefficients go through float64", condition)
+        return condition <= WELL_CONDITIONED
+
+
+def dual_fit(design: Design, kernels: Kernels, eps: float | None = None) -> DualFit:
+    """Decompose the kernel of all rows."""
+    import torch
+
+    rows = torch.arange(len(design.X), device=design.X.device)
+    inner, across = kernels(rows, rows[:0])
+    mean = row_mean(inner, design.weights) if design.fit_intercept else torch.zeros_like(inner[0])
+    centred(inner, across, design, rows, rows[:0])
+    values, vectors = whole_eigh(inner)
+    return DualFit(design, *without_null_space(values, vectors, eps), rows, float(values[0]), mean)
+
+
+def row_mean(values: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the weighted mean of the rows."""
+    return values.mean(0) if weights is None else weights @ values / weights.sum()

@@ -1,0 +1,163 @@
+"""Ridge regression of targets that share their rows: primal or dual, folds or leave-one-out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._dual import DualFit, dual_fit, dual_scores, kernels_of_features
+from ._gemm import product
+from ._leave_one_out import leave_one_out
+from ._primal import whole
+from ._primal_folds import PrimalFolds
+from ._ridge_input import Folds
+from ._targets import Scoring, blocks_of, load
+from ._training_part import Design
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Coefficients = tuple[NDArray[Any], NDArray[Any]]
+Solution = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64], NDArray[np.float64]]
+Chosen = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+# More targets at a time would leave the cache and gain nothing.
+WIDEST = 1024
+
+
+def solve_cv(
+    design: Design,
+    targets: NDArray[Any],
+    grid: NDArray[np.float64],
+    folds: Folds | None,
+    scoring: Scoring,
+    elements: int,
+) -> Solution:
+    """Return coefficients, intercepts, best alphas and their scores."""
+    import torch
+
+    alphas = torch.from_numpy(grid).to(design.X.device)
+    if folds is None:
+        return _leave_one_out(design, targets, alphas, scoring, elements)
+    on = design.X.device
+    rows = [(torch.from_numpy(train).to(on), torch.from_numpy(test).to(on)) for train, test in folds]
+    if design.primal:
+        return _primal_cv(design, targets, alphas, rows, scoring, elements)
+    kernels = kernels_of_features(design)
+    step = min(WIDEST, elements // len(targets))
+    scores = dual_scores(design, kernels, targets, alphas, rows, scoring=scoring, step=step)
+    best, score = choose(scores, grid)
+    coef, intercept = _dual_coefficients(dual_fit(design, kernels), targets, best, elements)
+    return coef, intercept, best, score
+
+
+def solve_fit(
+    design: Design, targets: NDArray[Any], alphas: NDArray[np.float64], elements: int
+) -> Coefficients:
+    """Return coefficients and intercepts at each target's alpha."""
+    import torch
+
+    if not design.primal:
+        return _dual_coefficients(dual_fit(design, kernels_of_features(design)), targets, alphas, elements)
+    everything = torch.arange(len(targets), device=design.X.device)
+    rows = whole(design, [everything])
+    coef, intercept = _room(design, targets)
+    for block in blocks_of(targets.shape[1], elements // len(targets)):
+        total = rows.total([rows.sums(rows.parts[0], targets, block)])
+        at = torch.from_numpy(alphas[block].copy()).to(design.X.device)
+        coef[:, block], intercept[block] = _arrays(rows.coefficients(total, at))
+    return coef, intercept
+
+
+def choose(scores: Tensor, grid: NDArray[np.float64]) -> Chosen:
+    """Return the best alpha of each target and its score; of equals the largest, the simplest model."""
+    found = scores.cpu().numpy()
+    descending = np.argsort(-grid, kind="stable")
+    best = descending[np.argmax(found[descending], axis=0)]
+    return grid[best], found[best, np.arange(found.shape[1])]
+
+
+def _primal_cv(
+    design: Design,
+    targets: NDArray[Any],
+    alphas: Tensor,
+    folds: list[tuple[Tensor, Tensor]],
+    scoring: Scoring,
+    elements: int,
+) -> Solution:
+    import torch
+
+    grid = alphas.cpu().numpy()
+    prepared = PrimalFolds(design, folds, alphas, targets.shape[1])
+    coef, intercept = _room(design, targets)
+    best, score = np.empty((2, targets.shape[1]))
+    for block in blocks_of(targets.shape[1], prepared.step(elements, WIDEST)):
+        scores, total = prepared.scores(targets, block, scoring)
+        best[block], score[block] = choose(scores, grid)
+        at = torch.from_numpy(best[block].copy()).to(design.X.device)
+        coef[:, block], intercept[block] = _arrays(prepared.whole.coefficients(total, at))
+    return coef, intercept, best, score
+
+
+def _leave_one_out(
+    design: Design, targets: NDArray[Any], alphas: Tensor, scoring: Scoring, elements: int
+) -> Solution:
+    import torch
+
+    everything = torch.arange(len(targets), device=design.X.device)
+    if design.primal:
+        rows = whole(design, [everything])
+        values = rows.eigenvalues
+        left = (rows.parts[0].turned.T / values.sqrt().to(design.X.dtype)).contiguous()
+    else:
+        fit = dual_fit(design, kernels_of_features(design))
+        values, left = fit.eigenvalues, fit.vectors.to(design.X.dtype)
+    prepared = leave_one_out(values, left, alphas, design)
+    found = alphas.new_empty((len(alphas), targets.shape[1]))
+    for block in blocks_of(targets.shape[1], min(WIDEST, elements // len(targets))):
+        loaded, moments = load(targets, everything, block, design)
+        found[:, block] = prepared.scores(loaded, moments, scoring)
+    best, score = choose(found, alphas.cpu().numpy())
+    del prepared, left
+    if design.primal:
+        return *solve_fit(design, targets, best, elements), best, score
+    return *_dual_coefficients(fit, targets, best, elements), best, score
+
+
+def _dual_coefficients(
+    fit: DualFit, targets: NDArray[Any], alphas: NDArray[np.float64], elements: int
+) -> Coefficients:
+    import torch
+
+    design = fit.design
+    moments = design.moments(fit.rows)
+    centre, scale = design.centre(moments), design.scale(moments)
+    through_dual = fit.well_conditioned(float(alphas.min()))
+    weights = None if through_dual else fit.feature_weights(centre, scale)
+    coef, intercept = _room(design, targets)
+    for block in blocks_of(targets.shape[1], elements // len(targets)):
+        seen, seen_moments = load(targets, fit.rows, block, design)
+        rotated = fit.rotated(seen, torch.from_numpy(alphas[block].copy()).to(design.X.device))
+        if weights is None:
+            dual = fit.dual(rotated)
+            for columns, chunk in design.transposed(centre, scale):
+                found = product(chunk.to(dual.dtype), dual).mul_(scale[columns, None].to(dual.dtype))
+                coef[columns, block] = found.cpu().numpy()
+        else:
+            coef[:, block] = product(weights, rotated).cpu().numpy()
+        level = design.centre(seen_moments).cpu().numpy()
+        intercept[block] = level - centre.cpu().numpy() @ coef[:, block].astype(np.float64)
+    return coef, intercept
+
+
+def _room(design: Design, targets: NDArray[Any]) -> Coefficients:
+    import torch
+
+    dtype = np.float32 if design.X.dtype == torch.float32 else np.float64
+    return np.empty((design.X.shape[1], targets.shape[1]), dtype), np.empty(targets.shape[1], dtype)
+
+
+def _arrays(tensors: tuple[Tensor, Tensor]) -> Coefficients:
+    return tensors[0].cpu().numpy(), tensors[1].cpu().numpy()
