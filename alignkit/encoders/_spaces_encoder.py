@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import InputError
@@ -104,7 +105,7 @@ class SpacesEncoder(Encoder):
 
     def _spaces_of(self, X: Any, n_features: int) -> dict[str, NDArray[np.intp]]:
         """Return the columns of each space in `fit`, where X may name them."""
-        if self.spaces is None and isinstance(X, Mapping):
+        if self.spaces is None and _by_name(X):
             return resolve_spaces({name: np.shape(value)[1] for name, value in X.items()}, n_features)
         return resolve_spaces(self.spaces, n_features)
 
@@ -119,9 +120,14 @@ class SpacesEncoder(Encoder):
         )
 
     def _joined(self, X: Any, columns: Mapping[str, NDArray[np.intp]] | None) -> Any:
-        if not isinstance(X, Mapping):
+        if not _by_name(X):
             return X
         if columns is None and self.spaces is not None:
             n_features = sum(np.shape(value)[1] for value in X.values() if np.ndim(value) == 2)
             columns = resolve_spaces(self.spaces, n_features)
         return join_spaces(X, columns)
+
+
+def _by_name(X: Any) -> bool:
+    # SciPy's dictionary-of-keys matrices are mappings too; the base class refuses sparse input.
+    return isinstance(X, Mapping) and not issparse(X)

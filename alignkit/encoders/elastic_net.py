@@ -91,7 +91,7 @@ class ElasticNetEncoder(Encoder):
     :class:`~alignkit.encoders.RidgeEncoder` uses and predicts worse. Which of several correlated units gets
     the weight is arbitrary: with the lasso one of them, so that weights must not be read as a map of what
     matters. A path of penalties is descended per channel and fold; the folds' Gram matrices are shared. It
-    takes hundreds of times as long as ridge regression: for tens to hundreds of channels, not for a brain.
+    takes hundreds to thousands of times as long as ridge regression: for tens of channels, not for a brain.
     Computed in float64.
 
     References

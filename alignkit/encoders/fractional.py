@@ -15,6 +15,9 @@ from ._registry import ENCODERS
 logger = logging.getLogger(__name__)
 
 
+DEFAULT_FRACTIONS = np.concatenate([[0.001, 0.002, 0.005, 0.01, 0.02], np.arange(1, 21) / 20])
+
+
 class FractionalRidgeEncoder(Encoder):
     """Predict every channel by ridge regression at a cross-validated fraction of its unpenalised norm.
 
@@ -25,7 +28,8 @@ class FractionalRidgeEncoder(Encoder):
     Parameters
     ----------
     fractions : array of shape (n_fractions,), optional
-        Fractions to choose from, each above 0 and at most 1. By default 20 from 0.05 to 1 in steps of 0.05.
+        Fractions to choose from, each above 0 and at most 1. By default 0.001, 0.002, 0.005, 0.01, 0.02, and
+        20 from 0.05 to 1 in steps of 0.05.
     cv : int, list of (train, test) or splitter, default=5
         Folds that choose the fraction. A number makes shuffled folds, of whole groups where groups are
         given; a splitter is called as ``split(X, Y, groups)``.
@@ -58,9 +62,8 @@ class FractionalRidgeEncoder(Encoder):
     A fraction can be compared between channels, regions and models, which a penalty cannot; no grid of
     penalties has to be guessed. It refers to the unpenalised weights of the data at hand. Where units are
     nearly as many as samples or more, or nearly repeat each other, these are long and mostly noise: 0.05 of
-    them may be ten times too much, and :class:`~alignkit.encoders.RidgeEncoder` predicts better. Give smaller
-    fractions there, such as ``np.logspace(-3, 0, 20)``; a logged warning says when most channels chose the
-    smallest. Of equally good fractions the smallest is taken. The penalty is solved for, so that the norm is
+    them may be ten times too much, which is why the default begins at 0.001. A logged warning says when most
+    channels chose the smallest. Of equally good fractions the smallest is taken. The penalty is solved for, so that the norm is
     that fraction to 1e-6 and better; the package fracridge interpolates between tabulated norms, which come
     within 1 % of it. Computed on the CPU.
 
@@ -119,7 +122,7 @@ class FractionalRidgeEncoder(Encoder):
         """
         features, responses = self._check_pair(X, Y, reset=True)
         folds = make_folds(self.cv, features, responses, groups, self.random_state)
-        fractions = np.arange(1, 21) / 20 if self.fractions is None else self.fractions
+        fractions = DEFAULT_FRACTIONS if self.fractions is None else self.fractions
         targets, scale = scale_channels(responses.reshape(len(responses), -1))
         result = fractional_ridge_cv(
             features, targets, fractions=fractions, folds=folds, standardize=self.standardize

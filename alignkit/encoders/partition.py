@@ -107,9 +107,9 @@ def variance_partition(
     compared with the sums under random signs of whole blocks, ``p = (b + 1) / (m + 1)``. The test is about
     these fitted models on new samples. A space that says nothing makes a joint banded model slightly worse,
     so that the test rejects less often than its level: in 1 to 5 % of channels at .05 in simulations with
-    inert spaces, independent of the informative one or mixed from it. With ``encoder="ridge"`` it is up to 15 %
-    where inert features are mixed from informative ones: under one penalty they do help the prediction, by
-    shrinking it along better directions. A space that helps need not say anything new.
+    inert spaces, independent of the informative one or mixed from it. With ``encoder="ridge"`` it is up to
+    15 % where inert features are mixed from informative ones: under one penalty they do help the prediction,
+    by shrinking it along better directions. A space that helps need not say anything new.
 
     The product measure is that of the joint model's held-out predictions, pooled like R2.
 
@@ -172,10 +172,10 @@ def _tested(
     known = sums.total > 0
     total = np.where(known, sums.total, 1.0)
     empty, joint, *reduced = sums.by_block
-    joint_p = sign_flip_p(empty - joint, n_permutations, random_state, "joint")
+    joint_p = sign_flip_p(empty, joint, n_permutations, random_state, "joint")
     # Both have to hold: of two models that predict nothing, one may well do less harm.
     unique_p = [
-        np.maximum(sign_flip_p(without - joint, n_permutations, random_state, name), joint_p)
+        np.maximum(sign_flip_p(without, joint, n_permutations, random_state, name), joint_p)
         for name, without in zip(names, reduced, strict=True)
     ]
     return (

@@ -8,9 +8,9 @@ the working precision.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .._core.progress import track
@@ -23,14 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-logger = logging.getLogger(__name__)
-
 # From training and test rows to the kernels within and across, not centred, not weighted, float64.
 Kernels = Callable[["Tensor", "Tensor"], tuple["Tensor", "Tensor"]]
 Folds = Sequence[tuple["Tensor", "Tensor"]]
-
-# Beyond this condition a float32 product of features and dual coefficients loses more than four digits.
-WELL_CONDITIONED = 1e4
 
 
 def kernels_of(kernel: Tensor) -> Kernels:
@@ -94,7 +89,7 @@ def _decomposed(
     eps: float | None,
 ) -> FoldPart:
     inner, across = centred(*kernels(train, test), design, train, test)
-    values, vectors = eigh(inner, eps)
+    values, vectors = eigh(inner, eps, overwrite=True)
     del inner
     across = exact_product(across, vectors).div_(values + alphas.min())
     project = vectors.T.to(design.X.dtype).contiguous()
@@ -132,40 +127,44 @@ class DualFit:
     lowest: float  # the smallest eigenvalue, before those that are rounding were dropped
     mean: Tensor  # (n_samples,) of the kernel over the rows, float64; zeros without an intercept
 
+    @cached_property
+    def _working(self) -> Tensor:
+        return self.vectors.T.to(self.design.X.dtype).contiguous()
+
+    def _across(self, like: Tensor) -> Tensor:
+        """Return U', (k, n_samples), in the precision of what it meets."""
+        return self._working if like.dtype == self.design.X.dtype else self.vectors.T
+
     def rotated(self, seen: Tensor, alphas: Tensor) -> Tensor:
         """Return diag(1 / (s + alpha)) U'y of centred and weighted targets, (k, n_targets)."""
-        rotated = product(self.vectors.T.to(seen.dtype).contiguous(), seen)
+        rotated = product(self._across(seen), seen)
         return rotated.mul_((1.0 / (self.eigenvalues[:, None] + alphas)).to(seen.dtype))
 
     def dual(self, rotated: Tensor) -> Tensor:
         """Return what the kernel of new and old rows is multiplied by, (n_samples, n_targets)."""
-        dual = product(self.vectors.to(rotated.dtype), rotated)
+        dual = product(self._across(rotated).T, rotated)
         weights = self.design.weights
         return dual if weights is None else dual.mul_(weights.sqrt().to(dual.dtype)[:, None])
 
-    def feature_weights(self, centre: Tensor, scale: Tensor) -> Tensor:
-        """Return what turns `rotated` to coefficients, (n_features, k) in the working precision.
+    def to_features(self, centre: Tensor, scale: Tensor, *, turned: bool) -> Tensor:
+        """Return what makes coefficients in the units of X, in the working precision.
 
-        It takes a float64 product over all features, but keeps the digits of weak directions.
+        Parameters
+        ----------
+        centre, scale : Tensor of shape (n_features,)
+            Of the features.
+        turned : bool
+            Of `rotated`, (n_features, k): a float64 product over all features, which keeps the digits of weak
+            directions. Otherwise of `dual`, (n_features, n_samples): the features themselves.
         """
         design = self.design
         root = design.weights
         vectors = self.vectors if root is None else self.vectors * root.sqrt()[:, None]
-        weights = design.X.new_empty((design.X.shape[1], vectors.shape[1]))
+        found = design.X.new_empty((design.X.shape[1], vectors.shape[int(turned)]))
         for columns, chunk in design.transposed(centre, scale):
-            weights[columns] = exact_product(chunk, vectors).mul_(scale[columns, None]).to(weights.dtype)
-        return weights
-
-    def well_conditioned(self, alpha: float) -> bool:
-        """Whether the working precision does for products of features and dual coefficients."""
-        import torch
-
-        if self.design.X.dtype == torch.float64 or len(self.eigenvalues) == 0:
-            return True
-        condition = float(self.eigenvalues[-1] / (self.eigenvalues[0] + alpha))
-        if condition > WELL_CONDITIONED:
-            logger.info("ridge: condition %.1e, so that coefficients go through float64", condition)
-        return condition <= WELL_CONDITIONED
+            part = exact_product(chunk, vectors) if turned else chunk
+            found[columns] = (part * scale[columns, None]).to(found.dtype)
+        return found
 
 
 def dual_fit(design: Design, kernels: Kernels, eps: float | None = None) -> DualFit:
@@ -176,7 +175,7 @@ def dual_fit(design: Design, kernels: Kernels, eps: float | None = None) -> Dual
     inner, across = kernels(rows, rows[:0])
     mean = row_mean(inner, design.weights) if design.fit_intercept else torch.zeros_like(inner[0])
     centred(inner, across, design, rows, rows[:0])
-    values, vectors = whole_eigh(inner)
+    values, vectors = whole_eigh(inner, overwrite=True)
     return DualFit(design, *without_null_space(values, vectors, eps), rows, float(values[0]), mean)
 
 

@@ -7,6 +7,7 @@ strong ones. Sums over a training part are those of all rows less those of the r
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 
 from ._gemm import product
 from ._targets import load
-from ._training_part import Design, Moments, eigh, pooled
+from ._training_part import Design, Moments, eigh, pooled, well_conditioned
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,22 @@ class Sums:
     loaded: Tensor | None = None  # (n_rows, n_targets), the targets of a short part
 
 
-def whole(design: Design, parts: Sequence[Tensor], grams: dict[int, Tensor] | None = None) -> Whole:
-    """Decompose the rows that the parts make up; where `grams` is given, keep those of the parts there."""
+def whole(
+    design: Design, parts: Sequence[Tensor], alpha: float, grams: dict[int, Tensor] | None = None
+) -> Whole:
+    """Decompose the rows that the parts make up.
+
+    Parameters
+    ----------
+    design : Design
+        Features.
+    parts : sequence of Tensor
+        Row numbers; each row is in one of them.
+    alpha : float
+        The smallest penalty: says which directions matter.
+    grams : dict, optional
+        Filled with the Gram matrix of each part, by its number.
+    """
     moments = [design.moments(rows) for rows in parts]
     together = pooled(moments)
     gram = together.mean.new_zeros((len(together.mean), len(together.mean)))
@@ -102,14 +119,19 @@ def whole(design: Design, parts: Sequence[Tensor], grams: dict[int, Tensor] | No
         if grams is not None:
             grams[number] = found
     scale = design.scale(together)
-    values, vectors = eigh(gram * scale * scale[:, None])
+    values, vectors = eigh(gram * scale * scale[:, None], overwrite=True)
     axes = vectors * scale[:, None]
     back = vectors.T / scale.where(scale > 0, scale.new_tensor(float("inf")))
-    turned = tuple(_part(design, rows, own, together, axes) for rows, own in zip(parts, moments, strict=True))
-    return Whole(design, together, gram, values, axes, back, turned)
+    turn = axes
+    if well_conditioned(values, alpha, design.X.dtype):
+        turn = axes.to(design.X.dtype)
+    else:
+        logger.info("ridge: collinear features, so that they are turned to their axes in float64")
+    turned = tuple(_part(design, rows, own, together, turn) for rows, own in zip(parts, moments, strict=True))
+    return Whole(design, together, gram, values, turn, back, turned)
 
 
 def _part(design: Design, rows: Tensor, own: Moments, together: Moments, axes: Tensor) -> Part:
     centre = design.centre(own)
-    offset = (centre - design.centre(together)) @ axes
+    offset = (centre - design.centre(together)) @ axes.double()
     return Part(rows, own, design.rotated(rows, centre, axes), offset)

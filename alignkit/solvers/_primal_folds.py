@@ -13,7 +13,7 @@ from ._fold_part import FoldPart, part_of_gram, part_of_rows
 from ._gemm import product
 from ._primal import Part, Sums, Whole, whole
 from ._targets import Scoring, scored
-from ._training_part import Design, Moments, eigh, exact_product, pooled
+from ._training_part import Design, Moments, eigh, exact_product, inner_product, pooled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +61,7 @@ class PrimalFolds:
         self.parted = torch.equal(torch.cat(tests).sort().values, everything)
         self._grams: dict[int, Tensor] = {}
         keep = self._grams if 8 * n_features**2 * len(folds) <= KEPT_GRAMS else None
-        self.whole: Whole = whole(design, tests if self.parted else [everything], keep)
+        self.whole: Whole = whole(design, tests if self.parted else [everything], float(alphas.min()), keep)
         self.folds, self.alphas, self.n_targets = folds, alphas, n_targets
         size = 4 * len(self.whole.eigenvalues) ** 2 * design.X.element_size()
         self.keeps_folds = size * len(folds) <= KEPT_FOLDS
@@ -133,7 +133,7 @@ class PrimalFolds:
         grams = [self._gram(number if at == 0 else -1, part) for at, part in enumerate(fold.left_out)]
         moments, gram = self._training(number, fold, grams)
         scale = design.scale(moments)
-        values, vectors = eigh(gram * scale * scale[:, None])
+        values, vectors = eigh(gram * scale * scale[:, None], overwrite=True)
         axes = vectors * scale[:, None]
         turn = exact_product(self.whole.back, axes)
         project = (turn / values.sqrt()).T.to(dtype).contiguous()
@@ -145,12 +145,30 @@ class PrimalFolds:
             ones = test.new_ones(len(test)) if by_row is None else by_row.sqrt().to(dtype)
             test.addr_(ones, (apart @ axes * to_fit).to(dtype))
             return part_of_rows(values, alphas, project, test, self.n_targets)
-        test_gram = grams[0] if grams else design.gram(fold.test.rows, design.centre(fold.test.moments))
-        test_gram = test_gram + fold.test.moments.weight * apart * apart[:, None]
-        axes = axes * to_fit
-        test_gram = exact_product(axes.T, exact_product(test_gram, axes))
         test_project = (turn * to_fit).T.to(dtype).contiguous()
+        if len(grams) == 1:
+            test_gram = self._turned_gram(values, axes, turn, fold, moments)
+        else:
+            test_gram = design.gram(fold.test.rows, design.centre(fold.test.moments))
+            test_gram = exact_product(axes.T, exact_product(test_gram, axes))
+        test_gram.addr_(apart @ axes, apart @ axes, alpha=fold.test.moments.weight)
+        test_gram.mul_(to_fit).mul_(to_fit[:, None])
         return part_of_gram(values, alphas, project, test_project, test_gram)
+
+    def _turned_gram(
+        self, values: Tensor, axes: Tensor, turn: Tensor, fold: _Fold, moments: Moments
+    ) -> Tensor:
+        """Return axes' G axes of the test rows about their mean: of all rows less those trained on.
+
+        The first is turn' diag(eigenvalues) turn, the second is diagonal.
+        """
+        design = self.whole.design
+        gram = inner_product(self.whole.eigenvalues.sqrt()[:, None] * turn)
+        gram.diagonal().sub_(values)
+        for part in (moments, fold.test.moments):
+            shift = (design.centre(part) - design.centre(self.whole.moments)) @ axes
+            gram.addr_(shift, shift, alpha=-part.weight)
+        return gram
 
     def _training(self, number: int, fold: _Fold, grams: Sequence[Tensor]) -> tuple[Moments, Tensor]:
         """Return the moments and the Gram matrix of the training rows."""

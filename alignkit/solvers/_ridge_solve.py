@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +15,12 @@ from ._primal import whole
 from ._primal_folds import PrimalFolds
 from ._ridge_input import Folds
 from ._targets import Scoring, blocks_of, load
-from ._training_part import Design
+from ._training_part import Design, well_conditioned
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 Coefficients = tuple[NDArray[Any], NDArray[Any]]
 Solution = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64], NDArray[np.float64]]
@@ -62,7 +65,7 @@ def solve_fit(
     if not design.primal:
         return _dual_coefficients(dual_fit(design, kernels_of_features(design)), targets, alphas, elements)
     everything = torch.arange(len(targets), device=design.X.device)
-    rows = whole(design, [everything])
+    rows = whole(design, [everything], float(alphas.min()))
     coef, intercept = _room(design, targets)
     for block in blocks_of(targets.shape[1], elements // len(targets)):
         total = rows.total([rows.sums(rows.parts[0], targets, block)])
@@ -108,7 +111,7 @@ def _leave_one_out(
 
     everything = torch.arange(len(targets), device=design.X.device)
     if design.primal:
-        rows = whole(design, [everything])
+        rows = whole(design, [everything], float(alphas.min()))
         values = rows.eigenvalues
         left = (rows.parts[0].turned.T / values.sqrt().to(design.X.dtype)).contiguous()
     else:
@@ -134,21 +137,17 @@ def _dual_coefficients(
     design = fit.design
     moments = design.moments(fit.rows)
     centre, scale = design.centre(moments), design.scale(moments)
-    through_dual = fit.well_conditioned(float(alphas.min()))
-    weights = None if through_dual else fit.feature_weights(centre, scale)
+    turned = not well_conditioned(fit.eigenvalues, float(alphas.min()), design.X.dtype)
+    if turned:
+        logger.info("ridge: collinear samples, so that coefficients go through float64")
+    to_features = fit.to_features(centre, scale, turned=turned)
     coef, intercept = _room(design, targets)
-    for block in blocks_of(targets.shape[1], elements // len(targets)):
+    for block in blocks_of(targets.shape[1], min(WIDEST, elements // len(targets))):
         seen, seen_moments = load(targets, fit.rows, block, design)
-        rotated = fit.rotated(seen, torch.from_numpy(alphas[block].copy()).to(design.X.device))
-        if weights is None:
-            dual = fit.dual(rotated)
-            for columns, chunk in design.transposed(centre, scale):
-                found = product(chunk.to(dual.dtype), dual).mul_(scale[columns, None].to(dual.dtype))
-                coef[columns, block] = found.cpu().numpy()
-        else:
-            coef[:, block] = product(weights, rotated).cpu().numpy()
-        level = design.centre(seen_moments).cpu().numpy()
-        intercept[block] = level - centre.cpu().numpy() @ coef[:, block].astype(np.float64)
+        found = fit.rotated(seen, torch.from_numpy(alphas[block].copy()).to(design.X.device))
+        found = product(to_features, found if turned else fit.dual(found))
+        coef[:, block] = found.cpu().numpy()
+        intercept[block] = (design.centre(seen_moments) - centre @ found.double()).cpu().numpy()
     return coef, intercept
 
 

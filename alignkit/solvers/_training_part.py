@@ -16,11 +16,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.linalg
 
+from ._gemm import product
+
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 # Elements of a float64 working copy: 64 MiB, so that memory does not grow with the data.
 CHUNK_ELEMENTS = 2**23
+
+# Beyond this condition a float32 product of features loses more than four digits of their weak directions.
+WELL_CONDITIONED = 1e4
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,8 @@ class Design:
     def rotated(self, rows: Tensor, centre: Tensor, axes: Tensor) -> Tensor:
         """Return the rows along each axis, (n_axes, n_rows) in the working precision.
 
+        The product is computed in the precision of the axes.
+
         Parameters
         ----------
         rows : Tensor of shape (n_rows,)
@@ -96,12 +104,13 @@ class Design:
         centre : Tensor of shape (n_features,)
             Is subtracted.
         axes : Tensor of shape (n_features, n_axes)
-            float64.
+            float64, or the working precision.
         """
         turned = self.X.new_empty((axes.shape[1], len(rows)))
         start = 0
         for chunk in self._row_chunks(rows):
-            turned[:, start : start + len(chunk)] = exact_product(self._weighted(chunk, centre), axes).T
+            found = product(self._weighted(chunk, centre).to(axes.dtype), axes)
+            turned[:, start : start + len(chunk)] = found.T
             start += len(chunk)
         return turned
 
@@ -196,7 +205,16 @@ def exact_product(a: Tensor, b: Tensor) -> Tensor:
     return a @ b
 
 
-def eigh(gram: Tensor, eps: float | None = None) -> tuple[Tensor, Tensor]:
+def well_conditioned(eigenvalues: Tensor, alpha: float, dtype: torch.dtype) -> bool:
+    """Whether products in the working precision keep the directions that ridge regression at alpha sees."""
+    import torch
+
+    if dtype == torch.float64 or len(eigenvalues) == 0:
+        return True
+    return float(eigenvalues[-1] / (eigenvalues[0] + alpha)) <= WELL_CONDITIONED
+
+
+def eigh(gram: Tensor, eps: float | None = None, *, overwrite: bool = False) -> tuple[Tensor, Tensor]:
     """Return eigenvalues and eigenvectors of a positive semi-definite matrix, without its null space.
 
     Parameters
@@ -205,18 +223,23 @@ def eigh(gram: Tensor, eps: float | None = None) -> tuple[Tensor, Tensor]:
         Symmetric.
     eps : float, optional
         Relative rounding of its entries, by default that of its type; n times this is taken for zero.
+    overwrite : bool, default=False
+        Let the decomposition work in the memory of `gram`.
     """
-    return without_null_space(*whole_eigh(gram), eps)
+    return without_null_space(*whole_eigh(gram, overwrite=overwrite), eps)
 
 
-def whole_eigh(gram: Tensor) -> tuple[Tensor, Tensor]:
+def whole_eigh(gram: Tensor, *, overwrite: bool = False) -> tuple[Tensor, Tensor]:
     """Return all eigenvalues, ascending, and eigenvectors of a symmetric matrix."""
     import torch
 
     if gram.device.type == "cpu":
-        # Divide and conquer: several times faster here than SciPy's default driver.
-        values, vectors = scipy.linalg.eigh(gram.numpy(), driver="evd", check_finite=False)
-        return torch.from_numpy(values), torch.from_numpy(np.ascontiguousarray(vectors))
+        # Divide and conquer: several times faster here than SciPy's default driver. The mirror image of a
+        # symmetric matrix is in the order that LAPACK wants, and need not be copied.
+        values, vectors = scipy.linalg.eigh(
+            gram.numpy().T, driver="evd", check_finite=False, overwrite_a=overwrite
+        )
+        return torch.from_numpy(values), torch.from_numpy(vectors)
     found = torch.linalg.eigh(gram)
     return found.eigenvalues, found.eigenvectors
 
@@ -226,5 +249,5 @@ def without_null_space(values: Tensor, vectors: Tensor, eps: float | None = None
     import torch
 
     rounding = torch.finfo(values.dtype).eps if eps is None else eps
-    kept = values > values[-1].clamp_min(0) * len(values) * rounding
-    return values[kept], vectors[:, kept]
+    dropped = int((values <= values[-1].clamp_min(0) * len(values) * rounding).sum())
+    return values[dropped:], vectors[:, dropped:]

@@ -91,6 +91,7 @@ def kernel_ridge_cv(
 
     Examples
     --------
+    >>> from alignkit.solvers import kernel_matrix
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(-3, 3, (80, 1))
     >>> rows = np.arange(80)

@@ -129,7 +129,7 @@ def test_a_constant_channel_is_predicted_by_its_constant(data):
     np.testing.assert_array_equal(encoder.predict(X)[:, 1], 0.1)
     assert encoder.cv_scores_[1] == 0
     assert np.isnan(encoder.best_alphas_[1])
-    assert encoder.best_fractions_[1] == 0.05
+    assert encoder.best_fractions_[1] == 0.001
 
 
 def test_responses_in_tesla_are_fitted_like_any(data):

@@ -49,13 +49,15 @@ def test_on_its_own_data_the_product_measure_is_pratts(regression):
 
 
 def test_a_suppressor_has_a_negative_share_and_a_negative_shared_part():
-    rng = np.random.default_rng(0)
-    signal, noise = rng.standard_normal(400), rng.standard_normal(400)
+    # x = (s + n, n) and y = s; in the sample s and n are nearly but not quite orthogonal.
+    draws = np.random.default_rng(0).standard_normal((400, 2))
+    axes, _ = np.linalg.qr(draws - draws.mean(0))
+    signal = axes[:, 0]
+    noise = 0.021 * axes[:, 0] + np.sqrt(1.0045 - 0.021**2) * axes[:, 1]
     X = np.column_stack([signal + noise, noise])
-    X, y = X - X.mean(0), signal - signal.mean()
-    shares = product_measure(y[:, None], (X * fit(X, y)).T[:, :, None])[:, 0]
-    np.testing.assert_allclose(shares, [1.021, -0.021], atol=5e-4)
-    assert commonality_parts(subset_table(X, y))[3] == pytest.approx(-0.4905, abs=5e-4)
+    shares = product_measure(signal[:, None], (X * fit(X, signal)).T[:, :, None])[:, 0]
+    np.testing.assert_allclose(shares, [1.021, -0.021], atol=1e-6)
+    assert commonality_parts(subset_table(X, signal))[3] == pytest.approx(-0.4905, abs=5e-4)
 
 
 def test_the_parts_of_two_sets_by_hand():

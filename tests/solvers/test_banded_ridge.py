@@ -10,7 +10,7 @@ from alignkit.solvers import _band_search, ridge_cv
 from alignkit.solvers.banded_ridge import banded_ridge_cv, banded_ridge_subsets
 
 ALPHAS = np.logspace(-1, 5, 13)
-# Dual; dual on all rows but primal on training parts' complement; primal with test parts longer than the features.
+# More features than samples; fewer, but more than in a training part; few, and longer test parts.
 SIZES = [(60, (30, 50, 40)), (80, (15, 30, 25)), (200, (10, 20, 5))]
 
 
@@ -90,7 +90,7 @@ def test_cv_scores_are_the_mean_r2_of_refitted_folds():
 
 
 def test_himalaya_agrees_when_both_centre_and_when_neither_does():
-    """Its best scores differ only by whether kernels are centred on each training part: its default does not."""
+    """Best scores differ only by whether kernels are centred on each training part: its default does not."""
     backend = pytest.importorskip("himalaya.backend")
     random_search = pytest.importorskip("himalaya.kernel_ridge").solve_multiple_kernel_ridge_random_search
     r2_score = pytest.importorskip("himalaya.scoring").r2_score
@@ -238,9 +238,9 @@ def test_constant_targets_get_their_constant_and_constant_features_no_weight():
 
 
 def test_the_same_seed_gives_the_same_bits_and_inputs_are_left_alone():
-    spaces, Y = make_data(60, (10, 20, 30), dtype=np.float32)
+    spaces, Y = make_data(60, (30, 50, 40), n_targets=20, dtype=np.float32)
     copies = [X.copy() for X in spaces], Y.copy()
-    options = {"alphas": ALPHAS, "folds": folds_of(Y), "n_weights": 8}
+    options = {"alphas": ALPHAS, "folds": folds_of(Y), "n_weights": 12}
     first = banded_ridge_cv(spaces, Y, random_state=3, **options)
     again = banded_ridge_cv(spaces, Y, random_state=3, **options)
     other = banded_ridge_cv(spaces, Y, random_state=4, **options)

@@ -224,7 +224,7 @@ def fractional_ridge(
     context : Context
         Data, models and options of the run.
     fractions : list of float, optional
-        Fractions to choose from, in (0, 1]; by default .05 to 1.
+        Fractions to choose from, in (0, 1]; by default .001 to 1.
     n_folds, n_inner, n_splits, groups
         See :func:`ridge`.
 
@@ -248,6 +248,7 @@ def elastic_net(
     *,
     l1_ratio: float = 0.5,
     alphas: list[float] | None = None,
+    n_alphas: int = 50,
     n_folds: int = 5,
     n_inner: int = 5,
     n_splits: int = 20,
@@ -263,6 +264,8 @@ def elastic_net(
         Share of the penalty on absolute weights.
     alphas : list of float, optional
         Penalties in scikit-learn's scale; by default a path per channel.
+    n_alphas : int, default=50
+        Length of that path.
     n_folds, n_inner, n_splits, groups
         See :func:`ridge`.
 
@@ -271,7 +274,7 @@ def elastic_net(
     outcome : Outcome
         See :func:`ridge`.
     """
-    recipe = recipes.elastic_net(l1_ratio=l1_ratio, alphas=alphas, n_inner=n_inner)
+    recipe = recipes.elastic_net(l1_ratio=l1_ratio, alphas=alphas, n_alphas=n_alphas, n_inner=n_inner)
     return compare_by_encoding(context, recipe, Options(n_folds, n_splits, groups))
 
 
@@ -285,6 +288,7 @@ def lasso(
     context: Context,
     *,
     alphas: list[float] | None = None,
+    n_alphas: int = 50,
     n_folds: int = 5,
     n_inner: int = 5,
     n_splits: int = 20,
@@ -298,6 +302,8 @@ def lasso(
         Data, models and options of the run.
     alphas : list of float, optional
         Penalties in scikit-learn's scale; by default a path per channel.
+    n_alphas : int, default=50
+        Length of that path.
     n_folds, n_inner, n_splits, groups
         See :func:`ridge`.
 
@@ -306,7 +312,7 @@ def lasso(
     outcome : Outcome
         See :func:`ridge`.
     """
-    recipe = recipes.lasso(alphas=alphas, n_inner=n_inner)
+    recipe = recipes.lasso(alphas=alphas, n_alphas=n_alphas, n_inner=n_inner)
     return compare_by_encoding(context, recipe, Options(n_folds, n_splits, groups))
 
 

@@ -121,16 +121,22 @@ def fractional_ridge(*, fractions: list[float] | None = None, n_inner: int = 5) 
     return Recipe("fractional-ridge", encoder, words, chosen, (_ROKEM, _NASELARIS))
 
 
-def elastic_net(*, l1_ratio: float = 0.5, alphas: Sequence[float] | None = None, n_inner: int = 5) -> Recipe:
+def elastic_net(
+    *,
+    l1_ratio: float = 0.5,
+    alphas: Sequence[float] | None = None,
+    n_alphas: int = 50,
+    n_inner: int = 5,
+) -> Recipe:
     """Return the elastic net."""
-    encoder = ElasticNetEncoder(l1_ratio=l1_ratio, alphas=_grid(alphas), cv=n_inner)
+    encoder = ElasticNetEncoder(l1_ratio=l1_ratio, alphas=_grid(alphas), n_alphas=n_alphas, cv=n_inner)
     words = f"An elastic net ({l1_ratio:g} of the penalty on absolute weights)"
     return Recipe("elastic-net", encoder, words, _PENALTY, (_ZOU, _NASELARIS))
 
 
-def lasso(*, alphas: Sequence[float] | None = None, n_inner: int = 5) -> Recipe:
+def lasso(*, alphas: Sequence[float] | None = None, n_alphas: int = 50, n_inner: int = 5) -> Recipe:
     """Return the lasso."""
-    encoder = ElasticNetEncoder(l1_ratio=1.0, alphas=_grid(alphas), cv=n_inner)
+    encoder = ElasticNetEncoder(l1_ratio=1.0, alphas=_grid(alphas), n_alphas=n_alphas, cv=n_inner)
     return Recipe("lasso", encoder, "A lasso", _PENALTY, (_TIBSHIRANI, _NASELARIS))
 
 
