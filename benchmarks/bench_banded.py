@@ -1,8 +1,8 @@
 """Banded ridge by random search, 8 weights x 10 alphas and 5 folds, against himalaya.
 
-asv runs the classes; ``python benchmarks/bench_banded.py`` prints the best of interleaved runs and their ratio.
-Both sides get the same weights, alphas and folds, fit an intercept and refit. himalaya's default of no intercept
-is another model: it centres nothing, and its best scores then differ (printed as well).
+asv runs the classes; ``python benchmarks/bench_banded.py`` prints the best of interleaved runs and their
+ratio. Both sides get the same weights, alphas and folds, fit an intercept and refit. himalaya's default of no
+intercept is another model: it centres nothing, and its best scores then differ (printed as well).
 Set OMP_NUM_THREADS to the number of cores that both sides may use.
 """
 

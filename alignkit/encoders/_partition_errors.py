@@ -53,11 +53,14 @@ class HeldOutErrors:
     def add(self, subset: tuple[int, ...], parts: Floats, held_out: Floats, test: Rows) -> None:
         """Add the model of a subset, given its partial predictions of a test part."""
         varies = ~(held_out == held_out[0]).all(axis=0)
-        squares = np.where(varies, (held_out - parts.sum(axis=0)) ** 2, 0.0)
+        # About the means: the level of a test part, such as a stretch of time, is not what spaces explain.
+        centred = held_out - held_out.mean(axis=0)
+        parts = parts - parts.mean(axis=1, keepdims=True)
+        squares = np.where(varies, (centred - parts.sum(axis=0)) ** 2, 0.0)
         self.errors[sum(1 << j for j in subset)] += squares.sum(axis=0)
         if len(subset) == self.n_spaces:
             np.add.at(self.by_block[1], self.labels[test], squares)
-            self.product += product_sums(held_out, parts)[0]
+            self.product += product_sums(centred, parts)[0]
         elif len(subset) == self.n_spaces - 1:
             (left_out,) = set(range(self.n_spaces)) - set(subset)
             np.add.at(self.by_block[2 + left_out], self.labels[test], squares)

@@ -196,7 +196,8 @@ class KernelRidgeEncoder(Encoder):
             scaled,
             self.X_fit_,
             kind=self.kernel,
-            gamma=float(self.gamma_),
+            # A number comes back from disk as an array of one.
+            gamma=float(np.ravel(self.gamma_)[0]),
             degree=self.degree,
             coef0=self.coef0,
         )

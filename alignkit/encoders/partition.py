@@ -51,7 +51,8 @@ def variance_partition(
 
     Every subset of the spaces gets a model of its own, tuned on the same inner folds of each training part,
     fitted to that training part and scored on the test part. R2 is pooled over test parts, ``1 - sum of
-    squared errors / sum of squares about each test part's own mean``.
+    squared errors / sum of squares``, responses and predictions both about their mean in the test part: the
+    level of a test part, such as that of a stretch of time, counts for no model and against none.
 
     Parameters
     ----------

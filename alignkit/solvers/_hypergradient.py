@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from .._core.progress import track
 from ._band_search import HeldOutTargets
 from ._bands import BandedPart
+from ._gemm import product
 
 if TYPE_CHECKING:
     import torch
@@ -128,7 +129,7 @@ def scores_at(folds: Sequence[HyperFold], deltas: Tensor) -> Tensor:
     for fold in folds:
         scale = deltas.exp().to(fold.targets.seen.dtype)
         fold.dual = dual = solve(fold.inner, scale, fold.targets.seen, fold.dual)
-        residual = _combined([kernel @ dual for kernel in fold.across], scale) - fold.targets.held_out
+        residual = _combined([product(kernel, dual) for kernel in fold.across], scale) - fold.targets.held_out
         scores += fold.targets.scores(residual.double().square().sum(0))
     return scores / len(folds)
 
@@ -141,13 +142,13 @@ def half_error_and_gradient(fold: HyperFold, deltas: Tensor) -> tuple[Tensor, Te
     dtype = targets.seen.dtype
     scale = deltas.exp().to(dtype)
     fold.dual = dual = solve(fold.inner, scale, targets.seen, fold.dual)
-    towards = [kernel @ dual for kernel in fold.across]
+    towards = [product(kernel, dual) for kernel in fold.across]
     residual = _combined(towards, scale) - targets.held_out
     pulled = _combined([kernel.T @ residual for kernel in fold.across], scale)
     fold.adjoint = solve(fold.inner, scale, pulled, fold.adjoint)
     gradient = torch.stack(
         [
-            (residual * ahead).sum(0).double() - (fold.adjoint * (kernel @ dual)).sum(0).double()
+            (residual * ahead).sum(0).double() - (fold.adjoint * product(kernel, dual)).sum(0).double()
             for ahead, kernel in zip(towards, fold.inner, strict=True)
         ]
     )
@@ -176,7 +177,7 @@ def solve(inner: Sequence[Tensor], scale: Tensor, Y: Tensor, start: Tensor | Non
     import torch
 
     def apply(values: Tensor) -> Tensor:
-        return values + _combined([kernel @ values for kernel in inner], scale)
+        return values + _combined([product(kernel, values) for kernel in inner], scale)
 
     tolerance = 1e-9 if Y.dtype == torch.float64 else 1e-5
     goal = Y.square().sum(0) * tolerance**2

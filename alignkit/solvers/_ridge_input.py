@@ -83,7 +83,7 @@ def check_folds(folds: Sequence[Fold] | str, n_samples: int) -> Folds | None:
         check_option("folds", folds, (LEAVE_ONE_OUT,))
         if n_samples < 2:
             raise InputError(
-                f"`folds` is {LEAVE_ONE_OUT!r}, which needs at least 2 samples, got {n_samples}."
+                f"`folds` is {LEAVE_ONE_OUT!r}, which needs at least 2 samples, got n_samples = {n_samples}."
             )
         return None
     if len(folds) == 0:

@@ -113,7 +113,7 @@ def ridge_cv(
         get weight 0. The coefficients that come back are in the units of X all the same.
     sample_weight : array of shape (n_samples,), optional
         Not negative. A weight of 2 is the same as the row twice, in fits, z-scores and held-out scores; a
-        weight of 0 leaves it out.
+        weight of 0 leaves it out. Leave-one-out leaves a row out with its whole weight.
     missing : {"raise", "drop"}, default="raise"
         What NaN in Y mean: an error, or that each target is fitted and scored on the rows that it has. Folds
         with less than 1 training or 2 test responses of a target are left out of its mean.

@@ -8,6 +8,7 @@ from alignkit._core.errors import InputError, UnknownNameError
 from alignkit.encoders import RidgeEncoder, partition
 from alignkit.encoders.banded import BandedRidgeEncoder
 from alignkit.encoders.partition import variance_partition
+from alignkit.metrics.variance import product_measure
 from alignkit.stats import fdr
 
 ALPHAS = np.logspace(-1, 5, 10)
@@ -54,7 +55,7 @@ def test_r2_of_subsets_is_that_of_the_encoders_fitted_to_the_training_part():
     for subset, r2 in zip(found.subsets, found.r2, strict=True):
         X = np.concatenate([spaces[name] for name in subset], axis=1)
         peer = RidgeEncoder(cv=KFold(4), alphas=ALPHAS).fit(X[train], Y[train])
-        np.testing.assert_allclose(r2, peer.score_channels(X[test], Y[test], metric="r2"), atol=1e-8)
+        np.testing.assert_allclose(r2, explained_variance(Y[test], peer.predict(X[test])), atol=1e-8)
     banded = variance_partition(spaces, Y, **options)
     single = found.subsets.index(("inert1",))
     np.testing.assert_allclose(banded.r2[single], found.r2[single], atol=1e-10)
@@ -69,7 +70,7 @@ def test_r2_is_pooled_over_test_parts():
     errors, total = 0.0, 0.0
     for train, test in folds:
         predicted = RidgeEncoder(cv=KFold(4), alphas=ALPHAS).fit(X[train], Y[train]).predict(X[test])
-        errors += ((Y[test] - predicted) ** 2).sum(axis=0)
+        errors += len(test) * (Y[test] - predicted).var(axis=0)
         total += ((Y[test] - Y[test].mean(axis=0)) ** 2).sum(axis=0)
     np.testing.assert_allclose(found.joint, 1 - errors / total, atol=1e-8)
 
@@ -84,8 +85,28 @@ def test_the_product_measure_is_that_of_the_joint_encoder():
     peer = BandedRidgeEncoder(spaces={name: X.shape[1] for name, X in spaces.items()})
     peer.coef_, peer.intercept_, peer.n_features_in_ = joint.coef_, joint.intercept_, joint.n_features_in_
     peer.spaces_ = {"informative": np.arange(6), "inert0": np.arange(6, 21), "inert1": np.arange(21, 46)}
-    shares = peer.score_parts(np.concatenate(list(spaces.values()), axis=1)[test], Y[test])
-    np.testing.assert_allclose(found.product, np.stack(list(shares.values())), atol=1e-8)
+    parts = np.stack(list(peer.predict_parts(np.concatenate(list(spaces.values()), axis=1)[test]).values()))
+    parts -= parts.mean(axis=1, keepdims=True)
+    expected = product_measure(Y[test] - Y[test].mean(axis=0), parts)
+    np.testing.assert_allclose(found.product, expected, atol=1e-8)
+
+
+def test_the_level_of_a_test_part_counts_neither_for_nor_against_a_model():
+    spaces, rng = make_spaces()
+    Y = make_responses(spaces, rng, 5)
+    train, test = np.arange(100), np.arange(100, 150)
+    raised = Y.copy()
+    raised[test] += 3.0
+    options = {"cv": [(train, test)], "inner_cv": KFold(4), **FAST}
+    np.testing.assert_allclose(
+        variance_partition(spaces, raised, **options).r2,
+        variance_partition(spaces, Y, **options).r2,
+        atol=1e-6,
+    )
+
+
+def explained_variance(measured, predicted):
+    return 1 - (measured - predicted).var(axis=0) / measured.var(axis=0)
 
 
 def test_a_planted_split_is_found():

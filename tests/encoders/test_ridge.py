@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -22,9 +22,33 @@ def data():
     return X, X @ weights + np.array([0.1, 1, 3, 30]) * rng.standard_normal((80, 4)) + 7
 
 
-@parametrize_with_checks([RidgeEncoder(device="cpu"), RidgeEncoder(cv=2, standardize=False, device="cpu")])
+# It calls `fit` with `y=`; test_weights_count_like_repeated_samples runs it under that name.
+BY_OTHER_NAME = {"check_sample_weight_equivalence_on_dense_data": "the responses are called Y"}
+
+
+class Named(RidgeEncoder):
+    """The same with responses under scikit-learn's name."""
+
+    def fit(self, X, y, groups=None, *, sample_weight=None):
+        return super().fit(X, y, groups, sample_weight=sample_weight)
+
+
+@parametrize_with_checks(
+    [
+        RidgeEncoder(device="cpu"),
+        RidgeEncoder(cv=2, standardize=False, device="cpu"),
+        RidgeEncoder(cv="leave-one-out", device="cpu"),
+    ],
+    expected_failed_checks=lambda estimator: BY_OTHER_NAME,
+)
 def test_it_is_a_scikit_learn_estimator(estimator, check):
     check(estimator)
+
+
+@parametrize_with_checks([Named(device="cpu"), Named(standardize=False, device="cpu")])
+def test_weights_count_like_repeated_samples(estimator, check):
+    if "sample_weight" in str(check):
+        check(estimator)
 
 
 def test_it_equals_scikit_learn_at_the_chosen_alphas(data):
@@ -250,10 +274,11 @@ def test_a_damaged_or_foreign_folder_is_refused(data, tmp_path):
         ({"cv": "five"}, "`cv` must be a number of folds.*got 'five'"),
         ({"cv": 2.5}, "`cv` must be a number of folds.*got 2.5"),
         ({"device": "abacus"}, "`device` is 'abacus', which torch does not know"),
+        ({"missing": "skip"}, "`missing` is 'skip'.*Known: drop, raise"),
     ],
 )
 def test_unusable_options_are_refused_with_the_numbers(data, options, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises((InputError, UnknownNameError), match=message):
         RidgeEncoder(**options).fit(*data)
 
 
@@ -289,14 +314,59 @@ def test_unusable_arrays_are_refused(data):
 
 
 def test_the_registry_builds_it_and_says_what_it_is():
-    assert list(ENCODERS) == ["ridge"]
     assert ENCODERS["ridge"] is RidgeEncoder
-    assert set(ENCODERS.facts("ridge")) == {"summary", "paper"}
+    assert set(ENCODERS.facts("ridge")) >= {"summary", "paper"}
     import alignkit.encoders
 
     assert alignkit.encoders.__all__ == sorted(alignkit.encoders.__all__) == dir(alignkit.encoders)
     with pytest.raises(AttributeError, match="no attribute 'Ridge'"):
         alignkit.encoders.Ridge  # noqa: B018
+
+
+def test_leave_one_out_is_scikit_learn_ridge_cv_on_z_scored_features(data):
+    X, Y = data
+    alphas = np.logspace(-2, 4, 13)
+    encoder = RidgeEncoder(alphas=alphas, cv="leave-one-out").fit(X, Y)
+    scaled = StandardScaler().fit_transform(X)
+    peer = RidgeCV(alphas=alphas, alpha_per_target=True).fit(scaled, Y)
+    np.testing.assert_allclose(encoder.best_alphas_, peer.alpha_)
+    np.testing.assert_allclose(encoder.predict(X), peer.predict(scaled), rtol=1e-8)
+    np.testing.assert_allclose(encoder.cv_scores_, 1 + peer.best_score_ / Y.var(axis=0), rtol=1e-8)
+
+
+def test_leave_one_out_keeps_repeats_of_a_stimulus_together(data):
+    X, Y = data
+    with pytest.raises(InputError, match="'leave-one-out', but `groups` has 40 groups for 80 samples"):
+        RidgeEncoder(cv="leave-one-out").fit(X, Y, groups=np.arange(80) // 2)
+    alone = RidgeEncoder(cv="leave-one-out").fit(X, Y, groups=np.arange(80))
+    np.testing.assert_array_equal(alone.coef_, RidgeEncoder(cv="leave-one-out").fit(X, Y).coef_)
+
+
+def test_leave_one_group_out_leaves_one_run_out(data):
+    X, Y = data
+    runs = np.repeat(["a", "b", "c", "d"], 20)
+    folds = [(np.flatnonzero(runs != name), np.flatnonzero(runs == name)) for name in "abcd"]
+    by_name = RidgeEncoder(cv="leave-one-group-out").fit(X, Y, groups=runs)
+    np.testing.assert_array_equal(by_name.cv_scores_, RidgeEncoder(cv=folds).fit(X, Y).cv_scores_)
+    with pytest.raises(InputError, match="'leave-one-group-out', which needs `groups`"):
+        RidgeEncoder(cv="leave-one-group-out").fit(X, Y)
+
+
+@pytest.mark.parametrize("cv", [4, "leave-one-out"])
+def test_channels_with_missing_responses_are_fitted_on_their_own_samples(data, cv):
+    X, Y = data
+    gaps = Y.copy()
+    gaps[5:25, 1] = np.nan
+    encoder = RidgeEncoder(missing="drop", cv=cv).fit(X, gaps)
+    full = RidgeEncoder(cv=cv).fit(X, Y[:, [0, 2, 3]])
+    np.testing.assert_allclose(encoder.coef_[:, [0, 2, 3]], full.coef_, rtol=1e-8, atol=1e-12)
+    assert np.isfinite(encoder.coef_).all()
+    kept = ~np.isnan(gaps[:, 1])
+    scaled = StandardScaler().fit(X[kept])
+    peer = Ridge(alpha=encoder.best_alphas_[1]).fit(scaled.transform(X[kept]), Y[kept, 1])
+    np.testing.assert_allclose(encoder.predict(X)[:, 1], peer.predict(scaled.transform(X)), rtol=1e-8)
+    single = RidgeEncoder(missing="drop", cv=cv).fit(X, gaps[:, 1])
+    np.testing.assert_allclose(single.coef_, encoder.coef_[:, 1], rtol=1e-8)
 
 
 @pytest.mark.parametrize("factor", [1e-30, 1e-20, 1e20, 1e30])

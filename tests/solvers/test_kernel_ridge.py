@@ -90,7 +90,7 @@ def test_ill_conditioned_kernels_work_in_float32(trouble, kernel_type):
         single.cv_scores, expected.cv_scores, atol=2e-4 if kernel_type == np.float32 else 2e-6
     )
     exact, rounded = (kernel @ found.dual_coef + found.intercept for found in (expected, single))
-    # A kernel that is nearly constant has lost its digits once it is float32; its decomposition loses no more.
+    # A nearly constant kernel has lost its digits once it is float32; its decomposition loses no more.
     assert np.abs(rounded - exact).max() < (0.1 if kernel_type == np.float32 else 1e-4) * Y.std()
 
 

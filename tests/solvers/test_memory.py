@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from alignkit._core.errors import InputError
-from alignkit.solvers import _primal, kernel_ridge_cv, ridge_cv, ridge_fit
-from alignkit.solvers import _dual
+from alignkit.solvers import _dual, _primal, kernel_ridge_cv, ridge_cv, ridge_fit
 from alignkit.solvers._memory import enough_memory
 
 torch = pytest.importorskip("torch")
