@@ -35,6 +35,7 @@ __all__ = [
 if TYPE_CHECKING:
     from ._estimator import Encoder
     from ._registry import ENCODERS
+    from ._variance_table import VariancePartition
     from .banded import BandedRidgeEncoder
     from .components import PrincipalComponentsEncoder
     from .designs import FIRDesign, HRFDesign
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from .kernel_ridge import KernelRidgeEncoder
     from .layers import LayerFits, fit_layers
     from .loading import load_encoder
-    from .partition import VariancePartition, variance_partition
+    from .partition import variance_partition
     from .pls import PLSEncoder
     from .receptive_field import TemporalReceptiveField
     from .resampling import lanczos_resample
@@ -67,7 +68,7 @@ _HOMES = {
     "StackedEncoder": "stacking",
     "TemporalReceptiveField": "receptive_field",
     "TimeResolvedEncoder": "time_resolved",
-    "VariancePartition": "partition",
+    "VariancePartition": "_variance_table",
     "detrend_runs": "detrending",
     "fit_layers": "layers",
     "lanczos_resample": "resampling",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from sklearn.linear_model import RidgeCV
 from alignkit._core.errors import InputError
 from alignkit.datasets import Dataset
 from alignkit.pipelines.comparisons import COMPARISONS, RECIPES, _encoding_data, encoders
+from alignkit.pipelines.options import check_options
 from alignkit.recordings import RDMs
 
 
@@ -89,3 +92,21 @@ def test_what_it_needs_is_said(make_context):
     )
     with pytest.raises(InputError, match="`ridge` needs recordings; the dataset holds dissimilarities only"):
         encoders.ridge(make_context(dataset=Dataset("toy", rdms=rdms)))
+
+
+def test_options_are_those_of_the_encoder_and_those_of_all():
+    assert set(inspect.signature(COMPARISONS["pls"]).parameters) == {
+        "context", "n_components", "n_inner", "n_folds", "n_splits", "groups",
+    }  # fmt: skip
+    checked = check_options(COMPARISONS["pls"], {"n_components": [2, 5]}, where="here")
+    assert checked == {"n_components": [2, 5], "n_inner": 5, "n_folds": 5, "n_splits": 20, "groups": None}
+    with pytest.raises(InputError, match="here: the option 'n_component', did you mean 'n_components'"):
+        check_options(COMPARISONS["pls"], {"n_component": 3}, where="here")
+    with pytest.raises(TypeError, match="ridge has no option 'n_components'"):
+        encoders.ridge(None, n_components=3)
+
+
+def test_options_reach_the_encoder(make_context, chosen):
+    few = COMPARISONS["principal-components"](make_context(n_subjects=1), n_components=1)
+    many = COMPARISONS["principal-components"](make_context(n_subjects=1), n_components=6)
+    assert chosen(few, "A", "true")["value"] < chosen(many, "A", "true")["value"] - 0.1
