@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -14,13 +16,31 @@ from .._core.checks import check_option
 from .._core.errors import InputError
 from .._core.hashing import digest_array
 from ..metrics import column_correlation, column_r2
+from ._folds import make_folds
 from ._storage import load_encoder, save_encoder
 
 CHANNELS_AT_ONCE = 256  # of the float64 copy that finds their spread
+ALPHAS = np.logspace(-1, 8, 19)  # the penalties of ridge regression where none are given
+
+
+@dataclass(frozen=True)
+class FitData:
+    """What an encoder is fitted to; everything checked."""
+
+    X: Any  # the features as they were given, perhaps by name
+    features: NDArray[Any]  # (n_samples, n_units)
+    targets: NDArray[Any]  # (n_samples, n_channels), in units of `scale_channels` where the encoder has them
+    folds: Any  # list of (train, test), or "leave-one-out" where the encoder takes it
+    sample_weight: ArrayLike | None  # not checked
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The precision of weights that were computed in float64."""
+        return np.result_type(self.features, self.targets)
 
 
 class Encoder(RegressorMixin, BaseEstimator):
-    """Base of the encoders; a subclass gives `fit`, its `kind` and the names of its fitted arrays.
+    """Base of the encoders; a subclass gives `_solve`, its `kind` and the names of its fitted arrays.
 
     Attributes
     ----------
@@ -28,16 +48,51 @@ class Encoder(RegressorMixin, BaseEstimator):
         Name in the registry and on disk.
     arrays : tuple of str
         Fitted attributes that are saved, each an array or a number.
+    leave_one_out : bool
+        The solver has "leave-one-out" in closed form.
+    scaled : bool
+        Channels are scaled by `scale_channels` first; not where their units change the solution.
+    missing : {"raise", "drop"}
+        What NaN in Y of `fit` mean.
     """
 
     kind: ClassVar[str]
     arrays: ClassVar[tuple[str, ...]] = ("coef_", "intercept_", "best_alphas_", "cv_scores_")
+    leave_one_out: ClassVar[bool] = False
+    scaled: ClassVar[bool] = True
+    missing: Literal["raise", "drop"] = "raise"
 
     @property
     def n_channels(self) -> int:
         """Number of channels that were fitted."""
         check_is_fitted(self)
         return int(self.fitted_on_["n_channels"])
+
+    def fit(self, X: ArrayLike, Y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+        """Fit the encoder.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_units)
+            Features.
+        Y : array of shape (n_samples, n_channels) or (n_samples,)
+            Recorded responses to the same samples.
+        groups : array of shape (n_samples,), optional
+            Samples of one group stay on one side of every fold. Give repeats of a stimulus one group.
+
+        Returns
+        -------
+        self : Encoder
+            The encoder itself, fitted.
+
+        Raises
+        ------
+        InputError
+            If there are NaN, the numbers of samples differ, a parameter is out of its range, `cv` gives fewer
+            than 2 folds, a fold has too few samples in a part or a group on both sides, or the memory does
+            not suffice.
+        """
+        return self._fit(X, Y, groups)
 
     def predict(self, X: ArrayLike) -> NDArray[np.floating[Any]]:
         """Predict responses.
@@ -50,7 +105,7 @@ class Encoder(RegressorMixin, BaseEstimator):
         Returns
         -------
         prediction : ndarray of shape (n_samples, n_channels) or (n_samples,)
-            In the unit of the responses that were fitted.
+            In the shape (from the second axis on) and the unit of the responses that were fitted.
         """
         check_is_fitted(self)
         return self._predict(self._check_features(X))
@@ -165,6 +220,30 @@ class Encoder(RegressorMixin, BaseEstimator):
             ) from error
         return encoder
 
+    def _fit(self, X: Any, Y: Any, groups: ArrayLike | None, sample_weight: ArrayLike | None = None) -> Self:
+        self._check_options()
+        features, responses = self._check_pair(X, Y, reset=True, missing=self.missing == "drop")
+        folds = make_folds(
+            self.cv, features, responses, groups, self.random_state, leave_one_out=self.leave_one_out
+        )
+        targets = responses.reshape(len(responses), -1)
+        scale = np.ones(targets.shape[1], targets.dtype)
+        if self.scaled:
+            targets, scale = scale_channels(targets)
+        solution = self._solve(FitData(X, features, targets, folds, sample_weight))
+        for name, value in solution.items():
+            in_units_of_Y = value * scale
+            setattr(self, name, in_units_of_Y.T[0] if responses.ndim == 1 else in_units_of_Y)
+        self._remember(features, responses)
+        return self
+
+    def _check_options(self) -> None:
+        """Refuse parameters that the solver does not check."""
+
+    def _solve(self, data: FitData) -> Mapping[str, NDArray[Any]]:
+        """Return weights and intercepts by name, channels last, in the units of the targets; set the rest."""
+        raise NotImplementedError
+
     def _predict(self, features: NDArray[Any]) -> NDArray[np.floating[Any]]:
         return np.asarray(features @ self.coef_ + self.intercept_)
 
@@ -201,6 +280,9 @@ class Encoder(RegressorMixin, BaseEstimator):
                 )
         except ValueError as error:
             raise InputError(str(error)) from error
+        if responses.dtype not in (np.float64, np.float32):
+            # Scaled counts would be cut to whole numbers.
+            responses = responses.astype(np.float64)
         return features, responses
 
     def _remember(self, X: NDArray[Any], Y: NDArray[Any]) -> None:

@@ -13,14 +13,37 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._core.errors import InputError
 from ..metrics.variance import product_measure
-from ._estimator import Encoder
+from ._estimator import Encoder, FitData
 from ._feature_spaces import join_spaces, plain_spaces, resolve_spaces
 
 Features = ArrayLike | Mapping[str, ArrayLike]
 
 
 class SpacesEncoder(Encoder):
-    """Base of encoders over named feature spaces; a subclass gives `fit`, `kind` and a `spaces` argument."""
+    """Base of encoders over named feature spaces; a subclass gives what `Encoder` asks for, and `spaces`."""
+
+    def fit(self, X: Features, Y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+        """Fit the encoder; see :meth:`Encoder.fit`.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_units), or mapping of name to (n_samples, n_units of that space)
+            Features.
+        Y, groups
+            See :meth:`Encoder.fit`.
+
+        Returns
+        -------
+        self : SpacesEncoder
+            The encoder itself, fitted.
+
+        Raises
+        ------
+        InputError
+            As in :meth:`Encoder.fit`; also if `spaces` do not name every column once, or a warm start meets
+            other spaces or channels.
+        """
+        return self._fit(X, Y, groups)
 
     def predict_parts(self, X: Features) -> dict[str, NDArray[np.floating[Any]]]:
         """Return what each feature space contributes to the prediction.
@@ -72,24 +95,9 @@ class SpacesEncoder(Encoder):
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read an encoder that `save` wrote.
+        """Read an encoder that `save` wrote; see :meth:`Encoder.load`.
 
-        Parameters
-        ----------
-        folder : path
-            What was given to `save`.
-
-        Returns
-        -------
-        encoder : object of this class
-            Fitted; predicts the same bits. `spaces` are the fitted ones, as numbers or lists of columns.
-
-        Raises
-        ------
-        MissingDataError
-            If the folder or one of its files is not there.
-        InputError
-            If it is damaged or holds something else.
+        `spaces` are the fitted ones, as numbers or lists of columns.
         """
         encoder = super().load(folder)
         encoder.spaces_ = resolve_spaces(encoder.spaces, encoder.n_features_in_)
@@ -103,10 +111,11 @@ class SpacesEncoder(Encoder):
         parameters["spaces"] = None if whole else plain_spaces(columns) if columns else self.spaces
         return parameters
 
-    def _spaces_of(self, X: Any, n_features: int) -> dict[str, NDArray[np.intp]]:
+    def _spaces_of(self, data: FitData) -> dict[str, NDArray[np.intp]]:
         """Return the columns of each space in `fit`, where X may name them."""
-        if self.spaces is None and _by_name(X):
-            return resolve_spaces({name: np.shape(value)[1] for name, value in X.items()}, n_features)
+        n_features = data.features.shape[1]
+        if self.spaces is None and _by_name(data.X):
+            return resolve_spaces({name: np.shape(value)[1] for name, value in data.X.items()}, n_features)
         return resolve_spaces(self.spaces, n_features)
 
     def _check_features(self, X: Any) -> NDArray[Any]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._core.errors import InputError
 from ..solvers.banded_ridge import banded_ridge_cv
-from ._estimator import scale_channels
+from ._estimator import ALPHAS, FitData
 from ._feature_spaces import Spaces
-from ._folds import CrossValidation, make_folds
+from ._folds import CrossValidation
 from ._registry import ENCODERS
-from ._spaces_encoder import Features, SpacesEncoder
+from ._spaces_encoder import SpacesEncoder
 
 
 class BandedRidgeEncoder(SpacesEncoder):
@@ -124,42 +124,17 @@ class BandedRidgeEncoder(SpacesEncoder):
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X: Features, Y: ArrayLike, groups: ArrayLike | None = None) -> BandedRidgeEncoder:
-        """Fit the encoder.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_units), or mapping of name to (n_samples, n_units of that space)
-            Features.
-        Y : array of shape (n_samples, n_channels) or (n_samples,)
-            Recorded responses to the same samples.
-        groups : array of shape (n_samples,), optional
-            Samples of one group stay on one side of every fold. Give repeats of a stimulus one group.
-
-        Returns
-        -------
-        self : BandedRidgeEncoder
-
-        Raises
-        ------
-        InputError
-            If there are NaN, the numbers of samples differ, `spaces` do not name every column once, an alpha
-            is not positive, `cv` is not usable, or a warm start meets other spaces or channels.
-        """
-        features, responses = self._check_pair(X, Y, reset=True)
-        columns = self._spaces_of(X, features.shape[1])
-        folds = make_folds(self.cv, features, responses, groups, self.random_state)
-        alphas = np.logspace(-1, 8, 19) if self.alphas is None else self.alphas
-        targets, scale = scale_channels(responses.reshape(len(responses), -1))
+    def _solve(self, data: FitData) -> Mapping[str, NDArray[Any]]:
+        columns = self._spaces_of(data)
         result = banded_ridge_cv(
-            [features[:, rows] for rows in columns.values()],
-            targets,
-            alphas=alphas,
-            folds=folds,
+            [data.features[:, rows] for rows in columns.values()],
+            data.targets,
+            alphas=ALPHAS if self.alphas is None else self.alphas,
+            folds=data.folds,
             n_weights=self.n_weights,
             search=self.search,
             n_steps=self.n_steps,
-            start=self._start(columns, targets.shape[1]),
+            start=self._start(columns, data.targets.shape[1]),
             standardize=self.standardize,
             device=self.device,
             random_state=self.random_state,
@@ -168,15 +143,10 @@ class BandedRidgeEncoder(SpacesEncoder):
         self.space_weights_ = result.weights
         self.best_alphas_ = result.best_alphas
         self.cv_scores_ = result.cv_scores
-        self._remember(features, responses)
-        coef = np.empty((features.shape[1], targets.shape[1]), result.coefs[0].dtype)
+        coef = np.empty((data.features.shape[1], data.targets.shape[1]), result.coefs[0].dtype)
         for rows, found in zip(columns.values(), result.coefs, strict=True):
-            coef[rows] = found * scale
-        intercept = result.intercept * scale
-        single = responses.ndim == 1
-        self.coef_ = coef[:, 0] if single else coef
-        self.intercept_ = intercept[0] if single else intercept
-        return self
+            coef[rows] = found
+        return {"coef_": coef, "intercept_": result.intercept}
 
     def _start(self, columns: Mapping[str, NDArray[np.intp]], n_channels: int) -> NDArray[np.float64] | None:
         """Return the log weights of an earlier fit, where there is one to go on from."""

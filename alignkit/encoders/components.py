@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
 
 from .._core.checks import check_option
 from ..solvers.component_regression import components_cv
-from ._estimator import Encoder
-from ._folds import CrossValidation, make_folds
+from ._estimator import Encoder, FitData
+from ._folds import CrossValidation
 from ._registry import ENCODERS
 
 
@@ -61,6 +63,7 @@ class PrincipalComponentsEncoder(Encoder):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> strong = rng.standard_normal((100, 2))
     >>> X = strong @ rng.standard_normal((2, 200)) + rng.standard_normal((100, 200))
@@ -86,52 +89,25 @@ class PrincipalComponentsEncoder(Encoder):
         self.standardize = standardize
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, Y: ArrayLike, groups: ArrayLike | None = None) -> PrincipalComponentsEncoder:
-        """Fit the encoder.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_units)
-            Features.
-        Y : array of shape (n_samples, n_channels) or (n_samples,)
-            Recorded responses to the same samples.
-        groups : array of shape (n_samples,), optional
-            Samples of one group stay on one side of every fold. Give repeats of a stimulus one group.
-
-        Returns
-        -------
-        self : PrincipalComponentsEncoder
-
-        Raises
-        ------
-        InputError
-            If there are NaN, the numbers of samples differ, a number of components is below 1, `cv` gives
-            fewer than 2 folds, a fold has an empty part or a group on both sides.
-
-        Warns
-        -----
-        UserWarning
-            If more components are asked for than the features have.
-        """
-        features, responses = self._check_pair(X, Y, reset=True)
-        if isinstance(self.n_components, str):
-            check_option("n_components", self.n_components, ["cv"])
-        folds = make_folds(self.cv, features, responses, groups, self.random_state)
+    def _solve(self, data: FitData) -> Mapping[str, NDArray[Any]]:
         result = components_cv(
-            features,
-            responses.reshape(len(responses), -1),
-            n_components=None if isinstance(self.n_components, str) else self.n_components,
-            folds=folds,
+            data.features,
+            data.targets,
+            n_components=numbers_of_components(self.n_components),
+            folds=data.folds,
             standardize=self.standardize,
         )
         self.n_components_ = result.n_components
         self.cv_scores_ = result.cv_scores
-        self._remember(features, responses)
-        dtype = np.result_type(features, responses)
-        coef, intercept = result.coef.astype(dtype), result.intercept.astype(dtype)
-        self.coef_ = coef[:, 0] if responses.ndim == 1 else coef
-        self.intercept_ = intercept[0] if responses.ndim == 1 else intercept
-        return self
+        return {"coef_": result.coef.astype(data.dtype), "intercept_": result.intercept.astype(data.dtype)}
+
+
+def numbers_of_components(n_components: ArrayLike | str) -> ArrayLike | None:
+    """Return the numbers to choose from as the solvers take them: None for "cv"."""
+    if not isinstance(n_components, str):
+        return n_components
+    check_option("n_components", n_components, ["cv"])
+    return None
 
 
 ENCODERS.register(

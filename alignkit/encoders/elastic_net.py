@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,8 @@ from .._core.errors import InputError
 from .._core.progress import track
 from ..metrics import column_r2
 from ..solvers._held_out import check_parts
-from ._estimator import Encoder
-from ._folds import CrossValidation, Fold, make_folds
+from ._estimator import Encoder, FitData
+from ._folds import CrossValidation, Fold
 from ._registry import ENCODERS
 
 # The smallest penalty tried where no grid is given, as a share of the one that leaves no weight. With more
@@ -58,7 +58,8 @@ class ElasticNetEncoder(Encoder):
         z-scored ones. Otherwise units of small variance are left out first, and the unit of a channel decides
         how much the squared part of the penalty counts beside the absolute one.
     max_iter : int, default=5000
-        Most rounds over the units per penalty.
+        Most rounds over the units per penalty. A `ConvergenceWarning` tells for how many channels they were
+        not enough at the chosen one.
     tol : float, default=1e-4
         Duality gap at which coordinate descent stops, as a share of the channel's power.
     n_jobs : int or None, default=None
@@ -113,6 +114,7 @@ class ElasticNetEncoder(Encoder):
     """
 
     kind = "elastic-net"
+    scaled = False  # without z-scores the unit of a channel counts
     arrays = (*Encoder.arrays, "n_iter_")
 
     def __init__(
@@ -138,41 +140,20 @@ class ElasticNetEncoder(Encoder):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, Y: ArrayLike, groups: ArrayLike | None = None) -> ElasticNetEncoder:
-        """Fit the encoder.
+    def _check_options(self) -> None:
+        if not 0 < self.l1_ratio <= 1:
+            raise InputError(
+                f"`l1_ratio` must be above 0 and at most 1, got {self.l1_ratio}. For 0 use RidgeEncoder."
+            )
+        for name, value, least in (("n_alphas", self.n_alphas, 1), ("max_iter", self.max_iter, 1)):
+            if value < least:
+                raise InputError(f"`{name}` must be at least {least}, got {value}. Leave it at its default.")
+        if not self.tol > 0:
+            raise InputError(f"`tol` must be positive, got {self.tol}. Leave it at its default.")
 
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_units)
-            Features.
-        Y : array of shape (n_samples, n_channels) or (n_samples,)
-            Recorded responses to the same samples.
-        groups : array of shape (n_samples,), optional
-            Samples of one group stay on one side of every fold. Give repeats of a stimulus one group.
-
-        Returns
-        -------
-        self : ElasticNetEncoder
-
-        Raises
-        ------
-        InputError
-            If there are NaN, the numbers of samples differ, `l1_ratio` is not in (0, 1], an alpha is not
-            positive, `n_alphas`, `max_iter` or `tol` is too small, `cv` gives fewer than 2 folds, a fold has
-            fewer than 2 samples in a part or a group on both sides.
-
-        Warns
-        -----
-        ConvergenceWarning
-            Once, with the number of channels that `max_iter` was not enough for at their chosen penalty.
-        """
-        features, responses = self._check_pair(X, Y, reset=True)
-        self._check_options()
-        folds = check_parts(
-            make_folds(self.cv, features, responses, groups, self.random_state), len(responses)
-        )
-        targets = responses.reshape(len(responses), -1).astype(np.float64)
-        design = features.astype(np.float64)
+    def _solve(self, data: FitData) -> Mapping[str, NDArray[Any]]:
+        folds = check_parts(data.folds, len(data.targets))
+        targets, design = data.targets.astype(np.float64), data.features.astype(np.float64)
         whole = _Part.of(design, targets, np.arange(len(targets)), standardize=self.standardize)
         grids = self._grids(whole)
 
@@ -186,25 +167,9 @@ class ElasticNetEncoder(Encoder):
         constant = ~whole.targets.any(axis=0)
         self.best_alphas_ = np.where(constant, np.nan, grids[best, channels])
         self.cv_scores_ = scores[best, channels]
-        self._remember(features, responses)
         weights = coef / whole.scale[:, None] * whole.target_scale
         intercept = whole.target_mean - whole.mean @ weights
-        dtype = np.result_type(features, responses)
-        weights, intercept = weights.astype(dtype), intercept.astype(dtype)
-        self.coef_ = weights[:, 0] if responses.ndim == 1 else weights
-        self.intercept_ = intercept[0] if responses.ndim == 1 else intercept
-        return self
-
-    def _check_options(self) -> None:
-        if not 0 < self.l1_ratio <= 1:
-            raise InputError(
-                f"`l1_ratio` must be above 0 and at most 1, got {self.l1_ratio}. For 0 use RidgeEncoder."
-            )
-        for name, value, least in (("n_alphas", self.n_alphas, 1), ("max_iter", self.max_iter, 1)):
-            if value < least:
-                raise InputError(f"`{name}` must be at least {least}, got {value}. Leave it at its default.")
-        if not self.tol > 0:
-            raise InputError(f"`tol` must be positive, got {self.tol}. Leave it at its default.")
+        return {"coef_": weights.astype(data.dtype), "intercept_": intercept.astype(data.dtype)}
 
     def _grids(self, whole: _Part) -> NDArray[np.float64]:
         """Return the falling penalties of every channel, (n_alphas, n_channels)."""
@@ -297,7 +262,7 @@ class ElasticNetEncoder(Encoder):
                 f"of {n_channels} channel(s) at their chosen penalty. Raise `max_iter` or `tol`, or leave "
                 "out the smallest `alphas`.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=5,  # whoever called `fit`
             )
 
 

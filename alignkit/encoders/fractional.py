@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..solvers.fractional_ridge import fractional_ridge_cv
-from ._estimator import Encoder, scale_channels
-from ._folds import CrossValidation, make_folds
+from ._estimator import Encoder, FitData
+from ._folds import CrossValidation
 from ._registry import ENCODERS
 
 logger = logging.getLogger(__name__)
@@ -63,9 +65,9 @@ class FractionalRidgeEncoder(Encoder):
     penalties has to be guessed. It refers to the unpenalised weights of the data at hand. Where units are
     nearly as many as samples or more, or nearly repeat each other, these are long and mostly noise: 0.05 of
     them may be ten times too much, which is why the default begins at 0.001. A logged warning says when most
-    channels chose the smallest. Of equally good fractions the smallest is taken. The penalty is solved for, so that the norm is
-    that fraction to 1e-6 and better; the package fracridge interpolates between tabulated norms, which come
-    within 1 % of it. Computed on the CPU.
+    channels chose the smallest. Of equally good fractions the smallest is taken. The penalty is solved for,
+    so that the norm is that fraction to 1e-6 and better; the package fracridge interpolates between tabulated
+    norms, which come within 1 % of it. Computed on the CPU.
 
     References
     ----------
@@ -98,51 +100,23 @@ class FractionalRidgeEncoder(Encoder):
         self.standardize = standardize
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, Y: ArrayLike, groups: ArrayLike | None = None) -> FractionalRidgeEncoder:
-        """Fit the encoder.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_units)
-            Features.
-        Y : array of shape (n_samples, n_channels) or (n_samples,)
-            Recorded responses to the same samples.
-        groups : array of shape (n_samples,), optional
-            Samples of one group stay on one side of every fold. Give repeats of a stimulus one group.
-
-        Returns
-        -------
-        self : FractionalRidgeEncoder
-
-        Raises
-        ------
-        InputError
-            If there are NaN, the numbers of samples differ, a fraction is not in (0, 1], `cv` gives fewer
-            than 2 folds, a fold has an empty part or a group on both sides.
-        """
-        features, responses = self._check_pair(X, Y, reset=True)
-        folds = make_folds(self.cv, features, responses, groups, self.random_state)
+    def _solve(self, data: FitData) -> Mapping[str, NDArray[Any]]:
         fractions = DEFAULT_FRACTIONS if self.fractions is None else self.fractions
-        targets, scale = scale_channels(responses.reshape(len(responses), -1))
         result = fractional_ridge_cv(
-            features, targets, fractions=fractions, folds=folds, standardize=self.standardize
+            data.features, data.targets, fractions=fractions, folds=data.folds, standardize=self.standardize
         )
         at_edge = np.count_nonzero(result.best_fractions == np.min(fractions))
-        if 2 * at_edge > targets.shape[1] and np.size(fractions) > 1:
+        if 2 * at_edge > len(result.best_fractions) and np.size(fractions) > 1:
             logger.warning(
                 "%d of %d channels chose the smallest fraction, %g: they are noise, or want smaller ones.",
                 at_edge,
-                targets.shape[1],
+                len(result.best_fractions),
                 np.min(fractions),
             )
         self.best_fractions_ = result.best_fractions
         self.best_alphas_ = result.alphas
         self.cv_scores_ = result.cv_scores
-        self._remember(features, responses)
-        coef, intercept = result.coef * scale, result.intercept * scale
-        self.coef_ = coef[:, 0] if responses.ndim == 1 else coef
-        self.intercept_ = intercept[0] if responses.ndim == 1 else intercept
-        return self
+        return {"coef_": result.coef, "intercept_": result.intercept}
 
 
 ENCODERS.register(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from collections.abc import Mapping
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from .._core.checks import check_option
 from ..solvers import kernel_matrix, kernel_ridge_search
 from ..solvers.kernels import KernelKind
-from ._estimator import Encoder, scale_channels
-from ._folds import CrossValidation, make_folds
+from ._estimator import ALPHAS, Encoder, FitData
+from ._folds import CrossValidation
 from ._registry import ENCODERS
 
 
@@ -89,6 +90,7 @@ class KernelRidgeEncoder(Encoder):
     """
 
     kind = "kernel-ridge"
+    leave_one_out = True
     arrays = (
         "dual_coef_",
         "X_fit_",
@@ -131,64 +133,41 @@ class KernelRidgeEncoder(Encoder):
         groups: ArrayLike | None = None,
         *,
         sample_weight: ArrayLike | None = None,
-    ) -> KernelRidgeEncoder:
-        """Fit the encoder.
+    ) -> Self:
+        """Fit the encoder, the samples weighted where asked; see :meth:`RidgeEncoder.fit`."""
+        return self._fit(X, Y, groups, sample_weight)
 
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_units)
-            Features.
-        Y : array of shape (n_samples, n_channels) or (n_samples,)
-            Recorded responses to the same samples.
-        groups : array of shape (n_samples,), optional
-            Samples of one group stay on one side of every fold. Give repeats of a stimulus one group.
-        sample_weight : array of shape (n_samples,), optional
-            Not negative; a weight of 2 is the same as the sample twice.
-
-        Returns
-        -------
-        self : KernelRidgeEncoder
-
-        Raises
-        ------
-        InputError
-            If there are NaN, the numbers of samples differ, an option is out of its range, `cv` gives fewer
-            than 2 folds, a fold has an empty part or a group on both sides, or the memory does not suffice.
-        """
+    def _check_options(self) -> None:
         check_option("kernel", self.kernel, get_args(KernelKind))
-        features, responses = self._check_pair(X, Y, reset=True)
-        folds = make_folds(self.cv, features, responses, groups, self.random_state, leave_one_out=True)
-        targets, scale = scale_channels(responses.reshape(len(responses), -1))
+
+    def _solve(self, data: FitData) -> Mapping[str, NDArray[Any]]:
         result = kernel_ridge_search(
-            features,
-            targets,
+            data.features,
+            data.targets,
             kind=self.kernel,
             gammas=self.gamma,
             degree=self.degree,
             coef0=self.coef0,
             alphas=self._grid(),
-            folds=folds,
+            folds=data.folds,
             standardize=self.standardize,
-            sample_weight=sample_weight,
+            sample_weight=data.sample_weight,
             device=self.device,
         )
-        single = responses.ndim == 1
         self.best_alphas_, self.cv_scores_ = result.best_alphas, result.cv_scores
         self.gamma_, self.mean_, self.scale_ = result.gamma, result.mean, result.scale
-        self.X_fit_ = ((features - self.mean_) * self.scale_).astype(features.dtype)
-        dual, intercept = result.dual_coef * scale, result.intercept * scale
-        self.dual_coef_ = dual[:, 0] if single else dual
-        self.intercept_ = intercept[0] if single else intercept
+        self.X_fit_ = ((data.features - self.mean_) * self.scale_).astype(data.features.dtype)
+        solution = {"dual_coef_": result.dual_coef, "intercept_": result.intercept}
+        # An earlier fit may have had another kernel.
         self.__dict__.pop("coef_", None)
         if self.kernel == "linear":
-            self.coef_ = (self.scale_ * (self.X_fit_.T @ self.dual_coef_).T).T
-        self._remember(features, responses)
-        return self
+            solution["coef_"] = self.scale_[:, None] * (self.X_fit_.T @ result.dual_coef)
+        return solution
 
     def _grid(self) -> ArrayLike:
         if self.alphas is not None:
             return self.alphas
-        return np.logspace(-5, 4, 19) if self.kernel == "rbf" else np.logspace(-1, 8, 19)
+        return np.logspace(-5, 4, 19) if self.kernel == "rbf" else ALPHAS
 
     def _predict(self, features: NDArray[Any]) -> NDArray[np.floating[Any]]:
         scaled = (features - self.mean_) * self.scale_

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
+from collections.abc import Mapping
+from typing import Any
 
-from .._core.checks import check_option
+from numpy.typing import ArrayLike, NDArray
+
 from ..solvers.pls_regression import pls_cv
-from ._estimator import Encoder
-from ._folds import CrossValidation, make_folds
+from ._estimator import Encoder, FitData
+from ._folds import CrossValidation
 from ._registry import ENCODERS
+from .components import numbers_of_components
 
 
 class PLSEncoder(Encoder):
@@ -70,6 +72,7 @@ class PLSEncoder(Encoder):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> shared = rng.standard_normal((100, 2))
     >>> X = shared @ rng.standard_normal((2, 200)) + rng.standard_normal((100, 200))
@@ -80,6 +83,7 @@ class PLSEncoder(Encoder):
     """
 
     kind = "pls"
+    scaled = False  # the components are those of the channels as they are
     arrays = ("coef_", "intercept_", "n_components_", "cv_scores_")
 
     def __init__(
@@ -95,52 +99,17 @@ class PLSEncoder(Encoder):
         self.standardize = standardize
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, Y: ArrayLike, groups: ArrayLike | None = None) -> PLSEncoder:
-        """Fit the encoder.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_units)
-            Features.
-        Y : array of shape (n_samples, n_channels) or (n_samples,)
-            Recorded responses to the same samples.
-        groups : array of shape (n_samples,), optional
-            Samples of one group stay on one side of every fold. Give repeats of a stimulus one group.
-
-        Returns
-        -------
-        self : PLSEncoder
-
-        Raises
-        ------
-        InputError
-            If there are NaN, the numbers of samples differ, a number of components is below 1, `cv` gives
-            fewer than 2 folds, a fold has an empty part or a group on both sides.
-
-        Warns
-        -----
-        UserWarning
-            If more components are asked for than the features have.
-        """
-        features, responses = self._check_pair(X, Y, reset=True)
-        if isinstance(self.n_components, str):
-            check_option("n_components", self.n_components, ["cv"])
-        folds = make_folds(self.cv, features, responses, groups, self.random_state)
+    def _solve(self, data: FitData) -> Mapping[str, NDArray[Any]]:
         result = pls_cv(
-            features,
-            responses.reshape(len(responses), -1),
-            n_components=None if isinstance(self.n_components, str) else self.n_components,
-            folds=folds,
+            data.features,
+            data.targets,
+            n_components=numbers_of_components(self.n_components),
+            folds=data.folds,
             standardize=self.standardize,
         )
         self.n_components_ = result.n_components
         self.cv_scores_ = result.cv_scores
-        self._remember(features, responses)
-        dtype = np.result_type(features, responses)
-        coef, intercept = result.coef.astype(dtype), result.intercept.astype(dtype)
-        self.coef_ = coef[:, 0] if responses.ndim == 1 else coef
-        self.intercept_ = intercept[0] if responses.ndim == 1 else intercept
-        return self
+        return {"coef_": result.coef.astype(data.dtype), "intercept_": result.intercept.astype(data.dtype)}
 
 
 ENCODERS.register(

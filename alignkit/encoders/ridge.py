@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .._core.checks import check_option
 from ..solvers import ridge_cv
-from ._estimator import Encoder, scale_channels
-from ._folds import CrossValidation, make_folds
+from ._estimator import ALPHAS, Encoder, FitData
+from ._folds import CrossValidation
 from ._registry import ENCODERS
 
 
@@ -74,6 +74,7 @@ class RidgeEncoder(Encoder):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> X, weights = rng.standard_normal((100, 5)), rng.standard_normal((5, 3))
     >>> encoder = RidgeEncoder().fit(X[:80], X[:80] @ weights)
@@ -82,6 +83,7 @@ class RidgeEncoder(Encoder):
     """
 
     kind = "ridge"
+    leave_one_out = True
 
     def __init__(
         self,
@@ -107,17 +109,13 @@ class RidgeEncoder(Encoder):
         groups: ArrayLike | None = None,
         *,
         sample_weight: ArrayLike | None = None,
-    ) -> RidgeEncoder:
-        """Fit the encoder.
+    ) -> Self:
+        """Fit the encoder; see :meth:`Encoder.fit`.
 
         Parameters
         ----------
-        X : array of shape (n_samples, n_units)
-            Features.
-        Y : array of shape (n_samples, n_channels) or (n_samples,)
-            Recorded responses to the same samples.
-        groups : array of shape (n_samples,), optional
-            Samples of one group stay on one side of every fold. Give repeats of a stimulus one group.
+        X, Y, groups
+            See :meth:`Encoder.fit`.
         sample_weight : array of shape (n_samples,), optional
             Not negative; a weight of 2 is the same as the sample twice, in fits, z-scores and folds' scores.
 
@@ -128,33 +126,28 @@ class RidgeEncoder(Encoder):
         Raises
         ------
         InputError
-            If there are NaN, the numbers of samples differ, an alpha is not positive, `cv` gives fewer than
-            2 folds, a fold has an empty part or a group on both sides, a channel has too few responses, or
-            the memory does not suffice.
+            As in :meth:`Encoder.fit`; also if a weight is negative or all are 0, or a channel has too few
+            responses.
         """
+        return self._fit(X, Y, groups, sample_weight)
+
+    def _check_options(self) -> None:
         check_option("missing", self.missing, ("raise", "drop"))
-        features, responses = self._check_pair(X, Y, reset=True, missing=self.missing == "drop")
-        folds = make_folds(self.cv, features, responses, groups, self.random_state, leave_one_out=True)
-        alphas = np.logspace(-1, 8, 19) if self.alphas is None else self.alphas
-        targets, scale = scale_channels(responses.reshape(len(responses), -1))
+
+    def _solve(self, data: FitData) -> Mapping[str, NDArray[Any]]:
         result = ridge_cv(
-            features,
-            targets,
-            alphas=alphas,
-            folds=folds,
+            data.features,
+            data.targets,
+            alphas=ALPHAS if self.alphas is None else self.alphas,
+            folds=data.folds,
             standardize=self.standardize,
-            sample_weight=sample_weight,
+            sample_weight=data.sample_weight,
             missing=self.missing,
             device=self.device,
         )
         self.best_alphas_ = result.best_alphas
         self.cv_scores_ = result.cv_scores
-        self._remember(features, responses)
-        single = responses.ndim == 1
-        coef, intercept = result.coef * scale, result.intercept * scale
-        self.coef_ = coef[:, 0] if single else coef
-        self.intercept_ = intercept[0] if single else intercept
-        return self
+        return {"coef_": result.coef, "intercept_": result.intercept}
 
 
 ENCODERS.register(

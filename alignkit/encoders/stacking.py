@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from .._core.progress import track
 from ..solvers import ridge_cv, ridge_fit
 from ..solvers._simplex import simplex_weights
-from ._estimator import scale_channels
+from ._estimator import ALPHAS, FitData
 from ._feature_spaces import Spaces
-from ._folds import CrossValidation, Fold, make_folds
+from ._folds import CrossValidation, Fold
 from ._registry import ENCODERS
-from ._spaces_encoder import Features, SpacesEncoder
+from ._spaces_encoder import SpacesEncoder
 
 Columns = Mapping[str, NDArray[np.intp]]
 
@@ -108,33 +108,9 @@ class StackedEncoder(SpacesEncoder):
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X: Features, Y: ArrayLike, groups: ArrayLike | None = None) -> StackedEncoder:
-        """Fit the encoder.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_units), or mapping of name to (n_samples, n_units of that space)
-            Features.
-        Y : array of shape (n_samples, n_channels) or (n_samples,)
-            Recorded responses to the same samples.
-        groups : array of shape (n_samples,), optional
-            Samples of one group stay on one side of every fold. Give repeats of a stimulus one group.
-
-        Returns
-        -------
-        self : StackedEncoder
-
-        Raises
-        ------
-        InputError
-            If there are NaN, the numbers of samples differ, `spaces` do not name every column once, an alpha
-            is not positive, or `cv` is not usable.
-        """
-        features, responses = self._check_pair(X, Y, reset=True)
-        columns = self._spaces_of(X, features.shape[1])
-        folds = make_folds(self.cv, features, responses, groups, self.random_state)
-        targets, scale = scale_channels(responses.reshape(len(responses), -1))
-        alphas = np.logspace(-1, 8, 19) if self.alphas is None else self.alphas
+    def _solve(self, data: FitData) -> Mapping[str, NDArray[Any]]:
+        features, targets, folds, columns = data.features, data.targets, data.folds, self._spaces_of(data)
+        alphas = ALPHAS if self.alphas is None else self.alphas
         options: dict[str, Any] = {"standardize": self.standardize, "device": self.device}
         fits = [
             ridge_cv(features[:, rows], targets, alphas=alphas, folds=folds, **options)
@@ -143,20 +119,16 @@ class StackedEncoder(SpacesEncoder):
         best = np.stack([found.best_alphas for found in fits])
         forms = residual_products(features, targets, columns, best, folds, options)
         weights = simplex_weights(sum(forms, np.zeros_like(forms[0]))).T
-        self.spaces_ = dict(columns)
+        self.spaces_ = columns
         self.space_weights_ = weights
         self.best_alphas_ = best
         self.cv_scores_ = _combined_r2(forms, weights, targets, folds)
-        self._remember(features, responses)
         coef = np.empty((features.shape[1], targets.shape[1]), fits[0].coef.dtype)
         intercept = np.zeros(targets.shape[1], coef.dtype)
         for rows, found, weight in zip(columns.values(), fits, weights.astype(coef.dtype), strict=True):
-            coef[rows] = found.coef * (weight * scale)
-            intercept += found.intercept * (weight * scale)
-        single = responses.ndim == 1
-        self.coef_ = coef[:, 0] if single else coef
-        self.intercept_ = intercept[0] if single else intercept
-        return self
+            coef[rows] = found.coef * weight
+            intercept += found.intercept * weight
+        return {"coef_": coef, "intercept_": intercept}
 
 
 def residual_products(

@@ -119,21 +119,6 @@ class TimeResolvedEncoder(Encoder):
         self._remember(features, responses)
         return self
 
-    def predict(self, X: ArrayLike) -> NDArray[np.floating[Any]]:
-        """Predict responses.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_units)
-            Features.
-
-        Returns
-        -------
-        prediction : ndarray of shape (n_samples, n_channels, n_times)
-            In the unit of the responses that were fitted.
-        """
-        return super().predict(X)
-
     def score_channels(
         self, X: ArrayLike, Y: ArrayLike, *, metric: Literal["r", "r2"] = "r"
     ) -> NDArray[np.float64]:

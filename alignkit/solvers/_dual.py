@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .._core.progress import track
@@ -28,13 +27,32 @@ Kernels = Callable[["Tensor", "Tensor"], tuple["Tensor", "Tensor"]]
 Folds = Sequence[tuple["Tensor", "Tensor"]]
 
 
-def kernels_of(kernel: Tensor) -> Kernels:
-    """Return what cuts a fold's kernels out of one for all rows."""
-    return lambda train, test: (kernel[train[:, None], train], kernel[test[:, None], train])
+class SharedKernel:
+    """One kernel for all rows, of which each fold cuts its own.
+
+    Parameters
+    ----------
+    kernel : Tensor of shape (n_samples, n_samples)
+        float64.
+    """
+
+    def __init__(self, kernel: Tensor) -> None:
+        self._kernel: Tensor | None = kernel
+
+    def __call__(self, train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+        """Return copies of the kernels within and across."""
+        assert self._kernel is not None
+        return self._kernel[train[:, None], train], self._kernel[test[:, None], train]
+
+    def take(self) -> Tensor:
+        """Hand the kernel over, to be overwritten; nothing can be cut from it afterwards."""
+        assert self._kernel is not None
+        taken, self._kernel = self._kernel, None
+        return taken
 
 
 def kernels_of_features(design: Design) -> Kernels:
-    """Return what gives a fold's kernels of the features: one kernel for all, or one per z-scoring."""
+    """Return what gives a fold's kernels of the features: cut from one, or one per z-scoring."""
     import torch
 
     everything = torch.arange(len(design.X), device=design.X.device)
@@ -42,7 +60,7 @@ def kernels_of_features(design: Design) -> Kernels:
         moments = design.moments(everything)
         # About their mean, so that no digits are lost; each fold centres again by its training part.
         whole, _ = design.kernels(everything, everything[:0], design.centre(moments), design.scale(moments))
-        return kernels_of(whole)
+        return SharedKernel(whole)
 
     def scaled(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
         moments = design.moments(train)
@@ -122,27 +140,19 @@ class DualFit:
 
     design: Design
     eigenvalues: Tensor  # (k,) float64
-    vectors: Tensor  # (n_samples, k) float64
+    vectors: Tensor  # (n_samples, k) float64, or the working precision
     rows: Tensor  # (n_samples,)
     lowest: float  # the smallest eigenvalue, before those that are rounding were dropped
     mean: Tensor  # (n_samples,) of the kernel over the rows, float64; zeros without an intercept
 
-    @cached_property
-    def _working(self) -> Tensor:
-        return self.vectors.T.to(self.design.X.dtype).contiguous()
-
-    def _across(self, like: Tensor) -> Tensor:
-        """Return U', (k, n_samples), in the precision of what it meets."""
-        return self._working if like.dtype == self.design.X.dtype else self.vectors.T
-
     def rotated(self, seen: Tensor, alphas: Tensor) -> Tensor:
         """Return diag(1 / (s + alpha)) U'y of centred and weighted targets, (k, n_targets)."""
-        rotated = product(self._across(seen), seen)
+        rotated = product(self.vectors.T, seen)
         return rotated.mul_((1.0 / (self.eigenvalues[:, None] + alphas)).to(seen.dtype))
 
     def dual(self, rotated: Tensor) -> Tensor:
         """Return what the kernel of new and old rows is multiplied by, (n_samples, n_targets)."""
-        dual = product(self._across(rotated).T, rotated)
+        dual = product(self.vectors, rotated)
         weights = self.design.weights
         return dual if weights is None else dual.mul_(weights.sqrt().to(dual.dtype)[:, None])
 
@@ -167,12 +177,16 @@ class DualFit:
         return found
 
 
-def dual_fit(design: Design, kernels: Kernels, eps: float | None = None) -> DualFit:
-    """Decompose the kernel of all rows."""
+def dual_fit(design: Design, kernels: Kernels, *, eps: float | None = None, last: bool = False) -> DualFit:
+    """Decompose the kernel of all rows; where that is its last use, in its own memory."""
     import torch
 
     rows = torch.arange(len(design.X), device=design.X.device)
-    inner, across = kernels(rows, rows[:0])
+    if last and isinstance(kernels, SharedKernel):
+        inner = kernels.take()
+        across = inner[:0]
+    else:
+        inner, across = kernels(rows, rows[:0])
     mean = row_mean(inner, design.weights) if design.fit_intercept else torch.zeros_like(inner[0])
     centred(inner, across, design, rows, rows[:0])
     values, vectors = whole_eigh(inner, overwrite=True)

@@ -29,15 +29,17 @@ def check_features_and_targets(X: ArrayLike, Y: ArrayLike) -> tuple[NDArray[Any]
     return features, targets
 
 
-def check_parts(folds: Sequence[Fold], n_samples: int) -> list[tuple[Rows, Rows]]:
-    """Return (train, test) row numbers that exist, are disjoint and leave something on both sides."""
+def check_parts(folds: Sequence[Fold], n_samples: int, *, least_train: int = 2) -> list[tuple[Rows, Rows]]:
+    """Return (train, test) row numbers that exist, are disjoint and leave something on both sides.
+
+    By default two rows in either part: one has no spread of its own, neither for z-scores nor for an R2.
+    """
     if len(folds) == 0:
         raise InputError("`folds` is empty; give a list of (train, test) row indices.")
     checked = []
     for number, (train, test) in enumerate(folds):
-        # One row has no spread of its own: neither z-scores nor an R2.
-        seen = _check_rows(f"training part of fold {number}", train, n_samples)
-        held_out = _check_rows(f"test part of fold {number}", test, n_samples)
+        seen = _check_rows(f"training part of fold {number}", train, least_train, n_samples)
+        held_out = _check_rows(f"test part of fold {number}", test, 2, n_samples)
         shared = np.intersect1d(seen, held_out)
         if len(shared):
             raise InputError(
@@ -48,11 +50,11 @@ def check_parts(folds: Sequence[Fold], n_samples: int) -> list[tuple[Rows, Rows]
     return checked
 
 
-def _check_rows(name: str, rows: ArrayLike, n_samples: int) -> Rows:
+def _check_rows(name: str, rows: ArrayLike, least: int, n_samples: int) -> Rows:
     given = np.asarray(rows)
-    if given.size < 2:
+    if given.size < least:
         raise InputError(
-            f"`folds`: the {name} has {given.size} row(s), but needs at least 2. "
+            f"`folds`: the {name} has {given.size} row(s), but needs at least {least}. "
             "Use fewer folds or more samples."
         )
     if given.dtype.kind not in "iu" or given.ndim != 1:

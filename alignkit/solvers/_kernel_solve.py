@@ -73,7 +73,7 @@ def solve_kernel(
     alphas = torch.from_numpy(grid).to(on)
     # Rounding of the entries is noise, whose largest eigenvalue grows with the root of their number.
     noise = eps / np.sqrt(len(targets)) if eps > np.finfo(np.float64).eps else eps
-    fit = dual_fit(design, kernels, noise)
+    fit = dual_fit(design, kernels, eps=noise)
     _check_definite(fit, eps)
     if folds is None:
         scores = _leave_one_out(fit, targets, alphas)

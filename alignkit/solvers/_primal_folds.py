@@ -115,6 +115,7 @@ class PrimalFolds:
         made = fold, self._part(number, fold)
         if self.keeps_folds:
             self._kept[number] = made
+            self._grams.pop(number, None)
         return made
 
     def _fold(self, number: int) -> _Fold:

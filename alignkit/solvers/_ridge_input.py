@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._core.checks import check_array, check_finite, check_option, check_same_samples
 from .._core.errors import InputError
+from ._held_out import check_parts
 
 Fold = tuple[ArrayLike, ArrayLike]
 Rows = NDArray[np.intp]
@@ -86,21 +87,7 @@ def check_folds(folds: Sequence[Fold] | str, n_samples: int) -> Folds | None:
                 f"`folds` is {LEAVE_ONE_OUT!r}, which needs at least 2 samples, got n_samples = {n_samples}."
             )
         return None
-    if len(folds) == 0:
-        raise InputError("`folds` is empty; give a list of (train, test) row indices.")
-    checked = []
-    for number, (train, test) in enumerate(folds):
-        seen = _check_rows(f"training part of fold {number}", train, 1, n_samples)
-        # One row has no spread of its own, so that its R2 is not defined.
-        held_out = _check_rows(f"test part of fold {number}", test, 2, n_samples)
-        shared = np.intersect1d(seen, held_out)
-        if len(shared):
-            raise InputError(
-                f"`folds`: fold {number} has {len(shared)} row(s) in both its training and its test part, "
-                f"such as row {shared[0]}. Test rows must not be trained on."
-            )
-        checked.append((seen, held_out))
-    return checked
+    return check_parts(folds, n_samples, least_train=1)
 
 
 def problems(
@@ -173,21 +160,3 @@ def _restricted(folds: Folds, kept: NDArray[np.bool_], weighted: bool, target: i
             "be chosen. Leave it out, or use fewer folds."
         )
     return [part for part, fine in zip(parts, usable, strict=True) if fine]
-
-
-def _check_rows(name: str, rows: ArrayLike, least: int, n_samples: int) -> Rows:
-    given = np.asarray(rows)
-    if given.size < least:
-        raise InputError(
-            f"`folds`: the {name} has {given.size} row(s), but needs at least {least}. "
-            "Use fewer folds or more samples."
-        )
-    if given.dtype.kind not in "iu" or given.ndim != 1:
-        raise InputError(
-            f"`folds`: the {name} must be a list of row numbers, got dtype {given.dtype} and shape "
-            f"{given.shape}."
-        )
-    outside = given[(given < 0) | (given >= n_samples)]
-    if len(outside):
-        raise InputError(f"`folds`: the {name} names row {outside[0]}, but there are {n_samples} samples.")
-    return given.astype(np.intp)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._dual import DualFit, dual_fit, dual_scores, kernels_of_features
+from ._few_alphas import few_alphas_cv, suits
 from ._gemm import product
 from ._leave_one_out import leave_one_out
 from ._primal import whole
@@ -27,7 +29,7 @@ Solution = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64], NDArray[np.flo
 Chosen = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 # More targets at a time would leave the cache and gain nothing.
-WIDEST = 1024
+WIDEST = 512
 
 
 def solve_cv(
@@ -46,13 +48,17 @@ def solve_cv(
         return _leave_one_out(design, targets, alphas, scoring, elements)
     on = design.X.device
     rows = [(torch.from_numpy(train).to(on), torch.from_numpy(test).to(on)) for train, test in folds]
+    if suits(design, len(grid), targets.shape[1]):
+        found = _few_alphas_cv(design, targets, alphas, rows, scoring)
+        if found is not None:
+            return found
     if design.primal:
         return _primal_cv(design, targets, alphas, rows, scoring, elements)
     kernels = kernels_of_features(design)
     step = min(WIDEST, elements // len(targets))
     scores = dual_scores(design, kernels, targets, alphas, rows, scoring=scoring, step=step)
     best, score = choose(scores, grid)
-    coef, intercept = _dual_coefficients(dual_fit(design, kernels), targets, best, elements)
+    coef, intercept = _dual_coefficients(dual_fit(design, kernels, last=True), targets, best, elements)
     return coef, intercept, best, score
 
 
@@ -63,7 +69,8 @@ def solve_fit(
     import torch
 
     if not design.primal:
-        return _dual_coefficients(dual_fit(design, kernels_of_features(design)), targets, alphas, elements)
+        fit = dual_fit(design, kernels_of_features(design), last=True)
+        return _dual_coefficients(fit, targets, alphas, elements)
     everything = torch.arange(len(targets), device=design.X.device)
     rows = whole(design, [everything], float(alphas.min()))
     coef, intercept = _room(design, targets)
@@ -80,6 +87,22 @@ def choose(scores: Tensor, grid: NDArray[np.float64]) -> Chosen:
     descending = np.argsort(-grid, kind="stable")
     best = descending[np.argmax(found[descending], axis=0)]
     return grid[best], found[best, np.arange(found.shape[1])]
+
+
+def _few_alphas_cv(
+    design: Design,
+    targets: NDArray[Any],
+    alphas: Tensor,
+    folds: list[tuple[Tensor, Tensor]],
+    scoring: Scoring,
+) -> Solution | None:
+    found = few_alphas_cv(design, targets, alphas, folds, scoring)
+    if found is None:
+        return None
+    scores, sums = found
+    best, score = choose(scores, alphas.cpu().numpy())
+    fitted = sums.refit(best)
+    return None if fitted is None else (*fitted, best, score)
 
 
 def _primal_cv(
@@ -115,7 +138,7 @@ def _leave_one_out(
         values = rows.eigenvalues
         left = (rows.parts[0].turned.T / values.sqrt().to(design.X.dtype)).contiguous()
     else:
-        fit = dual_fit(design, kernels_of_features(design))
+        fit = dual_fit(design, kernels_of_features(design), last=True)
         values, left = fit.eigenvalues, fit.vectors.to(design.X.dtype)
     prepared = leave_one_out(values, left, alphas, design)
     found = alphas.new_empty((len(alphas), targets.shape[1]))
@@ -141,6 +164,8 @@ def _dual_coefficients(
     if turned:
         logger.info("ridge: collinear samples, so that coefficients go through float64")
     to_features = fit.to_features(centre, scale, turned=turned)
+    # The decomposition is float64; from here on only the working precision is needed.
+    fit = replace(fit, vectors=fit.vectors.to(design.X.dtype))
     coef, intercept = _room(design, targets)
     for block in blocks_of(targets.shape[1], min(WIDEST, elements // len(targets))):
         seen, seen_moments = load(targets, fit.rows, block, design)

@@ -8,7 +8,7 @@ Z'Z and ZZ' is decomposed, in float64 whatever the input: the larger one is neve
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,10 @@ import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from .._core.errors import InputError
+from ._held_out import Fold, Rows, check_features_and_targets, check_parts
 
 # Elements of a float64 working copy: 64 MiB, so that memory does not grow with the data.
 CHUNK_ELEMENTS = 2**23
-
-Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -165,6 +164,17 @@ def column_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the column means, exact for a constant column (the mean of its rounded sum is not)."""
     mean: NDArray[np.float64] = values[0] + (values - values[0]).mean(axis=0)
     return mean
+
+
+def rotated_input(
+    X: ArrayLike, Y: ArrayLike, folds: Sequence[Fold], *, standardize: bool
+) -> tuple[NDArray[Any], list[tuple[Rows, Rows]], Features, Rotation]:
+    """Return the checked targets and folds, the features, and their rotation by all rows."""
+    features, targets = check_features_and_targets(X, Y)
+    parts = check_parts(folds, len(targets))
+    design = Features(features, center=True, standardize=standardize)
+    everything = np.arange(len(targets))
+    return targets, parts, design, design.rotate(everything, everything[:0])
 
 
 def check_candidates(n_components: ArrayLike | None, rank: int, *, most: int) -> NDArray[np.intp]:

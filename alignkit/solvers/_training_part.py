@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-# Elements of a float64 working copy: 64 MiB, so that memory does not grow with the data.
-CHUNK_ELEMENTS = 2**23
+# Elements of a float64 working copy: 8 MiB, so that memory does not grow with the data.
+CHUNK_ELEMENTS = 2**20
 
 # Beyond this condition a float32 product of features loses more than four digits of their weak directions.
 WELL_CONDITIONED = 1e4
@@ -120,9 +120,10 @@ class Design:
         across = centre.new_zeros((len(test), len(train)))
         for columns in self._column_chunks(len(train) + len(test)):
             seen = self._scaled(train, centre, scale, columns)
-            inner += inner_product(seen.T)
+            add_inner_product(inner, seen)
             if len(test):
                 across += exact_product(self._scaled(test, centre, scale, columns), seen.T)
+        mirror(inner)
         return inner, across
 
     def transposed(self, centre: Tensor, scale: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -194,6 +195,26 @@ def inner_product(values: Tensor) -> Tensor:
         array = values.numpy()
         return torch.from_numpy(np.matmul(array.T, array))
     return values.T @ values
+
+
+def add_inner_product(total: Tensor, values: Tensor) -> None:
+    """Add values values' to a square matrix, to its upper triangle at least; :func:`mirror` does the rest."""
+    if total.device.type == "cpu":
+        # The mirror image of a matrix in C order is in Fortran's: BLAS adds in place, and half the work.
+        scipy.linalg.blas.dsyrk(
+            1.0, values.numpy().T, beta=1.0, c=total.numpy().T, trans=1, lower=1, overwrite_c=1
+        )
+    else:
+        total.addmm_(values, values.T)
+
+
+def mirror(total: Tensor, step: int = 512) -> None:
+    """Copy the upper triangle of a square matrix to its lower one."""
+    for start in range(0, len(total), step):
+        rows = slice(start, start + step)
+        total[rows, :start] = total[:start, rows].T
+        block = total[rows, rows].triu()
+        total[rows, rows] = block + block.triu(1).T
 
 
 def exact_product(a: Tensor, b: Tensor) -> Tensor:

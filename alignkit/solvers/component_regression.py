@@ -10,16 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._core.progress import track
-from ._held_out import (
-    Fold,
-    Rows,
-    check_features_and_targets,
-    check_parts,
-    path_errors,
-    r2_from_errors,
-    target_blocks,
-)
-from ._rotation import Features, Rotation, check_candidates, column_mean
+from ._held_out import Fold, Rows, path_errors, r2_from_errors, target_blocks
+from ._rotation import Features, Rotation, check_candidates, column_mean, rotated_input
 
 
 @dataclass(frozen=True)
@@ -59,15 +51,11 @@ def components_cv(
 
     Parameters
     ----------
-    X : array of shape (n_samples, n_features)
-        Features.
-    Y : array of shape (n_samples, n_targets)
-        Responses to the same samples.
+    X, Y, folds
+        See :func:`pls_cv`; but every target has its own number.
     n_components : int, array of int or None
-        The numbers to choose from, each at least 1; None stands for all. Numbers above the rank of the
-        features are lowered to it, with a warning where they were asked for.
-    folds : sequence of (train, test)
-        Row indices of each fold, disjoint within a fold; at least two rows in each part.
+        The numbers to choose from, each at least 1; None stands for all up to the rank of the features.
+        Numbers above it are lowered, with a warning where they were asked for.
     standardize : bool, default=True
         Z-score the features by the training part of each fold, so that the components do not depend on
         their units. Constant features get weight 0.
@@ -80,7 +68,7 @@ def components_cv(
     Raises
     ------
     InputError
-        If an array holds NaN, a number of components is below 1, or a fold is not usable.
+        See :func:`pls_cv`.
 
     Warns
     -----
@@ -111,11 +99,8 @@ def components_cv(
     >>> result.n_components, result.coef.ravel().round(6) + 0.0
     (array([3]), array([1., 0., 0.]))
     """
-    features, targets = check_features_and_targets(X, Y)
-    parts = check_parts(folds, len(targets))
-    design = Features(features, center=True, standardize=standardize)
+    targets, parts, design, whole = rotated_input(X, Y, folds, standardize=standardize)
     everything = np.arange(len(targets))
-    whole = design.rotate(everything, everything[:0])
     candidates = check_candidates(n_components, len(whole.singular), most=len(targets))
 
     scores = np.zeros((len(candidates), targets.shape[1]))

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._dual import kernels_of
+from ._dual import SharedKernel
 from ._kernel_solve import among_all, check_kernel, design_of, enough_memory_for, solve_kernel
 from ._ridge_input import Fold, check_alphas, check_folds, check_targets, check_weights, problems
 
@@ -113,5 +113,5 @@ def kernel_ridge_cv(
         design = design_of(problem, fit_intercept, device)
         cut = kernel if problem.rows is None else kernel[np.ix_(problem.rows, problem.rows)]
         ready = torch.from_numpy(np.require(cut, np.float64, ["C", "W"])).to(design.X.device)
-        dual, *rest = solve_kernel(design, kernels_of(ready), problem.targets, grid, problem.folds, eps)
+        dual, *rest = solve_kernel(design, SharedKernel(ready), problem.targets, grid, problem.folds, eps)
         return KernelRidgeCVResult(among_all(dual, problem.rows, len(kernel)), *rest)

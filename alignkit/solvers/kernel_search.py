@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._core.checks import check_array
 from .._core.errors import InputError
-from ._dual import Kernels, kernels_of
+from ._dual import Kernels, SharedKernel
 from ._kernel_solve import Solution, among_all, design_of, enough_memory_for, solve_kernel
 from ._ridge_input import Fold, check_alphas, check_folds, check_targets, check_weights, problems
 from ._training_part import Design
@@ -153,7 +153,7 @@ class _Scaling:
         on = self.design.X.device
         if not self.standardize:
             whole = kernel_matrix(self.features, kind=kind, gamma=gamma, degree=degree, coef0=coef0)
-            return kernels_of(torch.from_numpy(whole).to(on))
+            return SharedKernel(torch.from_numpy(whole).to(on))
 
         def of_fold(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
             seen = train.cpu().numpy()

@@ -13,16 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from .._core.progress import track
-from ._held_out import (
-    Fold,
-    Rows,
-    check_features_and_targets,
-    check_parts,
-    path_errors,
-    r2_from_errors,
-    target_blocks,
-)
-from ._rotation import Features, Rotation, check_candidates, column_mean
+from ._held_out import Fold, Rows, path_errors, r2_from_errors, target_blocks
+from ._rotation import Rotation, check_candidates, column_mean, rotated_input
 
 logger = logging.getLogger(__name__)
 
@@ -136,11 +128,8 @@ def pls_cv(
     >>> result.n_components, result.cv_scores.round(6)
     (4, array([1., 1., 1.]))
     """
-    features, targets = check_features_and_targets(X, Y)
-    parts = check_parts(folds, len(targets))
-    design = Features(features, center=True, standardize=standardize)
+    targets, parts, design, whole = rotated_input(X, Y, folds, standardize=standardize)
     everything = np.arange(len(targets))
-    whole = design.rotate(everything, everything[:0])
     candidates = check_candidates(n_components, len(whole.singular), most=MOST)
 
     scores = np.zeros((len(candidates), targets.shape[1]))

@@ -51,6 +51,16 @@ def test_weights_count_like_repeated_samples(estimator, check):
         check(estimator)
 
 
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.int64])
+def test_choices_and_counts_are_fitted_like_the_same_numbers_as_floats(data, dtype):
+    X, Y = data
+    choices = (Y > Y.mean(axis=0)).astype(dtype)
+    encoder, floats = RidgeEncoder().fit(X, choices), RidgeEncoder().fit(X, choices.astype(np.float64))
+    np.testing.assert_array_equal(encoder.coef_, floats.coef_)
+    np.testing.assert_array_equal(encoder.cv_scores_, floats.cv_scores_)
+    assert (encoder.cv_scores_ > 0.1).any()
+
+
 def test_it_equals_scikit_learn_at_the_chosen_alphas(data):
     X, Y = data
     encoder = RidgeEncoder().fit(X, Y)

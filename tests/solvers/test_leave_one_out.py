@@ -110,7 +110,7 @@ def test_duplicated_samples_are_fine(shape):
 
 
 def test_one_sample_and_other_names_are_refused():
-    with pytest.raises(InputError, match="'leave-one-out', which needs at least 2 samples, got n_samples = 1"):
+    with pytest.raises(InputError, match="which needs at least 2 samples, got n_samples = 1"):
         ridge_cv(np.ones((1, 2)), np.ones((1, 1)), alphas=[1.0], folds="leave-one-out")
     with pytest.raises(UnknownNameError, match="`folds` is 'loo'.*Known: leave-one-out"):
         ridge_cv(np.eye(4), np.eye(4), alphas=[1.0], folds="loo")
