@@ -109,9 +109,11 @@ def _decomposed(
     inner, across = centred(*kernels(train, test), design, train, test)
     values, vectors = eigh(inner, eps, overwrite=True)
     del inner
-    across = exact_product(across, vectors).div_(values + alphas.min())
+    turned = exact_product(across, vectors).div_(values + alphas.min()).to(design.X.dtype)
     project = vectors.T.to(design.X.dtype).contiguous()
-    return part_of_rows(values, alphas, project, across.to(design.X.dtype), n_targets)
+    # The path takes as much again.
+    del across, vectors
+    return part_of_rows(values, alphas, project, turned, n_targets)
 
 
 def centred(
