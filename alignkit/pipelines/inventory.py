@@ -25,7 +25,7 @@ def catalogue(family: str) -> list[dict[str, Any]]:
     if family == "models":
         from ..networks import LANGUAGE_MODELS, NETWORKS
 
-        return [*NETWORKS.rows(), *LANGUAGE_MODELS.rows()]
+        return sorted([*NETWORKS.rows(), *LANGUAGE_MODELS.rows()], key=lambda row: row["name"])
     if family == "metrics":
         from ..metrics import METRICS
 

@@ -1,8 +1,9 @@
 """Ridge regression through inner products of features: no more features than samples.
 
-All rows are turned once to their principal axes, in float64, before they meet the targets in the working
-precision: a float32 product would drown the weak directions of collinear features in the rounding of the
-strong ones. Sums over a training part are those of all rows less those of the rows left out.
+All rows are turned once to their principal axes before they meet the targets in the working precision: a
+float32 product would drown the weak directions of collinear features in the rounding of the strong ones. The
+turn itself is float64 where the features are collinear. Sums over a training part are those of all rows less
+those of the rows left out.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Whole:
     moments: Moments
     gram: Tensor  # (n_features, n_features), about the mean, in the units of X
     eigenvalues: Tensor  # (k,)
-    axes: Tensor  # (n_features, k), from centred rows to their singular directions times their lengths
+    axes: Tensor  # (n_features, k), from centred rows to those along the axes; float64 where it matters
     back: Tensor  # (k, n_features), from those to centred rows
     parts: tuple[Part, ...]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 
@@ -161,6 +162,36 @@ def test_float32_stays_close_to_float64_with_collinear_features():
         assert single.coef.dtype == np.float32
         error = np.linalg.norm(single.coef - double.coef) / np.linalg.norm(double.coef)
         assert error < 1e-4
+
+
+@pytest.mark.parametrize("shape", [(400, 100), (120, 600)])
+def test_collinear_features_go_through_float64_and_it_is_said(shape, caplog):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(shape).astype(np.float32)
+    Y = rng.standard_normal((shape[0], 3)).astype(np.float32)
+    latent = rng.standard_normal((shape[0], 2)).astype(np.float32)
+    collinear = X + 300 * latent @ rng.standard_normal((2, shape[1])).astype(np.float32)
+    with caplog.at_level(logging.INFO, logger="alignkit.solvers"):
+        ridge_fit(X, Y, alphas=1.0)
+        assert "float64" not in caplog.text
+        ridge_fit(collinear, Y, alphas=1.0)
+        assert "ridge: collinear" in caplog.text
+        assert "float64" in caplog.text
+
+
+@pytest.mark.parametrize("shape", [(250, 200), (320, 300), (100, 400)])
+@pytest.mark.parametrize("smallest", [0.1, 1e-8])
+@pytest.mark.parametrize("decay", [0.0, 1.5])
+def test_float32_scores_hold_where_the_smallest_alpha_fits_noise(shape, smallest, decay):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(shape) / np.arange(1, shape[1] + 1) ** decay
+    Y = X @ rng.standard_normal((shape[1], 30))
+    Y = Y / Y.std(axis=0) + rng.standard_normal(Y.shape)
+    grid = np.geomspace(smallest, 1e8, 20)
+    single = ridge_cv(X.astype(np.float32), Y.astype(np.float32), alphas=grid, folds=k_folds(X))
+    double = ridge_cv(X, Y, alphas=grid, folds=k_folds(X))
+    np.testing.assert_allclose(single.cv_scores, double.cv_scores, atol=5e-6)
+    assert (single.best_alphas == double.best_alphas).mean() > 0.95
 
 
 def test_a_large_offset_costs_no_digits():
