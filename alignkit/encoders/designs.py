@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from numbers import Real
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -324,8 +325,10 @@ class HRFDesign(Design):
             raise InputError(f"`derivatives` must be 0, 1 or 2, got {self.derivatives!r}.")
         for name in ("tr_s", "sampling_s"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise InputError(f"`{name}` must be a positive number of seconds, got {value}.")
+            if value is None and name == "sampling_s":
+                continue
+            if not isinstance(value, Real) or not 0 < float(value) < np.inf:
+                raise InputError(f"`{name}` must be a positive, finite number of seconds, got {value!r}.")
         return [self.kind, "derivative", "dispersion"][: self.derivatives + 1]
 
 

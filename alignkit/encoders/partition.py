@@ -15,8 +15,8 @@ from .._core.progress import track
 from ..metrics.variance import commonality_parts, shapley_values, unique_parts
 from ..solvers.banded_ridge import banded_ridge_subsets
 from ..stats import fdr
-from ..stats.permutation import N_EXACT
-from ._estimator import scale_channels
+from ..stats.permutation import N_EXACT, check_n_permutations
+from ._estimator import ALPHAS, scale_channels
 from ._folds import CrossValidation, Fold, make_folds
 from ._partition_errors import HeldOutErrors, block_labels, partial_predictions, sign_flip_p
 from ._variance_table import Correction, VariancePartition
@@ -99,7 +99,7 @@ def variance_partition(
     ------
     InputError
         For fewer than 2 or more than 6 spaces, sizes that do not fit, NaN, folds that cannot be used, test
-        parts that overlap, or fewer than 5 blocks.
+        parts that overlap, fewer than 5 blocks, or fewer than 1 permutation.
 
     Notes
     -----
@@ -133,13 +133,14 @@ def variance_partition(
     """
     check_option("encoder", encoder, get_args(Model))
     check_option("correction", correction, get_args(Correction))
+    check_n_permutations(n_permutations)
     names, features, responses = _check_input(spaces, Y)
     targets, _ = scale_channels(responses)
     whole = np.concatenate(features, axis=1)
     outer = _test_parts(cv, inner_cv, whole, targets, groups, random_state)
     labels = block_labels(blocks, groups, outer, len(targets))
     options: dict[str, Any] = {
-        "alphas": np.logspace(-1, 8, 19) if alphas is None else alphas,
+        "alphas": ALPHAS if alphas is None else alphas,
         "n_weights": n_weights,
         "one_penalty": encoder == "ridge",
         "standardize": standardize,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -12,8 +13,9 @@ from .._core.checks import check_array, check_option
 from .._core.errors import InputError
 from .._core.progress import track
 from ..metrics import column_correlation, column_r2
+from ..solvers._held_out import check_parts
 from ..stats.blocks import blocked_folds, run_slices
-from ._estimator import Encoder, scale_channels
+from ._estimator import ALPHAS, Encoder, scale_channels
 from ._folds import CrossValidation, Fold, make_folds
 from ._lagged import Floats, Lags
 from ._lagged_ridge import LaggedRidge, Penalty
@@ -45,8 +47,8 @@ class TemporalReceptiveField(Encoder):
         Penalties to choose from, all positive; by default 19 from 0.1 to 1e8 in half decades, for
         z-scored features.
     cv : int, list of (train, test) or splitter, default=5
-        A number of folds: of whole consecutive segments (at most one each) where there are several,
-        otherwise of contiguous blocks, with a gap as long as all lags.
+        A number of folds: with `groups` of whole consecutive segments (at most one each), otherwise of
+        contiguous blocks, with a gap as long as all lags.
     edges : {"mask", "pad"}, default="mask"
         Rows whose lags reach outside their segment: left out of fit and scores, or kept with features of 0
         (silence) there. Predictions cover all rows; with "mask" the outside then is the features' mean.
@@ -149,11 +151,12 @@ class TemporalReceptiveField(Encoder):
         ------
         InputError
             If there are NaN, the numbers of times differ, a segment is in pieces or all are shorter than
-            the lags, an alpha is not positive, or `cv` gives fewer than 2 usable folds.
+            the lags, an alpha is not positive, `cv` gives fewer than 2 usable folds or trains on a test row,
+            or it is a number and `groups` name a single segment.
         """
         lags = self._lags()
         features, responses = self._check_pair(X, Y, reset=True)
-        alphas = np.logspace(-1, 8, 19) if self.alphas is None else self.alphas
+        alphas = ALPHAS if self.alphas is None else self.alphas
         grid = check_array("alphas", alphas, ndim=1, dtype=np.float64)
         if (grid <= 0).any():
             raise InputError(
@@ -268,6 +271,10 @@ class TemporalReceptiveField(Encoder):
     def _lags(self) -> Lags:
         check_option("penalty", self.penalty, get_args(Penalty))
         check_option("edges", self.edges, get_args(Edges))
+        for name in ("sfreq_hz", "tmin_ms", "tmax_ms"):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not np.isfinite(float(value)):
+                raise InputError(f"`{name}` must be a finite number, got {value!r}.")
         if not self.sfreq_hz > 0:
             raise InputError(f"`sfreq_hz` must be positive, got {self.sfreq_hz}.")
         if not self.tmin_ms <= self.tmax_ms:
@@ -281,11 +288,23 @@ class TemporalReceptiveField(Encoder):
         self, X: NDArray[Any], Y: NDArray[Any], groups: ArrayLike | None, lags: Lags, segments: list[slice]
     ) -> list[Fold]:
         if isinstance(self.cv, bool) or not isinstance(self.cv, int | np.integer):
-            return make_folds(self.cv, X, Y, groups, None)
-        if len(segments) > 1 and groups is not None:
-            return blocked_folds(np.asarray(groups).tolist(), n_folds=min(int(self.cv), len(segments)))
+            return check_parts(make_folds(self.cv, X, Y, groups, None), len(X), least_train=1)
+        n_folds = int(self.cv)
+        if n_folds < 2:
+            raise InputError(f"`cv` must give at least 2 folds to choose alpha by, got {n_folds}.")
+        if groups is not None:
+            if len(segments) < 2:
+                raise InputError(
+                    "`groups` must name at least 2 segments, as folds leave whole ones out, got 1. Leave "
+                    "`groups` out to cut contiguous blocks."
+                )
+            return blocked_folds(np.asarray(groups).tolist(), n_folds=min(n_folds, len(segments)))
+        if n_folds > len(X):
+            raise InputError(
+                f"`cv` asks for {n_folds} folds, but there are n_samples = {len(X)}. Use fewer folds."
+            )
         gap = max(lags.count - 1, abs(lags.first), abs(lags.last))
-        return blocked_folds(len(X), n_folds=int(self.cv), gap=gap)
+        return blocked_folds(len(X), n_folds=n_folds, gap=gap)
 
     def _keep(
         self, coef: Floats, intercept: Floats, alphas: Floats, scores: Floats, responses: NDArray[Any]

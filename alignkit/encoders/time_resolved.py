@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -148,6 +148,10 @@ class TimeResolvedEncoder(Encoder):
                 f"`Y` must have the shape that was fitted, {predicted.shape[1:]} for every sample, got "
                 f"{responses.shape[1:]}."
             )
+        if len(features) < 2:
+            raise InputError(
+                f"`X` and `Y` must have at least 2 samples, as scores compare them, got {len(features)}."
+            )
         compare = column_correlation if metric == "r" else column_r2
         scores = compare(responses.reshape(len(responses), -1), predicted.reshape(len(predicted), -1))
         return scores.reshape(responses.shape[1:] or (1,))
@@ -155,16 +159,34 @@ class TimeResolvedEncoder(Encoder):
     def save(self, folder: str | Path) -> None:
         """Write the fitted encoder to a folder; see `RidgeEncoder.save`.
 
-        Weights, penalties and scores are kept; the estimator, with its folds, is not: what `load` reads
-        predicts the same and has the default estimator.
+        The estimator's settings are kept too, its folds only where they are a number or a name; those of an
+        estimator that is not in the registry are not.
         """
         super().save(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read an encoder that `save` wrote; see `RidgeEncoder.load`. The estimator is as `save` kept it."""
+        encoder = super().load(folder)
+        if encoder.estimator is not None:
+            try:
+                settings: Any = encoder.estimator
+                encoder.estimator = ENCODERS[settings["kind"]](**settings["parameters"])
+            except (KeyError, TypeError) as error:
+                raise InputError(
+                    f"{folder} does not describe the estimator of its encoder ({error!r}). "
+                    "Fit and save it again."
+                ) from error
+        return encoder
 
     def _predict(self, features: NDArray[Any]) -> NDArray[np.floating[Any]]:
         return np.asarray(np.tensordot(features, self.coef_, axes=1) + self.intercept_)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the constructor's arguments as JSON: none, as an estimator is no JSON."""
+        """Return the constructor's arguments as JSON; the estimator only where it is in the registry."""
+        for kind in ENCODERS:
+            if self.estimator is not None and type(self.estimator) is ENCODERS[kind]:
+                return {"estimator": {"kind": kind, "parameters": self.estimator.to_json()}}
         return {}
 
     def _check_pair(

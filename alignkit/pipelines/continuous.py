@@ -127,13 +127,18 @@ def track_candidates(
     dataset: Dataset, axis: TimeAxis, timing: TimingOptions, wanted: bool | Sequence[str]
 ) -> list[Candidate]:
     """Turn the feature spaces that come with a dataset into models of its samples."""
+    chosen = chosen_tracks(dataset, wanted)
+    return [timed_candidate(t.name, {t.name: t}, axis, timing, family="track") for t in chosen]
+
+
+def chosen_tracks(dataset: Dataset, wanted: bool | Sequence[str]) -> list[Track]:
+    """Return all tracks of a dataset, none, or the named ones."""
     known = [track.name for track in dataset.tracks]
     names = (known if wanted else []) if isinstance(wanted, bool) else list(wanted)
     for name in names:
         if name not in known:
             raise InputError(f"`tracks`: {name!r}, {did_you_mean(name, known)}")
-    chosen = [dataset.track(name) for name in names]
-    return [timed_candidate(t.name, {t.name: t}, axis, timing, family="track") for t in chosen]
+    return [dataset.track(name) for name in names]
 
 
 def timed_candidate(

@@ -28,6 +28,7 @@ from .store import Store
 
 ENCODER_FOLDER = "encoder"
 ENCODER_FILE = "encoder.json"
+ENCODER_ARRAYS = "encoder.safetensors"
 N_INNER = 5
 DEFAULT_MODELS = ("pixels", "gabor-energy", "hmax", "random-resnet50", "random-vit-s")
 
@@ -271,6 +272,10 @@ def _read_encoder(folder: Path) -> _Fitted:
     try:
         return _Fitted.model_validate_json(path.read_text(encoding="utf-8"))
     except (ValidationError, UnicodeDecodeError) as error:
+        if (folder / ENCODER_ARRAYS).is_file():
+            raise InputError(
+                f"{folder} is the encoder alone; give the folder above, {folder.parent}."
+            ) from error
         why = explain(error) if isinstance(error, ValidationError) else str(error)
         raise InputError(f"{path} is damaged ({why}); fit the encoder again.") from error
 

@@ -24,7 +24,7 @@ from ..simulation import simulated
 from .candidates import Candidate, label_candidates, network_candidates
 from .comparisons import COMPARISONS, PARTITION, RECIPES, Context, Outcome
 from .config import RUN_CONFIG_FILE, ComparisonComponent, Component, ModelComponent, RunConfig, dump_config
-from .continuous import TimeAxis, ready, track_candidates
+from .continuous import TimeAxis, chosen_tracks, ready, track_candidates
 from .log import run_log
 from .maps import write_map_files
 from .options import check_options, plain
@@ -162,7 +162,8 @@ def check_data(config: RunConfig, base: Path) -> None:
     dataset = load_dataset(config.dataset, base)
     _check_rois(config, dataset)
     labels = [candidate.name for candidate in label_candidates(dataset, config.label_models)]
-    names = [model.name or model.kind for model in config.models] + labels
+    tracks = [track.name for track in chosen_tracks(dataset, config.tracks)]
+    names = [model.name or model.kind for model in config.models] + tracks + labels
     for component in config.comparisons:
         for name in component.models or ():
             if name not in names:

@@ -12,6 +12,7 @@ from ..recordings.scores import Scores
 from ..reports import RunSummary
 from ..stats import fdr
 from .comparisons import Context, Outcome
+from .comparisons.partition import JOINT, QUANTITIES
 from .config import RunConfig, TimingOptions
 from .maps import report_maps
 from .pictures import drawn_matrices
@@ -19,11 +20,7 @@ from .pictures import drawn_matrices
 _CORRECTIONS = {"bh": "FDR (Benjamini-Hochberg)", "by": "FDR (Benjamini-Yekutieli)"}
 CHOSEN = "(chosen)"
 ALPHA = 0.05
-_STARS = (
-    "Stars and p hold these data against exchanged stimuli or labels; the interval speaks of new "
-    "subjects and "
-    "stimuli as well, and may reach 0 where p is small."
-)
+PARTS = (*QUANTITIES.values(), JOINT)
 
 
 def summarise(
@@ -45,7 +42,12 @@ def summarise(
     differences = _corrected_differences([outcome.differences for outcome in outcomes], method)
     rdms, thumbnails = drawn_matrices(context, outcomes, _ranking(scores))
     metrics = _metrics(scores)
-    leaders = [_leader(scores, differences, roi, metric) for metric in metrics for roi in context.rois]
+    leaders = [
+        _leader(scores, differences, roi, metric)
+        for metric in metrics
+        if metric not in PARTS
+        for roi in context.rois
+    ]
     found = [leader for leader in leaders if leader is not None]
     best = list(
         dict.fromkeys(name for leader in found for name in (leader["model"], leader["runner_up"]) if name)
@@ -58,7 +60,7 @@ def summarise(
         facts=_facts(config, context),
         coverage=f"{len(context.dataset.subjects)} of {len(context.dataset.subjects)} subjects",
         differences=differences,
-        headline=tuple(_finding(leader, outcomes) for leader in found),
+        headline=(*(_finding(leader, outcomes) for leader in found), *_parts(scores, context.rois)),
         rdms=rdms,
         rdm_thumbnails=thumbnails,
         maps=tuple(report_maps(context, list(outcomes), best)),
@@ -75,7 +77,11 @@ def summarise(
         config_yaml=config_yaml,
         versions=context.plan.versions,
         command=command,
-        metric_notes={m: f"{note} {_STARS}" for outcome in outcomes for m, note in outcome.notes.items()},
+        metric_notes={
+            metric: note if metric in PARTS else f"{note} {_what_p_says(context)}"
+            for outcome in outcomes
+            for metric, note in outcome.notes.items()
+        },
         chance={metric: value for outcome in outcomes for metric, value in outcome.chance.items()},
     )
 
@@ -178,12 +184,60 @@ def _leader(scores: Scores, differences: pd.DataFrame, roi: str, metric: str) ->
     return {**first, "runner_up": second, "runner_up_value": second_value, "margin_p": p}
 
 
+def _what_p_says(context: Context) -> str:
+    exchanged, new = "stimuli or labels", "stimuli"
+    if context.axis is not None:
+        exchanged = new = "stretches of time"
+    return (
+        f"Stars and p hold these data against exchanged {exchanged}; the interval speaks of new subjects and "
+        f"{new} as well, and may reach 0 where p is small."
+    )
+
+
+def _parts(scores: Scores, rois: Sequence[str]) -> list[str]:
+    """Return a sentence per region on what all models explain together and each alone."""
+    table = scores.table
+    everyone = table[(table["subject"] == "all") & (table["fold"] == "all")]
+    findings = []
+    for roi in rois:
+        joint = everyone[(everyone["roi"] == roi) & (everyone["metric"] == JOINT)]
+        if not len(joint):
+            continue
+        where = "" if roi == "all" else f"{roi}: "
+        value = float(joint["value"].iloc[0])
+        unique = everyone[(everyone["roi"] == roi) & (everyone["metric"] == QUANTITIES["unique"])]
+        adds = [
+            _part(dict(row)) for row in unique.sort_values("value", ascending=False).to_dict(orient="records")
+        ]
+        adds = [text for text in adds if text]
+        if value <= 0:
+            findings.append(f"{where}all models together explain nothing held out (R2 {_number(value)}).")
+        else:
+            only = f"only {', '.join(adds)}" if adds else "no model alone adds to the others"
+            findings.append(f"{where}all models together reach a held-out R2 of {_number(value)}; {only}.")
+    return findings
+
+
+def _part(row: dict[Any, Any]) -> str:
+    if not row["value"] > 0:
+        return ""
+    p = f", p {_p(row['p_corrected'])} corrected" if np.isfinite(row["p_corrected"]) else ""
+    return f"{row['model']} explains {_number(row['value'])} of it{p}"
+
+
+def _number(value: float) -> str:
+    # Without the sign that a small negative number leaves on its rounded zero.
+    return f"{round(value, 3) + 0.0:.3f}"
+
+
 def _finding(leader: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
     where = "" if leader["roi"] == "all" else f"{leader['roi']}: "
     leads = "leads" if leader["runner_up"] else "scores"
-    text = f"{where}{leader['model']} {leads} by {leader['metric']} ({leader['value']:.3f}"
+    if leader["value"] <= 0:
+        leads = "is the least bad" if leader["runner_up"] else "explains nothing"
+    text = f"{where}{leader['model']} {leads} by {leader['metric']} ({_number(leader['value'])}"
     if np.isfinite(leader["ci_low"]):
-        text += f" [{leader['ci_low']:.3f}, {leader['ci_high']:.3f}]"
+        text += f" [{_number(leader['ci_low'])}, {_number(leader['ci_high'])}]"
     if np.isfinite(leader["ceiling_lower"]) and np.isfinite(leader["ceiling_upper"]):
         text += f"; ceiling {leader['ceiling_lower']:.3f} to {leader['ceiling_upper']:.3f}"
     elif np.isfinite(leader["ceiling_upper"]):
@@ -195,7 +249,7 @@ def _finding(leader: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
     text += f"; p {_p(p)} corrected)" if np.isfinite(p) else ")"
     if leader["runner_up"]:
         apart = "ahead of" if leader["margin_p"] < ALPHA else "not told apart from"
-        text += f", {apart} {leader['runner_up']} ({leader['runner_up_value']:.3f}"
+        text += f", {apart} {leader['runner_up']} ({_number(leader['runner_up_value'])}"
         text += (
             f"; difference p {_p(leader['margin_p'])} corrected)" if np.isfinite(leader["margin_p"]) else ")"
         )
@@ -281,7 +335,7 @@ def _model_methods(config: RunConfig, context: Context) -> list[str]:
     networks = [candidate for candidate in context.candidates if candidate.features is not None]
     if not networks:
         return []
-    notes = [note for candidate in networks for note in candidate.notes]
+    notes = [f"{candidate.name}: {note}" for candidate in networks for note in candidate.notes]
     if context.axis is not None:
         return [f"{_timed_features(config.timing)} {' '.join(dict.fromkeys(notes))}".strip()]
     options = config.features

@@ -1,9 +1,9 @@
 """Ridge regression through inner products of samples: more features than samples, or a kernel.
 
 With K the centred (and weighted) kernel of the training rows and K = U S U' its eigendecomposition, the test
-rows are predicted by K_test U diag(1 / (s + alpha)) U'y. K and U are float64 whatever the input, so that an
-ill-conditioned kernel keeps its weak directions; the products with the targets, which take the time, stay in
-the working precision.
+rows are predicted by K_test U diag(1 / (s + alpha)) U'y. K is float64 whatever the input, and so is U unless K
+is well conditioned: an ill-conditioned kernel keeps its weak directions. The products with the targets, which
+take the time, stay in the working precision.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from .._core.progress import track
 from ._fold_part import FoldPart, part_of_rows
 from ._gemm import product
+from ._kernel_eigh import kernel_eigh
 from ._targets import Scoring, blocks_of, load, scored
-from ._training_part import Design, eigh, exact_product, whole_eigh, without_null_space
+from ._training_part import Design, exact_product
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,11 +80,34 @@ def dual_scores(
     scoring: Scoring,
     step: int,
     eps: float | None = None,
+    single: bool = False,
 ) -> Tensor:
-    """Return the mean scores over folds, (n_alphas, n_targets) float64."""
+    """Return the mean scores over folds, (n_alphas, n_targets) float64.
+
+    Parameters
+    ----------
+    design : Design
+        Says precision, device, weights and intercept.
+    kernels : callable
+        Gives the kernels of a fold.
+    targets : ndarray of shape (n_samples, n_targets)
+        Without missing values.
+    alphas : Tensor of shape (n_alphas,)
+        float64.
+    folds : sequence of (train, test)
+        Row numbers.
+    scoring : {"r2", "neg-mse"}
+        See :func:`alignkit.solvers.ridge_cv`.
+    step : int
+        Targets at a time.
+    eps : float, optional
+        Relative rounding of the kernel's entries, by default that of float64.
+    single : bool, default=False
+        Let well-conditioned kernels be decomposed in float32.
+    """
     scores = alphas.new_zeros((len(alphas), targets.shape[1]))
     for train, test in track(folds, "ridge: folds"):
-        part = _decomposed(design, kernels, alphas, train, test, targets.shape[1], eps)
+        part = _decomposed(design, kernels, alphas, train, test, targets.shape[1], eps, single)
         for block in blocks_of(targets.shape[1], step):
             seen, seen_moments = load(targets, train, block, design)
             held_out, moments = load(targets, test, block, design)
@@ -105,11 +129,17 @@ def _decomposed(
     test: Tensor,
     n_targets: int,
     eps: float | None,
+    single: bool,
 ) -> FoldPart:
     inner, across = centred(*kernels(train, test), design, train, test)
-    values, vectors = eigh(inner, eps, overwrite=True)
+    smallest = float(alphas.min()) if single else None
+    values, vectors, _ = kernel_eigh(inner, null=_null(design, train), alpha=smallest, eps=eps)
     del inner
-    turned = exact_product(across, vectors).div_(values + alphas.min()).to(design.X.dtype)
+    if vectors.dtype == across.dtype:
+        turned = exact_product(across, vectors).div_(values + alphas.min())
+    else:
+        turned = product(across.to(vectors.dtype), vectors).div_((values + alphas.min()).to(vectors.dtype))
+    turned = turned.to(design.X.dtype)
     project = vectors.T.to(design.X.dtype).contiguous()
     # The path takes as much again.
     del across, vectors
@@ -179,8 +209,29 @@ class DualFit:
         return found
 
 
-def dual_fit(design: Design, kernels: Kernels, *, eps: float | None = None, last: bool = False) -> DualFit:
-    """Decompose the kernel of all rows; where that is its last use, in its own memory."""
+def dual_fit(
+    design: Design,
+    kernels: Kernels,
+    *,
+    eps: float | None = None,
+    alpha: float | None = None,
+    last: bool = False,
+) -> DualFit:
+    """Decompose the kernel of all rows.
+
+    Parameters
+    ----------
+    design : Design
+        Says precision, device, weights and intercept.
+    kernels : callable
+        Gives the kernel.
+    eps : float, optional
+        Relative rounding of its entries, by default that of float64.
+    alpha : float, optional
+        The smallest penalty, where float32 is allowed for a well-conditioned kernel.
+    last : bool, default=False
+        Whether this is the kernel's last use, so that its memory may be used.
+    """
     import torch
 
     rows = torch.arange(len(design.X), device=design.X.device)
@@ -191,8 +242,18 @@ def dual_fit(design: Design, kernels: Kernels, *, eps: float | None = None, last
         inner, across = kernels(rows, rows[:0])
     mean = row_mean(inner, design.weights) if design.fit_intercept else torch.zeros_like(inner[0])
     centred(inner, across, design, rows, rows[:0])
-    values, vectors = whole_eigh(inner, overwrite=True)
-    return DualFit(design, *without_null_space(values, vectors, eps), rows, float(values[0]), mean)
+    values, vectors, lowest = kernel_eigh(inner, null=_null(design, rows), alpha=alpha, eps=eps)
+    return DualFit(design, values, vectors, rows, lowest, mean)
+
+
+def _null(design: Design, rows: Tensor) -> Tensor | None:
+    """Return the direction that centring takes from the weighted rows."""
+    import torch
+
+    if not design.fit_intercept:
+        return None
+    weights = design.weights_of(rows)
+    return rows.new_ones(len(rows), dtype=torch.float64) if weights is None else weights.sqrt()
 
 
 def row_mean(values: Tensor, weights: Tensor | None) -> Tensor:

@@ -56,9 +56,11 @@ def solve_cv(
         return _primal_cv(design, targets, alphas, rows, scoring, elements)
     kernels = kernels_of_features(design)
     step = min(WIDEST, elements // len(targets))
-    scores = dual_scores(design, kernels, targets, alphas, rows, scoring=scoring, step=step)
+    single = design.X.dtype == torch.float32
+    scores = dual_scores(design, kernels, targets, alphas, rows, scoring=scoring, step=step, single=single)
     best, score = choose(scores, grid)
-    coef, intercept = _dual_coefficients(dual_fit(design, kernels, last=True), targets, best, elements)
+    fit = dual_fit(design, kernels, alpha=float(best.min()) if single else None, last=True)
+    coef, intercept = _dual_coefficients(fit, targets, best, elements)
     return coef, intercept, best, score
 
 
@@ -69,7 +71,8 @@ def solve_fit(
     import torch
 
     if not design.primal:
-        fit = dual_fit(design, kernels_of_features(design), last=True)
+        smallest = float(alphas.min()) if design.X.dtype == torch.float32 else None
+        fit = dual_fit(design, kernels_of_features(design), alpha=smallest, last=True)
         return _dual_coefficients(fit, targets, alphas, elements)
     everything = torch.arange(len(targets), device=design.X.device)
     rows = whole(design, [everything], float(alphas.min()))

@@ -254,6 +254,7 @@ def test_the_same_seed_gives_the_same_bits_and_inputs_are_left_alone():
         ),
         ({"cv": 20}, r"test part 0 has 1 sample\(s\)"),
         ({"blocks": 10}, r"leaves 2 independent block\(s\) .* at least 5"),
+        ({"n_permutations": 0}, "`n_permutations` must be at least 1, got 0"),
         ({"blocks": 0}, "`blocks` must be at least 1 sample long, got 0"),
         ({"blocks": np.arange(19)}, r"name the block of each of the 20 samples, got shape \(19,\)"),
         (

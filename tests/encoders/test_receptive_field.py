@@ -322,7 +322,17 @@ def test_the_same_input_gives_the_same_bits_and_stays(data):
         ({"tmax_ms": 2000.0, "cv": [(range(300), range(300, 900)), (range(150), range(300, 900))]},
          r"fold 1 has 0 training and 590 test row\(s\) with all lags"),
         ({"cv": [(range(300), range(300, 900))]}, "at least 2 folds to choose alpha by, got 1"),
-        ({"cv": 1}, "`n_folds` must be at least 2, got 1"),
+        ({"cv": 1}, "`cv` must give at least 2 folds to choose alpha by, got 1"),
+        ({"cv": 1000}, "`cv` asks for 1000 folds, but there are n_samples = 900"),
+        ({"cv": [(range(450), range(450, 1000)), (range(450, 900), range(450))]},
+         "test part of fold 0 names row 900, but there are 900 samples"),
+        ({"cv": [(range(500), range(450, 900)), (range(450, 900), range(450))]},
+         r"fold 0 has 50 row\(s\) in both its training and its test part, such as row 450"),
+        ({"cv": [(range(450), range(450))] * 2}, r"fold 0 has 450 row\(s\) in both"),
+        ({"tmin_ms": -np.inf}, "`tmin_ms` must be a finite number, got -inf"),
+        ({"tmax_ms": np.inf}, "`tmax_ms` must be a finite number, got inf"),
+        ({"sfreq_hz": "100"}, "`sfreq_hz` must be a finite number, got '100'"),
+        ({"sfreq_hz": np.nan}, "`sfreq_hz` must be a finite number, got nan"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(data, options, message):
@@ -337,6 +347,8 @@ def test_bad_data_and_groups_are_refused(data):
         trf.fit(X, Y, groups=[1, 2, 3])
     with pytest.raises(InputError, match="`groups`: the samples of run 0 do not follow one another"):
         trf.fit(X, Y, groups=np.arange(900) % 2)
+    with pytest.raises(InputError, match="`groups` must name at least 2 segments.*Leave `groups` out to cut"):
+        trf.fit(X, Y, groups=np.zeros(900))
     trf.fit(X, Y)
     with pytest.raises(InputError, match="the 2 channel.* that were fitted, got 1"):
         trf.score_channels(X, Y[:, :1])

@@ -89,7 +89,26 @@ def test_saved_and_loaded_it_predicts_the_same_bits(data, tmp_path):
         assert encoder.predict(X).shape == response.shape
         np.testing.assert_array_equal(loaded.predict(X), encoder.predict(X))
         np.testing.assert_array_equal(loaded.best_alphas_, encoder.best_alphas_)
-        assert loaded.estimator is None
+        assert loaded.estimator.get_params() == encoder.estimator.get_params()
+        np.testing.assert_array_equal(loaded.fit(X, response).coef_, encoder.coef_)
+
+
+def test_without_an_estimator_or_with_an_unregistered_one_the_default_is_loaded(data, tmp_path):
+    class OwnRidge(RidgeEncoder):
+        kind = "own"
+
+    for estimator in (None, OwnRidge()):
+        encoder = TimeResolvedEncoder(estimator).fit(*data)
+        encoder.save(tmp_path / "saved")
+        assert TimeResolvedEncoder.load(tmp_path / "saved").estimator is None
+
+
+def test_a_damaged_estimator_is_refused(data, tmp_path):
+    TimeResolvedEncoder(RidgeEncoder()).fit(*data).save(tmp_path / "saved")
+    description = tmp_path / "saved" / "encoder.json"
+    description.write_text(description.read_text().replace('"standardize"', '"standardise"'))
+    with pytest.raises(InputError, match="does not describe the estimator of its encoder .*standardise"):
+        TimeResolvedEncoder.load(tmp_path / "saved")
 
 
 def test_integers_and_float32_are_fine(data):
@@ -117,6 +136,8 @@ def test_what_cannot_be_is_refused(data):
     encoder = TimeResolvedEncoder().fit(X, Y)
     with pytest.raises(InputError, match=r"shape that was fitted, \(4, 10\) for every sample, got \(4, 9\)"):
         encoder.score_channels(X, Y[:, :, :9])
+    with pytest.raises(InputError, match="`X` and `Y` must have at least 2 samples.* got 1"):
+        encoder.score_channels(X[:1], Y[:1])
     with pytest.raises(InputError, match="X has 5 features"):
         encoder.predict(X[:, :5])
     with pytest.raises(UnknownNameError, match="`metric` is 'rho'"):

@@ -9,13 +9,14 @@ import pytest
 from alignkit._core.errors import InputError
 from alignkit.datasets import Dataset
 from alignkit.encoders import FIRDesign, lanczos_resample
-from alignkit.pipelines.comparisons import Context, encoders
-from alignkit.pipelines.config import InferenceOptions, TimingOptions
+from alignkit.pipelines.comparisons import Context, encoders, partition
+from alignkit.pipelines.config import InferenceOptions, RunConfig, TimingOptions
 from alignkit.pipelines.continuous import TimeSplitter, design_of, ready, track_candidates
 from alignkit.pipelines.plan import Plan
 from alignkit.pipelines.run import _compare
 from alignkit.pipelines.store import Store
-from alignkit.recordings import Recording, Study
+from alignkit.pipelines.summarise import _parts, summarise
+from alignkit.recordings import Recording, Scores, Study
 from alignkit.recordings.tracks import Track
 
 TR_S, N = 2.0, 240
@@ -205,3 +206,46 @@ def test_comparisons_of_separate_stimuli_are_refused(make_context, tmp_path):
 
     with pytest.raises(InputError, match="comparison 'rsa' takes separate stimuli, and 'story' is a cont"):
         _compare(ComparisonComponent(kind="rsa"), make_context(make_dataset()), tmp_path)
+
+
+def test_findings_of_a_partition_are_one_sentence_per_region_and_never_praise_nothing(make_context):
+    context = replace(make_context(make_dataset(n_subjects=5)), rois=("A", "B"))
+    config = RunConfig(
+        dataset={"kind": "matrix"}, comparisons=[{"kind": "ridge"}, {"kind": "variance-partition"}]
+    )
+    outcomes = [encoders.ridge(context), partition.partition(context)]
+    summary = summarise(config, context, outcomes, config_yaml="", command="")
+    sentences = [line for line in summary.headline if "all models together" in line]
+    assert len(sentences) == 2
+    assert sentences[0].startswith("A: all models together reach a held-out R2 of 0.")
+    assert "only true explains 0." in sentences[0]
+    assert sentences[1].startswith("B: all models together")
+    assert "-0.000" not in " ".join(summary.headline)
+    for line in summary.headline:
+        if line.startswith("B:") and "ridge r (-" in line:
+            assert "is the least bad" in line
+    note = summary.metric_notes["ridge r"]
+    assert "exchanged stretches of time" in note
+    assert "stimuli" not in note
+    assert "Stars" not in summary.metric_notes["unique R2"]
+    assert ("Continuous stimulus", "480 s, a sample every 2 s") in summary.facts
+    assert any("low-passed and sampled at the middle of each sample" in text for text in summary.methods)
+    assert any("B: the subjects' time courses share too little" in text for text in summary.warnings)
+
+
+def test_a_joint_model_that_explains_nothing_is_said_to():
+    rows = [
+        {"subject": "all", "roi": roi, "metric": metric, "model": model, "fold": "all", "value": value}
+        for roi, metric, model, value in (
+            ("A", "joint R2", "all models", -0.02),
+            ("A", "unique R2", "one", 0.01),
+            ("B", "joint R2", "all models", 0.2),
+            ("B", "unique R2", "one", -0.0001),
+            ("B", "unique R2", "two", 0.0),
+        )
+    ]
+    found = _parts(Scores(pd.DataFrame(rows)), ("A", "B", "C"))
+    assert found == [
+        "A: all models together explain nothing held out (R2 -0.020).",
+        "B: all models together reach a held-out R2 of 0.200; no model alone adds to the others.",
+    ]

@@ -223,3 +223,9 @@ def test_missing_recordings_are_named(fitted, tmp_path):
     files = {**fitted[0], "recording": tmp_path / "nowhere.npz"}
     with pytest.raises(MissingDataError, match="nowhere.npz"):
         fit_encoder(**files, out=tmp_path / "out", model="pixels")
+
+
+def test_the_encoder_within_a_fitted_folder_is_not_taken_for_a_damaged_one(fitted, tmp_path):
+    files, _, folder = fitted
+    with pytest.raises(InputError, match="is the encoder alone; give the folder above"):
+        predict_responses(model=folder / "encoder", stimuli=files["stimuli"], out=tmp_path / "p.csv")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from alignkit._core.errors import InputError, MissingDataError, UnknownNameError
-from alignkit.pipelines import RunConfig
+from alignkit.pipelines import RunConfig, load_config
+from alignkit.pipelines.run import check_data, resolve_config
 from alignkit.pipelines.validate import validate_config
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -88,3 +89,12 @@ def test_data_that_are_missing_and_scores_of_one_name_are_refused(path):
     path.write_text(text.replace("  - cka\n", "  - {kind: cka, models: [hmax]}\n"))
     with pytest.raises(InputError, match="comparison 'cka': 'hmax', which is not known"):
         validate_config(path)
+
+
+def test_tracks_are_models_that_a_comparison_may_name(real_data):
+    real_data("alice_fmri")
+    config, base = load_config(Path(__file__).resolve().parents[2] / "examples" / "alice.yaml")
+    check_data(resolve_config(config, base), base)
+    wrong = config.comparisons[-1].model_copy(update={"models": ["word-rat"]})
+    with pytest.raises(InputError, match="'word-rat', did you mean 'word-rate'"):
+        check_data(resolve_config(config.model_copy(update={"comparisons": [wrong]}), base), base)

@@ -28,7 +28,7 @@ from ._comparison import Context, Outcome, read_arrays, region_of, write_part
 from ._encoding import FoldCorrelations, Recipe, Responses, encode
 from ._encoding_data import Block, all_responses, audit_of, batches_of, kept_together
 from ._encoding_rows import channel_scores, fold_rows
-from ._encoding_text import LEAST_REPEATED, leaks, methods_of, no_ceiling
+from ._encoding_text import LEAST_REPEATED, leaks, methods_of, no_ceiling, too_little_shared
 from ._region import Region, RegionCeiling, Spread, layer_columns
 
 Floats = NDArray[np.float64]
@@ -87,6 +87,7 @@ def compare_by_encoding(context: Context, recipe: Recipe, options: Options) -> O
     models = [replace(model, layers=recipe.layers(model)) for model in context.candidates]
     parts: list[Scores] = []
     tables: list[pd.DataFrame] = []
+    regions: list[Region] = []
     channels: list[ChannelScores] = []
     audit: dict[str, tuple[str, str, str]] = {}
     blocks = all_responses(context, recipe.kind, n_folds=options.n_folds, groups=options.groups)
@@ -99,6 +100,7 @@ def compare_by_encoding(context: Context, recipe: Recipe, options: Options) -> O
             audit[responses.subject] = audit_of(context, responses, roi, metric)
         region = _region(replace(context, candidates=tuple(models)), subjects, tasks, roi, metric)
         region = replace(region, ceiling=_ceiling(context, roi, options))
+        regions.append(region)
         parts += [region.scores(), fold_rows(models, subjects, tasks, roi, metric)]
         tables.append(region.differences())
         channels += channel_scores(context.dataset.study, models, subjects, tasks, roi, metric)
@@ -116,7 +118,7 @@ def compare_by_encoding(context: Context, recipe: Recipe, options: Options) -> O
                 together=kept_together(context, options.groups),
             ),
         ),
-        warnings=(*no_ceiling(context), *leaks(audit.values())),
+        warnings=(*no_ceiling(context), *too_little_shared(context, regions), *leaks(audit.values())),
         references=recipe.references,
         notes={
             metric: "Median over channels of the held-out correlation, mean over subjects; "
@@ -282,10 +284,12 @@ def _ceiling_of_time_courses(recordings: list[Recording]) -> RegionCeiling:
     found = leave_one_subject_out(np.stack([np.asarray(r.data[...]) for r in recordings]))
     # A channel whose time courses have nothing in common has no ceiling to divide by.
     shared = np.isfinite(found.upper) & np.isfinite(found.se_upper)
+    if not shared.any():
+        return RegionCeiling()
     return RegionCeiling(
-        lower=float(np.median(found.lower)),
-        upper=float(np.median(found.upper[shared])) if shared.any() else np.nan,
-        se=float(np.median(found.se_upper[shared])) if shared.any() else np.nan,
+        lower=float(np.median(found.lower[shared])),
+        upper=float(np.median(found.upper[shared])),
+        se=float(np.median(found.se_upper[shared])),
         estimator="correlation with the other subjects' mean time course; upper: without that mean's noise",
         divides=True,
     )

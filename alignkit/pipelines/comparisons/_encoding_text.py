@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from ..continuous import TimeAxis
 from ._comparison import Context
 from ._encoding import Recipe
+from ._region import Region
 
 LEAST_REPEATED = 4  # stimuli with repetitions, for a ceiling
 
@@ -48,12 +51,19 @@ def _of_time_courses(
         if several
         else ""
     )
+    layers = max(len(recipe.layers(candidate)) for candidate in context.candidates)
+    noisy = (
+        " (a choice that noise makes differently in every fold can score below each single layer)"
+        if layers > 1
+        else ""
+    )
     return (
         f"Encoding of time courses (`{recipe.kind}`). {recipe.words} from the timed features (z-scored on "
         f"the training part) to each channel was scored by Pearson's r on held-out time in {n_folds} folds "
         f"of contiguous samples, {axis.gap} samples ({axis.gap * axis.tr_s:.0f} s) on either side of a test "
-        f"part left out; {recipe.chosen} chosen by {recipe.n_inner} such folds within the training part. A "
-        "region's score is the median over channels of the mean r over folds. "
+        f"part left out; {recipe.chosen} chosen by {recipe.n_inner} such folds within the training "
+        f"part{noisy}. "
+        "A region's score is the median over channels of the mean r over folds. "
         f"Intervals ({inference.confidence:.0%}) and differences: {inference.n_bootstrap} bootstrap draws "
         f"over {resampled} ({axis.block} samples each) of the held-out predictions. p against zero: "
         f"{inference.n_permutations} permutations of whole blocks within folds (one order for all "
@@ -73,6 +83,14 @@ def no_ceiling(context: Context) -> list[str]:
         for name, count in counts.items()
         if (count > 1).sum() < LEAST_REPEATED
     ][:1]
+
+
+def too_little_shared(context: Context, regions: Sequence[Region]) -> list[str]:
+    """Return which regions have no ceiling because their time courses have too little in common."""
+    names = [region.roi for region in regions if not np.isfinite(region.ceiling.upper)]
+    if context.axis is None or not names or no_ceiling(context):
+        return []
+    return [f"{', '.join(names)}: the subjects' time courses share too little to estimate a ceiling."]
 
 
 def leaks(audit: Iterable[tuple[str, str, str]]) -> list[str]:

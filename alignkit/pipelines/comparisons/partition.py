@@ -33,6 +33,7 @@ PARTITION_VERSION = 1
 ALL = "all models"
 # Fewer subjects give no pattern of signs that is rare enough: 1 / 2 ** 5 = .031.
 LEAST_SUBJECTS = 5
+JOINT = "joint R2"
 QUANTITIES = {"unique": "unique R2", "product": "product R2", "shapley": "Shapley R2"}
 _REFERENCES = (
     "de Heer WA, Huth AG, Griffiths TL, Gallant JL, Theunissen FE (2017). The hierarchical cortical "
@@ -172,7 +173,7 @@ def _rows(
         table = np.stack([np.median(found[roi, s][quantity], axis=-1) for s in context.dataset.subjects])
         yield from _region_rows(context, roi, metric, names, table, n)
     joint = np.stack([[np.median(found[roi, s]["joint"])] for s in context.dataset.subjects])
-    yield from _region_rows(context, roi, "joint R2", [(ALL, "all")], joint, n)
+    yield from _region_rows(context, roi, JOINT, [(ALL, "all")], joint, n)
 
 
 def _region_rows(
@@ -238,7 +239,7 @@ def _notes(context: Context) -> dict[str, str]:
         "unique R2": f"Held-out R2 of all models minus that without this one; {tail}.",
         "product R2": f"Share of the joint model's held-out R2 by the product measure; {tail}.",
         "Shapley R2": f"Gain of held-out R2 averaged over all orders of adding models; {tail}.",
-        "joint R2": f"Held-out R2 of all models together; {tail}.",
+        JOINT: f"Held-out R2 of all models together; {tail}.",
     }
 
 
@@ -254,6 +255,14 @@ def _methods(context: Context, options: dict[str, Any], n_folds: int, together: 
         f"each) was fitted to each channel by {kind} and scored by held-out R2 in {n_folds} folds; "
         f"penalties were chosen by {options['n_inner']}-fold cross-validation within the training part. "
         f"{apart} Unique parts are differences of R2; product measure and Shapley values add up to the joint "
-        "R2; negative parts are kept. Per channel, p of a unique part flips the signs of blocks of held-out "
-        f"loss differences ({context.inference.n_permutations} times, false discovery rate over channels)."
+        f"R2; negative parts are kept.{_test_of(context)}"
+    )
+
+
+def _test_of(context: Context) -> str:
+    if len(context.dataset.subjects) < LEAST_SUBJECTS:
+        return f" With fewer than {LEAST_SUBJECTS} subjects there is no test over subjects."
+    return (
+        f" Intervals ({context.inference.confidence:.0%}, Student's t) and p (signs of whole subjects "
+        "flipped, one-sided) are over subjects."
     )

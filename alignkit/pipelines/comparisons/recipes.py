@@ -110,7 +110,8 @@ def pls(*, n_components: int | list[int] | Literal["cv"] = 25, n_inner: int = 5)
         "span fewer dimensions)"
     )
     number = "" if isinstance(n_components, int) else "number of components and "
-    return Recipe("pls", encoder, words, f"{number}layer (per fold) were", (_DE_JONG, _NASELARIS))
+    chosen = f"{number}layer (per fold) {'were' if number else 'was'}"
+    return Recipe("pls", encoder, words, chosen, (_DE_JONG, _NASELARIS))
 
 
 def fractional_ridge(*, fractions: list[float] | None = None, n_inner: int = 5) -> Recipe:
