@@ -243,6 +243,8 @@ def main() -> None:
         print_memory(options.memory[0], tuple(map(int, options.memory[1:])))  # type: ignore[arg-type]
         return
     sizes, repeats = (SMALL, 5) if options.small else (SIZES, 2)
+    # Asked before anything else keeps threads awake.
+    chosen = gemm_name()
     limits = gemm_limit(1024 if options.small else 2048)
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
@@ -254,7 +256,7 @@ def main() -> None:
             f"{pool['num_threads']}"
         )
     core = os.environ.get("OPENBLAS_CORETYPE", "not set")
-    print(f"OPENBLAS_CORETYPE {core}; products by {gemm_name()}; GFLOP/s:")
+    print(f"OPENBLAS_CORETYPE {core}; products by {chosen}; GFLOP/s:")
     print("    " + ", ".join(f"{name} {speed:.0f}" for name, speed in limits.items()))
     ours(*make_data(100, 20, 10))
     names = [
@@ -263,7 +265,7 @@ def main() -> None:
         if name != "alignkit" and not (options.skip_slow and name == "himalaya RidgeCV")
     ]
     for size in sizes:
-        compare(size, limits[gemm_name()], names, repeats, memory=True)
+        compare(size, limits[chosen], names, repeats, memory=True)
     X, Y, folds = make_data(*sizes[0])
     plain, scaled = (seconds(lambda: ours(X, Y, folds, standardize=z), repeats) for z in (False, True))  # noqa: B023
     print(f"\nz-scoring every fold costs {scaled / plain:.2f} x; leave-one-out takes", end=" ")

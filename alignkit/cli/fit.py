@@ -21,7 +21,7 @@ def fit(
     stimuli: Annotated[Path, typer.Option(help="Folder with an image per stimulus.")],
     out: Annotated[Path, typer.Option(help="Folder for scores, encoder and report.")],
     model: Annotated[str, typer.Option(help="A network; `alignkit list models`.")] = "gabor-energy",
-    encoder: Annotated[str, typer.Option(help="ridge, pls, ...: an encoder of `alignkit list comparisons`.")] = "ridge",
+    encoder: Annotated[str, typer.Option(help="ridge, pls, ... (`alignkit list comparisons`).")] = "ridge",
     channels: Annotated[Path | None, typer.Option(help="Table with a `name` per channel.")] = None,
     layer: Annotated[str | None, typer.Option(help="By default the best in cross-validation.")] = None,
     variable: Annotated[str | None, typer.Option(help="Which array of the file.")] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,14 @@ from .._core.errors import InputError
 from .._core.hashing import digest_array
 from ..metrics import column_correlation, column_r2
 from ._folds import make_folds
+from ._input_checks import check_kind, check_penalties, check_range, count_rounded, explained
 from ._storage import load_encoder, save_encoder
+
+logger = logging.getLogger(__name__)
 
 CHANNELS_AT_ONCE = 256  # of the float64 copy that finds their spread
 ALPHAS = np.logspace(-1, 8, 19)  # the penalties of ridge regression where none are given
+PER_UNIT = {"feature_means_": 0, "X_fit_": 1, "coef_": 0}  # the axis of fitted arrays that counts units
 
 
 @dataclass(frozen=True)
@@ -88,9 +93,9 @@ class Encoder(RegressorMixin, BaseEstimator):
         Raises
         ------
         InputError
-            If there are NaN, the numbers of samples differ, a parameter is out of its range, `cv` gives fewer
-            than 2 folds, a fold has too few samples in a part or a group on both sides, or the memory does
-            not suffice.
+            If there are NaN, Y holds no numbers, values are beyond 1e75 or vary by less than 1e-75, the
+            numbers of samples differ, a parameter is out of its range, `cv` gives fewer than 2 folds, a fold
+            has too few samples in a part or a group on both sides, or the memory does not suffice.
         """
         return self._fit(X, Y, groups)
 
@@ -171,7 +176,7 @@ class Encoder(RegressorMixin, BaseEstimator):
         Raises
         ------
         InputError
-            If the folder holds something else.
+            If the path is a file, or the folder holds anything else.
 
         Notes
         -----
@@ -181,6 +186,8 @@ class Encoder(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         fitted = {name: np.asarray(getattr(self, name)) for name in self.arrays if hasattr(self, name)}
         facts = {"n_features_in": self.n_features_in_, "fitted_on": self.fitted_on_}
+        if hasattr(self, "feature_names_in_"):
+            facts["feature_names_in"] = self.feature_names_in_.tolist()
         save_encoder(folder, self.kind, self.to_json(), facts, fitted)
 
     @classmethod
@@ -209,11 +216,14 @@ class Encoder(RegressorMixin, BaseEstimator):
             encoder = cls(**parameters)
             encoder.n_features_in_ = int(facts["n_features_in"])
             encoder.fitted_on_ = dict(facts["fitted_on"])
+            if "feature_names_in" in facts:
+                encoder.feature_names_in_ = np.asarray(facts["feature_names_in"], dtype=object)
             for name in cls.arrays:
                 if name in fitted:
                     value = fitted[name]
                     setattr(encoder, name, value if value.ndim else value[()])
             check_is_fitted(encoder, [name for name in ("intercept_",) if name in cls.arrays])
+            encoder._check_n_units()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"{folder} does not hold what a {cls.kind} encoder needs ({error}). Fit and save it again."
@@ -222,9 +232,18 @@ class Encoder(RegressorMixin, BaseEstimator):
 
     def _fit(self, X: Any, Y: Any, groups: ArrayLike | None, sample_weight: ArrayLike | None = None) -> Self:
         self._check_options()
+        alphas = getattr(self, "alphas", None)
+        if alphas is not None:
+            check_penalties(alphas)
         features, responses = self._check_pair(X, Y, reset=True, missing=self.missing == "drop")
         folds = make_folds(
-            self.cv, features, responses, groups, self.random_state, leave_one_out=self.leave_one_out
+            self.cv,
+            features,
+            responses,
+            groups,
+            self.random_state,
+            leave_one_out=self.leave_one_out,
+            chosen="alpha " if hasattr(self, "alphas") else "",
         )
         targets = responses.reshape(len(responses), -1)
         scale = np.ones(targets.shape[1], targets.dtype)
@@ -235,7 +254,37 @@ class Encoder(RegressorMixin, BaseEstimator):
             in_units_of_Y = value * scale
             setattr(self, name, in_units_of_Y.T[0] if responses.ndim == 1 else in_units_of_Y)
         self._remember(features, responses)
+        self._warn_of_rounding(features)
         return self
+
+    def _warn_of_rounding(self, features: NDArray[Any]) -> None:
+        """Log how many units the solver took for constants although they vary."""
+        weights = self.__dict__.get("coef_", self.__dict__.get("scale_"))
+        if not getattr(self, "standardize", False) or weights is None:
+            return
+        weightless = ~weights.reshape(len(weights), -1).any(axis=1)
+        if n_rounded := count_rounded(features, weightless):
+            logger.warning(
+                "%d of %d units vary by hardly more than the rounding of %s at their mean, and were left out "
+                "as constant. Subtract their mean in float64 first if they are not.",
+                n_rounded,
+                features.shape[1],
+                features.dtype,
+            )
+
+    def _check_n_units(self) -> None:
+        """Refuse weights of another number of units than the description has."""
+        for name, axis in PER_UNIT.items():
+            if name in self.arrays and hasattr(self, name):
+                n_units = getattr(self, name).shape[axis]
+                if n_units != self.n_features_in_:
+                    raise ValueError(
+                        f"n_features_in is {self.n_features_in_}, but {name} has {n_units} units"
+                    )
+                break
+        names = getattr(self, "feature_names_in_", None)
+        if names is not None and len(names) != self.n_features_in_:
+            raise ValueError(f"n_features_in is {self.n_features_in_}, but there are {len(names)} names")
 
     def _check_options(self) -> None:
         """Refuse parameters that the solver does not check."""
@@ -258,17 +307,25 @@ class Encoder(RegressorMixin, BaseEstimator):
         return parameters
 
     def _check_features(self, X: Any) -> NDArray[Any]:
+        check_kind("X", X)
         try:
-            return np.asarray(validate_data(self, X, reset=False, dtype=[np.float64, np.float32]))
+            features = np.asarray(validate_data(self, X, reset=False, dtype=[np.float64, np.float32]))
         except ValueError as error:
-            raise InputError(str(error)) from error
+            raise InputError(explained(error, X, None, "")) from error
+        check_range("X", features, each=False, least=False)
+        return features
 
     def _check_pair(
         self, X: Any, Y: Any, *, reset: bool, missing: bool = False
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return both as floats, with the same number of samples; NaN in Y only where `missing`."""
         options: dict[str, Any] = {"dtype": [np.float64, np.float32]}
+        droppable = reset and "missing" in self.get_params(deep=False)
+        advice = ', or use missing="drop"' if droppable and not missing else ""
+        filled = ' (or make them NaN, with missing="drop")' if droppable else ""
         try:
+            check_kind("X", X)
+            check_kind("Y", Y, numeric=True, advice=filled)
             if missing:
                 checked = {"ensure_2d": False, "allow_nd": False, "ensure_all_finite": "allow-nan", **options}
                 features, responses = validate_data(
@@ -279,10 +336,12 @@ class Encoder(RegressorMixin, BaseEstimator):
                     self, X, Y, reset=reset, multi_output=True, y_numeric=True, **options
                 )
         except ValueError as error:
-            raise InputError(str(error)) from error
+            raise InputError(explained(error, X, Y, advice)) from error
         if responses.dtype not in (np.float64, np.float32):
             # Scaled counts would be cut to whole numbers.
             responses = responses.astype(np.float64)
+        check_range("X", features, each=False, least=reset)
+        check_range("Y", responses, each=True, least=reset)
         return features, responses
 
     def _remember(self, X: NDArray[Any], Y: NDArray[Any]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, overload
+from typing import Any, Literal, Protocol, cast, overload
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import GroupKFold, KFold
 
@@ -34,6 +35,8 @@ def make_folds(
     Y: NDArray[Any],
     groups: ArrayLike | None,
     random_state: int | None,
+    *,
+    chosen: str = ...,
 ) -> list[Fold]: ...
 
 
@@ -46,6 +49,7 @@ def make_folds(
     random_state: int | None,
     *,
     leave_one_out: bool,
+    chosen: str = ...,
 ) -> list[Fold] | Literal["leave-one-out"]: ...
 
 
@@ -57,6 +61,7 @@ def make_folds(
     random_state: int | None,
     *,
     leave_one_out: bool = False,
+    chosen: str = "alpha ",
 ) -> list[Fold] | Literal["leave-one-out"]:
     """Return (train, test) row indices of at least two folds.
 
@@ -72,12 +77,14 @@ def make_folds(
         Seed of shuffled folds.
     leave_one_out : bool, default=False
         Hand "leave-one-out" on by name, for solvers that have it in closed form; others refuse it.
+    chosen : str, default="alpha "
+        What the folds choose, for the message; "" for more than an alpha.
     """
     labels = None if groups is None else _check_groups(groups, len(X))
     if leave_one_out and isinstance(cv, str) and cv == LEAVE_ONE_OUT:
         return _samples_out(labels)
     if isinstance(cv, int | np.integer) and not isinstance(cv, bool):
-        folds = _k_folds(int(cv), len(X), labels, random_state)
+        folds = _k_folds(int(cv), len(X), labels, random_state, chosen)
     elif isinstance(cv, str) and cv == GROUP_OUT:
         folds = _groups_out(labels)
     elif hasattr(cv, "split") and not isinstance(cv, str):
@@ -94,7 +101,7 @@ def make_folds(
             f"splitter with `split(X, Y, groups)`, got {cv!r}."
         )
     if len(folds) < 2:
-        raise InputError(f"`cv` must give at least 2 folds to choose alpha by, got {len(folds)}.")
+        raise InputError(f"`cv` must give at least 2 folds to choose {chosen}by, got {len(folds)}.")
     for number, (train, test) in enumerate(folds):
         if labels is not None:
             _check_apart(number, labels, train, test)
@@ -102,11 +109,11 @@ def make_folds(
 
 
 def _k_folds(
-    n_folds: int, n_samples: int, labels: NDArray[Any] | None, random_state: int | None
+    n_folds: int, n_samples: int, labels: NDArray[Any] | None, random_state: int | None, chosen: str
 ) -> list[Fold]:
     n_units = n_samples if labels is None else len(np.unique(labels))
     if n_folds < 2:
-        raise InputError(f"`cv` must give at least 2 folds to choose alpha by, got {n_folds}.")
+        raise InputError(f"`cv` must give at least 2 folds to choose {chosen}by, got {n_folds}.")
     if n_units < n_folds:
         what = f"n_samples = {n_samples}" if labels is None else f"only {n_units} group(s)"
         raise InputError(
@@ -146,6 +153,13 @@ def _check_groups(groups: ArrayLike, n_samples: int) -> NDArray[Any]:
     if labels.shape != (n_samples,):
         raise InputError(
             f"`groups` must hold one label per sample, got shape {labels.shape} for {n_samples} samples."
+        )
+    # An array of strings would turn the missing ones into names.
+    values = labels if isinstance(groups, np.ndarray) else np.array([*cast(Any, groups)], dtype=object)
+    if (missing := np.flatnonzero(pd.isna(values))).size:
+        raise InputError(
+            f"`groups` has no value for {missing.size} sample(s), the first at index {missing[0]}. "
+            "Give every sample one, or drop it."
         )
     return labels
 

@@ -30,10 +30,7 @@ def save_encoder(
     from safetensors.numpy import save_file
 
     folder = Path(folder)
-    if folder.exists() and not (folder / DESCRIPTION).is_file() and any(folder.iterdir()):
-        raise InputError(
-            f"{folder} holds other files, which saving an encoder there would remove. Give a new folder."
-        )
+    _check_place(folder)
     with atomic_folder(folder) as temporary:
         save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, temporary / ARRAYS)
         description = {
@@ -76,6 +73,26 @@ def load_encoder(
 def read_kind(folder: str | Path) -> str:
     """Return the kind of a saved encoder."""
     return str(_read_description(Path(folder))["alignkit_encoder"])
+
+
+def _check_place(folder: Path) -> None:
+    """Refuse a path at which something other than an encoder would be removed."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{nearest} is a file, so that no encoder can be saved at {folder}. Give a folder.")
+    if nearest != folder:
+        return
+    entries = {entry.name for entry in folder.iterdir()}
+    if not entries:
+        return
+    try:
+        ours = entries == {DESCRIPTION, ARRAYS} and bool(_read_description(folder))
+    except (InputError, MissingDataError):
+        ours = False
+    if not ours:
+        raise InputError(
+            f"{folder} holds other files, which saving an encoder there would remove. Give a new folder."
+        )
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

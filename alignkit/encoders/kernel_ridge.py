@@ -31,7 +31,7 @@ class KernelRidgeEncoder(Encoder):
         Of the last two; positive, 1 / n_units by default. Of several, all channels share the one with the
         highest mean over channels of their best cross-validated scores.
     degree : float, default=3
-        Of the polynomial; at least 1.
+        Of the polynomial; a whole number of at least 1.
     coef0 : float, default=1.0
         Of the polynomial; not negative. With 0 there are no products of fewer than `degree` units.
     alphas : array of shape (n_alphas,), optional

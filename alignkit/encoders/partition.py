@@ -13,6 +13,7 @@ from .._core.checks import check_array, check_option, check_same_samples
 from .._core.errors import InputError
 from .._core.progress import track
 from ..metrics.variance import commonality_parts, shapley_values, unique_parts
+from ..solvers._held_out import check_parts
 from ..solvers.banded_ridge import banded_ridge_subsets
 from ..stats import fdr
 from ..stats.permutation import N_EXACT, check_n_permutations
@@ -252,6 +253,7 @@ def _test_parts(
             f"`inner_cv` is a list of {len(inner_cv)} folds, but the training parts of {len(parts)} test "
             "parts differ. Give a number or a splitter."
         )
+    parts = check_parts(parts, len(Y))
     tested = np.concatenate([test for _, test in parts])
     count = np.bincount(tested, minlength=len(Y))
     if (count > 1).any():
@@ -259,10 +261,4 @@ def _test_parts(
             f"`cv` tests sample {int(np.flatnonzero(count > 1)[0])} in {count.max()} parts. Test parts must "
             "not overlap: a sample would count as several."
         )
-    for number, (_, test) in enumerate(parts):
-        if len(test) < 2:
-            raise InputError(
-                f"`cv`: test part {number} has {len(test)} sample(s), but R2 about its own mean needs 2. "
-                "Use fewer folds."
-            )
     return parts

@@ -167,11 +167,14 @@ class TimeResolvedEncoder(Encoder):
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """Read an encoder that `save` wrote; see `RidgeEncoder.load`. The estimator is as `save` kept it."""
+        # Not this module's name for it: the package's registry is whole whatever was imported before.
+        from . import ENCODERS as every_encoder
+
         encoder = super().load(folder)
         if encoder.estimator is not None:
             try:
                 settings: Any = encoder.estimator
-                encoder.estimator = ENCODERS[settings["kind"]](**settings["parameters"])
+                encoder.estimator = every_encoder[settings["kind"]](**settings["parameters"])
             except (KeyError, TypeError) as error:
                 raise InputError(
                     f"{folder} does not describe the estimator of its encoder ({error!r}). "

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ._training_part import column_mean
+from ._training_part import ROUNDING, column_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -155,7 +155,7 @@ class BandedDesign:
             if self.standardize:
                 sd = (chunk - mean).square().mean(0).sqrt()
                 # What varies by no more than its own rounding is a constant: z-scoring it makes noise.
-                constant = sd <= 10 * torch.finfo(space.dtype).eps * mean.abs()
+                constant = sd <= ROUNDING * torch.finfo(space.dtype).eps * mean.abs()
                 scales.append(torch.where(constant, 0.0, 1.0 / sd.clamp_min(torch.finfo(sd.dtype).tiny)))
             else:
                 scales.append(torch.ones_like(mean))

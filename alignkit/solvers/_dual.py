@@ -1,9 +1,9 @@
 """Ridge regression through inner products of samples: more features than samples, or a kernel.
 
 With K the centred (and weighted) kernel of the training rows and K = U S U' its eigendecomposition, the test
-rows are predicted by K_test U diag(1 / (s + alpha)) U'y. K is float64 whatever the input, and so is U unless K
-is well conditioned: an ill-conditioned kernel keeps its weak directions. The products with the targets, which
-take the time, stay in the working precision.
+rows are predicted by K_test U diag(1 / (s + alpha)) U'y. K is float64 whatever the input, and so is U unless
+K is well conditioned: an ill-conditioned kernel keeps its weak directions. The products with the targets,
+which take the time, stay in the working precision.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ._fold_part import FoldPart, part_of_rows
 from ._gemm import product
 from ._kernel_eigh import kernel_eigh
 from ._targets import Scoring, blocks_of, load, scored
-from ._training_part import Design, exact_product
+from ._training_part import Design
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -136,7 +136,7 @@ def _decomposed(
     values, vectors, _ = kernel_eigh(inner, null=_null(design, train), alpha=smallest, eps=eps)
     del inner
     if vectors.dtype == across.dtype:
-        turned = exact_product(across, vectors).div_(values + alphas.min())
+        turned = (across @ vectors).div_(values + alphas.min())
     else:
         turned = product(across.to(vectors.dtype), vectors).div_((values + alphas.min()).to(vectors.dtype))
     turned = turned.to(design.X.dtype)
@@ -204,7 +204,7 @@ class DualFit:
         vectors = self.vectors if root is None else self.vectors * root.sqrt()[:, None]
         found = design.X.new_empty((design.X.shape[1], vectors.shape[int(turned)]))
         for columns, chunk in design.transposed(centre, scale):
-            part = exact_product(chunk, vectors) if turned else chunk
+            part = chunk @ vectors if turned else chunk
             found[columns] = (part * scale[columns, None]).to(found.dtype)
         return found
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import scipy.linalg
-
-from ._training_part import whole_eigh, without_null_space
+from ._training_part import without_null_space
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,12 +27,12 @@ POWERS = 8
 def kernel_eigh(
     inner: Tensor, *, null: Tensor | None, alpha: float | None, eps: float | None = None
 ) -> tuple[Tensor, Tensor, float]:
-    """Decompose a kernel, perhaps in its own memory.
+    """Decompose a kernel.
 
     Parameters
     ----------
     inner : Tensor of shape (n, n)
-        Symmetric, positive semi-definite, float64; may be overwritten.
+        Symmetric, positive semi-definite, float64.
     null : Tensor of shape (n,), optional
         The direction that centring took away.
     alpha : float, optional
@@ -55,9 +53,8 @@ def kernel_eigh(
 
     if alpha is not None and _well_conditioned(inner, null, alpha):
         logger.debug("ridge: well-conditioned kernel, decomposed in float32")
-        values, vectors = whole_eigh(inner.to(torch.float32), overwrite=True)
-    else:
-        values, vectors = whole_eigh(inner, overwrite=True)
+        inner = inner.to(torch.float32)
+    values, vectors = torch.linalg.eigh(inner)
     lowest = float(values[0])
     kept, axes = without_null_space(values, vectors, eps)
     return kept.double(), axes, lowest
@@ -83,8 +80,4 @@ def _well_conditioned(inner: Tensor, null: Tensor | None, alpha: float) -> bool:
     shifted.diagonal().sub_(least)
     if null is not None:
         shifted.addr_(null, null, alpha=largest / float(null @ null))
-    if inner.device.type == "cpu":
-        # The mirror image of a symmetric matrix is in the order that LAPACK works in.
-        _, failed = scipy.linalg.lapack.dpotrf(shifted.numpy().T, lower=1, clean=0, overwrite_a=1)
-        return bool(failed == 0)
     return bool(torch.linalg.cholesky_ex(shifted).info == 0)

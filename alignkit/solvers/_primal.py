@@ -120,7 +120,7 @@ def whole(
         if grams is not None:
             grams[number] = found
     scale = design.scale(together)
-    values, vectors = eigh(gram * scale * scale[:, None], overwrite=True)
+    values, vectors = eigh(gram * scale * scale[:, None])
     axes = vectors * scale[:, None]
     back = vectors.T / scale.where(scale > 0, scale.new_tensor(float("inf")))
     turn = axes

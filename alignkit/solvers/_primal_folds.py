@@ -13,7 +13,7 @@ from ._fold_part import FoldPart, part_of_gram, part_of_rows
 from ._gemm import product
 from ._primal import Part, Sums, Whole, whole
 from ._targets import Scoring, scored
-from ._training_part import Design, Moments, eigh, exact_product, inner_product, pooled
+from ._training_part import Design, Moments, eigh, inner_product, pooled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -134,9 +134,9 @@ class PrimalFolds:
         grams = [self._gram(number if at == 0 else -1, part) for at, part in enumerate(fold.left_out)]
         moments, gram = self._training(number, fold, grams)
         scale = design.scale(moments)
-        values, vectors = eigh(gram * scale * scale[:, None], overwrite=True)
+        values, vectors = eigh(gram * scale * scale[:, None])
         axes = vectors * scale[:, None]
-        turn = exact_product(self.whole.back, axes)
+        turn = self.whole.back @ axes
         project = (turn / values.sqrt()).T.to(dtype).contiguous()
         to_fit = values.sqrt() / (values + alphas.min())
         apart = design.centre(fold.test.moments) - design.centre(moments)
@@ -151,7 +151,7 @@ class PrimalFolds:
             test_gram = self._turned_gram(values, axes, turn, fold, moments)
         else:
             test_gram = design.gram(fold.test.rows, design.centre(fold.test.moments))
-            test_gram = exact_product(axes.T, exact_product(test_gram, axes))
+            test_gram = axes.T @ (test_gram @ axes)
         test_gram.addr_(apart @ axes, apart @ axes, alpha=fold.test.moments.weight)
         test_gram.mul_(to_fit).mul_(to_fit[:, None])
         return part_of_gram(values, alphas, project, test_project, test_gram)

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._core.errors import InputError
 from ._held_out import Fold, Rows, check_features_and_targets, check_parts
+from ._training_part import ROUNDING
 
 # Elements of a float64 working copy: 64 MiB, so that memory does not grow with the data.
 CHUNK_ELEMENTS = 2**23
@@ -85,7 +86,7 @@ class Features:
                 chunk -= middle
                 sd = np.sqrt(np.einsum("ij,ij->j", chunk, chunk) / len(rows))
                 # What varies by no more than its own rounding is a constant: z-scoring it makes noise.
-                known = sd > 10 * np.finfo(self.X.dtype).eps * np.abs(middle)
+                known = sd > ROUNDING * np.finfo(self.X.dtype).eps * np.abs(middle)
                 scale[columns] = np.where(known, 1.0 / np.where(known, sd, 1.0), 0.0)
         return mean, scale
 

@@ -13,9 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import scipy.linalg
-
 from ._gemm import product
 
 if TYPE_CHECKING:
@@ -24,6 +21,13 @@ if TYPE_CHECKING:
 
 # Elements of a float64 working copy: 8 MiB, so that memory does not grow with the data.
 CHUNK_ELEMENTS = 2**20
+
+# Of a mean: what rounding leaves in a constant that was computed. Data round by a third of an eps at most.
+ROUNDING = 4
+
+# A product of a matrix with itself is made in strips, of which only the upper triangle is computed.
+STRIPS = 6
+NARROWEST = 64
 
 # Beyond this condition a float32 product of features loses more than four digits of their weak directions.
 WELL_CONDITIONED = 1e4
@@ -82,7 +86,7 @@ class Design:
             return torch.ones_like(moments.mean)
         sd = (moments.spread / moments.weight).sqrt()
         # What varies by no more than its own rounding is a constant: z-scoring it makes noise.
-        constant = sd <= 10 * torch.finfo(self.X.dtype).eps * moments.mean.abs()
+        constant = sd <= ROUNDING * torch.finfo(self.X.dtype).eps * moments.mean.abs()
         return torch.where(constant, 0.0, 1.0 / sd.clamp_min(torch.finfo(sd.dtype).tiny))
 
     def gram(self, rows: Tensor, centre: Tensor) -> Tensor:
@@ -122,7 +126,7 @@ class Design:
             seen = self._scaled(train, centre, scale, columns)
             add_inner_product(inner, seen)
             if len(test):
-                across += exact_product(self._scaled(test, centre, scale, columns), seen.T)
+                across += self._scaled(test, centre, scale, columns) @ seen.T
         mirror(inner)
         return inner, across
 
@@ -188,24 +192,20 @@ def pooled(parts: Sequence[Moments]) -> Moments:
 
 def inner_product(values: Tensor) -> Tensor:
     """Return values' values, symmetric."""
-    import torch
-
-    if values.device.type == "cpu":
-        # NumPy sees that both sides are the same array and does half the work; torch does not.
-        array = values.numpy()
-        return torch.from_numpy(np.matmul(array.T, array))
-    return values.T @ values
+    total = values.new_zeros((values.shape[1], values.shape[1]))
+    add_inner_product(total, values.T)
+    mirror(total)
+    return total
 
 
 def add_inner_product(total: Tensor, values: Tensor) -> None:
     """Add values values' to a square matrix, to its upper triangle at least; :func:`mirror` does the rest."""
-    if total.device.type == "cpu":
-        # The mirror image of a matrix in C order is in Fortran's: BLAS adds in place, and half the work.
-        scipy.linalg.blas.dsyrk(
-            1.0, values.numpy().T, beta=1.0, c=total.numpy().T, trans=1, lower=1, overwrite_c=1
-        )
-    else:
-        total.addmm_(values, values.T)
+    # NumPy's BLAS would do half the work too, but its threads wait for more while torch's want to start: on
+    # two cores a regression takes twice as long with both.
+    step = max(NARROWEST, -(-len(values) // STRIPS))
+    for start in range(0, len(values), step):
+        rows = slice(start, start + step)
+        total[rows, start:].addmm_(values[rows], values[start:].T)
 
 
 def mirror(total: Tensor, step: int = 512) -> None:
@@ -217,15 +217,6 @@ def mirror(total: Tensor, step: int = 512) -> None:
         total[rows, rows] = block + block.triu(1).T
 
 
-def exact_product(a: Tensor, b: Tensor) -> Tensor:
-    """Return the product of two float64 matrices."""
-    import torch
-
-    if a.device.type == "cpu":
-        return torch.from_numpy(np.matmul(a.numpy(), b.numpy()))
-    return a @ b
-
-
 def well_conditioned(eigenvalues: Tensor, alpha: float, dtype: torch.dtype) -> bool:
     """Whether products in the working precision keep the directions that ridge regression at alpha sees."""
     import torch
@@ -235,7 +226,7 @@ def well_conditioned(eigenvalues: Tensor, alpha: float, dtype: torch.dtype) -> b
     return float(eigenvalues[-1] / (eigenvalues[0] + alpha)) <= WELL_CONDITIONED
 
 
-def eigh(gram: Tensor, eps: float | None = None, *, overwrite: bool = False) -> tuple[Tensor, Tensor]:
+def eigh(gram: Tensor, eps: float | None = None) -> tuple[Tensor, Tensor]:
     """Return eigenvalues and eigenvectors of a positive semi-definite matrix, without its null space.
 
     Parameters
@@ -244,25 +235,11 @@ def eigh(gram: Tensor, eps: float | None = None, *, overwrite: bool = False) -> 
         Symmetric.
     eps : float, optional
         Relative rounding of its entries, by default that of its type; n times this is taken for zero.
-    overwrite : bool, default=False
-        Let the decomposition work in the memory of `gram`.
     """
-    return without_null_space(*whole_eigh(gram, overwrite=overwrite), eps)
-
-
-def whole_eigh(gram: Tensor, *, overwrite: bool = False) -> tuple[Tensor, Tensor]:
-    """Return all eigenvalues, ascending, and eigenvectors of a symmetric matrix."""
     import torch
 
-    if gram.device.type == "cpu":
-        # Divide and conquer: several times faster here than SciPy's default driver. The mirror image of a
-        # symmetric matrix is in the order that LAPACK wants, and need not be copied.
-        values, vectors = scipy.linalg.eigh(
-            gram.numpy().T, driver="evd", check_finite=False, overwrite_a=overwrite
-        )
-        return torch.from_numpy(values), torch.from_numpy(vectors)
-    found = torch.linalg.eigh(gram)
-    return found.eigenvalues, found.eigenvectors
+    values, vectors = torch.linalg.eigh(gram)
+    return without_null_space(values, vectors, eps)
 
 
 def without_null_space(values: Tensor, vectors: Tensor, eps: float | None = None) -> tuple[Tensor, Tensor]:

@@ -43,7 +43,7 @@ def kernel_matrix(
     gamma : float, optional
         Positive; 1 / n_features by default. Not used by the linear kernel.
     degree : float, default=3
-        At least 1; of the polynomial.
+        A whole number of at least 1; of the polynomial.
     coef0 : float, default=1.0
         Not negative; of the polynomial.
 
@@ -80,9 +80,11 @@ def kernel_matrix(
     if kind == "linear":
         return _inner_products(rows, others, np.zeros(rows.shape[1]))
     if kind == "polynomial":
-        if degree < 1 or coef0 < 0:
+        # Inner products may be negative: other powers of them are no numbers.
+        if degree < 1 or not float(degree).is_integer() or coef0 < 0:
             raise InputError(
-                f"`degree` must be at least 1 and `coef0` not negative, got {degree:g} and {coef0:g}."
+                "`degree` must be a whole number of at least 1 and `coef0` not negative, got "
+                f"{degree:g} and {coef0:g}."
             )
         kernel = _inner_products(rows, others, np.zeros(rows.shape[1]))
         kernel *= rate

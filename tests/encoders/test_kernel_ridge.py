@@ -159,7 +159,8 @@ def test_input_is_not_changed(data):
     [
         ({"kernel": "cosine"}, "`kernel` is 'cosine'.*Known: linear, polynomial, rbf"),
         ({"kernel": "rbf", "gamma": 0.0}, "`gamma` must be positive and finite, got 0"),
-        ({"kernel": "polynomial", "degree": 0}, "`degree` must be at least 1"),
+        ({"kernel": "polynomial", "degree": 2.5}, "`degree` must be a whole number.*got 2.5"),
+        ({"kernel": "polynomial", "degree": 0}, "`degree` must be a whole number of at least 1"),
         ({"alphas": [0.0]}, "`alphas` must be positive, got 0"),
         ({"cv": 1}, "at least 2 folds to choose alpha by, got 1"),
         ({"cv": "loo"}, "'leave-one-group-out', 'leave-one-out', a list of"),

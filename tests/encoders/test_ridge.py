@@ -273,9 +273,10 @@ def test_a_damaged_or_foreign_folder_is_refused(data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alphas": []}, "`alphas` needs at least 1 rows, got 0"),
+        ({"alphas": []}, "`alphas` is empty. Give at least one penalty"),
+        ({"alphas": 5.0}, r"`alphas` must be a list of penalties, got 5.0. Write \[5.0\]"),
         ({"alphas": [1.0, 0.0]}, "`alphas` must be positive, got 0"),
-        ({"alphas": [1.0, np.nan]}, r"`alphas` holds 1 NaN or infinite value\(s\)"),
+        ({"alphas": [1.0, np.nan]}, r"`alphas` holds 1 NaN or infinite .* Give positive, finite"),
         ({"cv": 1}, "at least 2 folds to choose alpha by, got 1"),
         ({"cv": [(np.arange(40), np.arange(40, 80))]}, "at least 2 folds to choose alpha by, got 1"),
         ({"cv": 81}, "asks for 81 folds, but there are n_samples = 80"),

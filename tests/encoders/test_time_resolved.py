@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from alignkit._core.errors import InputError, UnknownNameError
-from alignkit.encoders import RidgeEncoder
+from alignkit.encoders import FractionalRidgeEncoder, RidgeEncoder
 from alignkit.encoders.receptive_field import TemporalReceptiveField
 from alignkit.encoders.time_resolved import TimeResolvedEncoder
 
@@ -101,6 +104,17 @@ def test_without_an_estimator_or_with_an_unregistered_one_the_default_is_loaded(
         encoder = TimeResolvedEncoder(estimator).fit(*data)
         encoder.save(tmp_path / "saved")
         assert TimeResolvedEncoder.load(tmp_path / "saved").estimator is None
+
+
+def test_a_new_process_finds_the_estimator(data, tmp_path):
+    TimeResolvedEncoder(FractionalRidgeEncoder(fractions=[0.5], cv=3)).fit(*data).save(tmp_path / "saved")
+    code = (
+        "import sys; from alignkit.encoders.time_resolved import TimeResolvedEncoder as E; "
+        "print(E.load(sys.argv[1]).estimator)"
+    )
+    run = [sys.executable, "-c", code, str(tmp_path / "saved")]
+    found = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    assert found.strip() == "FractionalRidgeEncoder(cv=3, fractions=[0.5])"
 
 
 def test_a_damaged_estimator_is_refused(data, tmp_path):

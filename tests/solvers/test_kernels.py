@@ -70,8 +70,10 @@ def test_a_polynomial_of_degree_two_is_the_inner_product_of_its_monomials():
         ({"kind": "rbf", "gamma": np.inf}, "`gamma` must be positive and finite, got inf"),
         (
             {"kind": "polynomial", "degree": 0},
-            "`degree` must be at least 1 and `coef0` not negative, got 0 and 1",
+            "`degree` must be a whole number of at least 1 and `coef0` not negative, got 0 and 1",
         ),
+        ({"kind": "polynomial", "degree": 2.5}, "`degree` must be a whole number .*got 2.5 and 1"),
+        ({"kind": "polynomial", "degree": np.nan}, "`degree` must be a whole number .*got nan and 1"),
         ({"kind": "polynomial", "coef0": -1.0}, "got 3 and -1"),
         ({"kind": "rbf", "Z": np.ones((3, 6))}, "same number of features, got 7 and 6"),
         ({"kind": "rbf", "X": np.ones((3, 0))}, r"`X` has no columns, got shape \(3, 0\)"),

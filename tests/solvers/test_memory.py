@@ -31,7 +31,7 @@ def test_it_says_what_was_asked_and_what_to_do(fail, asked, monkeypatch):
     folds = [(np.arange(10), np.arange(10, 20))]
     with pytest.raises(InputError, match=expected):
         ridge_cv(X, Y, alphas=[1.0], folds=folds)
-    monkeypatch.setattr(_kernel_eigh, "whole_eigh", fail)
+    monkeypatch.setattr(_kernel_eigh, "without_null_space", fail)
     with pytest.raises(InputError, match=f"kernel ridge regression of 20 samples and 3 targets: .*{asked}"):
         kernel_ridge_cv(X @ X.T, Y, alphas=[1.0], folds=folds)
 
