@@ -62,7 +62,10 @@ def test_the_machine_is_asked_once(monkeypatch):
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize(("times", "expected"), [((1.0, 0.9, 0.9), "torch"), ((1.0, 0.9, 0.5), "onednn")])
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [((1.0, 0.9, 0.9), "torch"), ((1.0, 0.4, 0.45), "onednn"), ((1.0, 0.3, 0.5), "numpy")],
+)
 def test_torch_is_left_only_for_something_clearly_faster(times, expected, monkeypatch, caplog):
     monkeypatch.setattr(_gemm, "_works", lambda name: True)
     monkeypatch.setattr(_gemm, "_seconds", lambda names: dict(zip(names, times, strict=True)))
