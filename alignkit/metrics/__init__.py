@@ -21,25 +21,25 @@ __all__ = [
 
 if TYPE_CHECKING:
     from ._registry import METRICS
-    from .alignment import centred_gram, cka, cka_from_grams, hsic
-    from .compare import compare_rdms
     from .correlation import column_correlation, column_r2
-    from .crossvalidated import crossnobis
-    from .dissimilarities import rdm
-    from .noise import noise_covariance
+    from .rsa.compare import compare_rdms
+    from .rsa.crossvalidated import crossnobis
+    from .rsa.dissimilarities import rdm
+    from .rsa.noise import noise_covariance
+    from .similarity.kernel_alignment import centred_gram, cka, cka_from_grams, hsic
 
 # No module bears its function's name: once loaded, it would hide the function.
 _MODULES = {
-    "centred_gram": "alignment",
-    "cka": "alignment",
-    "cka_from_grams": "alignment",
+    "centred_gram": "similarity.kernel_alignment",
+    "cka": "similarity.kernel_alignment",
+    "cka_from_grams": "similarity.kernel_alignment",
     "column_correlation": "correlation",
     "column_r2": "correlation",
-    "compare_rdms": "compare",
-    "crossnobis": "crossvalidated",
-    "hsic": "alignment",
-    "noise_covariance": "noise",
-    "rdm": "dissimilarities",
+    "compare_rdms": "rsa.compare",
+    "crossnobis": "rsa.crossvalidated",
+    "hsic": "similarity.kernel_alignment",
+    "noise_covariance": "rsa.noise",
+    "rdm": "rsa.dissimilarities",
 }
 
 

@@ -9,10 +9,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._core.checks import check_array, check_option, check_same_samples
-from .._core.errors import InputError
-from ._registry import METRICS
-from .dissimilarities import rdm
+from ..._core.checks import check_array, check_option, check_same_samples
+from ..._core.errors import InputError
+from .._registry import METRICS
+from ..rsa.dissimilarities import rdm
 
 Kernel = Literal["linear", "rbf"]
 Matrix = NDArray[np.float64]

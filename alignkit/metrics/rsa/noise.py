@@ -7,9 +7,9 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._core.checks import check_array, check_option
-from .._core.errors import InputError
-from ._registry import METRICS
+from ..._core.checks import check_array, check_option
+from ..._core.errors import InputError
+from .._registry import METRICS
 
 Shrinkage = Literal["diagonal", "identity", "none", "univariate"]
 

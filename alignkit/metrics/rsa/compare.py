@@ -14,10 +14,10 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
-from .._core.checks import check_array, check_option
-from .._core.errors import InputError
+from ..._core.checks import check_array, check_option
+from ..._core.errors import InputError
+from .._registry import METRICS
 from ._kendall import concordance
-from ._registry import METRICS
 
 ComparisonMethod = Literal[
     "bures",

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from scipy.spatial.distance import squareform
 
-from .._core.checks import check_array, check_option
-from .._core.errors import InputError
-from ._registry import METRICS
+from ..._core.checks import check_array, check_option
+from ..._core.errors import InputError
+from .._registry import METRICS
 from .dissimilarities import precision_root
 
 Weighting = Literal["number", "equal"]

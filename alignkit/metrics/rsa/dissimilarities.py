@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import squareform
 
-from .._core.checks import check_array, check_option
-from .._core.errors import InputError
-from ._registry import METRICS
+from ..._core.checks import check_array, check_option
+from ..._core.errors import InputError
+from .._registry import METRICS
 
 RDMMethod = Literal["correlation", "cosine", "euclidean", "mahalanobis", "poisson", "squared-euclidean"]
 

@@ -12,7 +12,7 @@ from scipy.stats import kendalltau, pearsonr, spearmanr
 
 from alignkit._core.errors import InputError, UnknownNameError
 from alignkit.metrics import cka, compare_rdms, rdm
-from alignkit.metrics._kendall import count_inversions
+from alignkit.metrics.rsa._kendall import count_inversions
 
 METHODS = [
     "bures",

@@ -1,0 +1,1 @@
+"""The geometry of one representation: dimension, spectrum, capacity, sparsity, curvature."""

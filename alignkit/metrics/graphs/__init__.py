@@ -1,0 +1,1 @@
+"""Representational graphs, their discrete curvatures and the Ricci flow."""

@@ -1,0 +1,1 @@
+"""Which unit of one system is which unit of another."""

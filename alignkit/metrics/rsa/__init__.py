@@ -1,0 +1,1 @@
+"""Representational dissimilarity matrices: computed, compared, weighted, transformed."""

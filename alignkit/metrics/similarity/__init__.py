@@ -1,0 +1,1 @@
+"""How alike two sets of responses to the same stimuli are."""

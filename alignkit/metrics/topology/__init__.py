@@ -1,0 +1,1 @@
+"""The topology of a representation: persistent homology and what compares it."""
