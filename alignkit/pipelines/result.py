@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..recordings.scores import closeness
 from ..reports import RunSummary
 
 
@@ -42,7 +43,8 @@ class RunResult:
         """Return a row per metric, region and model, the best first."""
         table = self.summary.scores.table
         keep = (table["subject"] == "all") & (table["layer"] == "(chosen)") & (table["fold"] == "all")
-        ranked = table[keep].sort_values(["metric", "roi", "value"], ascending=[True, True, False])
+        best = table[keep].assign(_closeness=closeness(table[keep]))
+        ranked = best.sort_values(["metric", "roi", "_closeness"], ascending=[True, True, False])
         rows = []
         for row in ranked.to_dict(orient="records"):
             has_interval = row["ci_low"] == row["ci_low"]

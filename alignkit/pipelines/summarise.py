@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..recordings.scores import Scores
+from ..recordings.scores import LOWER, Scores, closeness
 from ..reports import RunSummary
 from ..stats import fdr
 from .comparisons import Context, Outcome
@@ -164,7 +164,8 @@ def _model_rows(scores: Scores, roi: str, metric: str) -> pd.DataFrame:
     table = scores.table
     keep = (table["subject"] == "all") & (table["layer"] == CHOSEN) & (table["fold"] == "all")
     keep &= (table["roi"] == roi) & (table["metric"] == metric)
-    return table[keep].sort_values("value", ascending=False)
+    found = table[keep]
+    return found.loc[closeness(found).sort_values(ascending=False, kind="stable").index]
 
 
 def _leader(scores: Scores, differences: pd.DataFrame, roi: str, metric: str) -> dict[str, Any] | None:
@@ -232,8 +233,11 @@ def _number(value: float) -> str:
 
 def _finding(leader: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
     where = "" if leader["roi"] == "all" else f"{leader['roi']}: "
+    distance = leader["closer"] == LOWER
     leads = "leads" if leader["runner_up"] else "scores"
-    if leader["value"] <= 0:
+    if distance:
+        leads = "is closest" if leader["runner_up"] else "lies"
+    elif leader["value"] <= 0:
         leads = "is the least bad" if leader["runner_up"] else "explains nothing"
     text = f"{where}{leader['model']} {leads} by {leader['metric']} ({_number(leader['value'])}"
     if np.isfinite(leader["ci_low"]):
@@ -299,7 +303,7 @@ def _best_layer(scores: Scores, leader: dict[str, Any]) -> str:
     keep = (table["subject"] == "all") & (table["layer"] != CHOSEN) & (table["model"] == leader["model"])
     keep &= (table["roi"] == leader["roi"]) & (table["metric"] == leader["metric"])
     layers = table[keep]
-    return str(layers.loc[layers["value"].idxmax(), "layer"]) if len(layers) else ""
+    return str(layers.loc[closeness(layers).idxmax(), "layer"]) if len(layers) else ""
 
 
 def _ranking(scores: Scores) -> dict[str, list[str]]:

@@ -15,16 +15,19 @@ from .._core.atomic import atomic_file, atomic_folder
 from .._core.errors import InputError, MissingDataError
 from ._storage import open_array, read_facts, read_table, write_array, write_facts, write_table
 
-TEXT_COLUMNS = ("subject", "roi", "model", "family", "layer", "metric", "fold", "unit", "ceiling_estimator")
+TEXT_COLUMNS = (
+    "subject", "roi", "model", "family", "layer", "metric", "fold", "unit", "closer", "ceiling_estimator",
+)  # fmt: skip
 NUMBER_COLUMNS = (
     "time_s", "value", "ceiling_lower", "ceiling_upper", "ceiling_se", "normalized",
     "ci_low", "ci_high", "p", "p_corrected", "n",
 )  # fmt: skip
 COLUMNS = (
-    "subject", "roi", "time_s", "model", "family", "layer", "metric", "fold", "value", "unit",
+    "subject", "roi", "time_s", "model", "family", "layer", "metric", "fold", "value", "unit", "closer",
     "ceiling_lower", "ceiling_upper", "ceiling_se", "ceiling_estimator", "normalized",
     "ci_low", "ci_high", "p", "p_corrected", "correction", "n",
 )  # fmt: skip
+HIGHER, LOWER = "higher", "lower"
 _KEY = ["subject", "roi", "time_s", "model", "layer", "metric", "fold"]
 
 
@@ -36,7 +39,8 @@ class Scores:
     table : DataFrame
         Columns among :data:`COLUMNS`; missing text becomes ``""`` and missing numbers NaN. `subject` is
         ``"all"`` and `fold` is ``"all"`` on rows that summarise; `layer` is ``"(chosen)"`` where the layer
-        was chosen on data that the score does not use.
+        was chosen on data that the score does not use. `closer` is ``"higher"`` (by default) or, where
+        the value is a distance, ``"lower"``.
 
     Raises
     ------
@@ -51,6 +55,10 @@ class Scores:
         numbers = {c: _numbers(table, c) for c in NUMBER_COLUMNS}
         texts = {c: _texts(table, c) for c in (*TEXT_COLUMNS, "correction")}
         full = pd.DataFrame({**texts, **numbers}, columns=list(COLUMNS))
+        full["closer"] = full["closer"].replace("", HIGHER)
+        strange = sorted(set(full["closer"]) - {HIGHER, LOWER})
+        if strange:
+            raise InputError(f"`closer` must be {HIGHER!r} or {LOWER!r}, got {strange[0]!r}.")
         repeated = full.duplicated(_KEY)
         if repeated.any():
             row = full[repeated].iloc[0][_KEY].to_dict()
@@ -112,6 +120,11 @@ class Scores:
         models = self.table["model"].nunique()
         metrics = ", ".join(sorted(set(self.table["metric"])))
         return f"Scores({len(self)} rows, {models} model(s), metrics {metrics})"
+
+
+def closeness(table: pd.DataFrame) -> pd.Series:
+    """Return the values of some rows, distances with the other sign: the largest is the best."""
+    return table["value"].where(table["closer"] != LOWER, -table["value"])
 
 
 @dataclass(frozen=True, eq=False)

@@ -96,7 +96,7 @@ def _region_panels(
     metric, region = str(part["metric"].iloc[0]), _views.region_name(roi)
     ordered = _views.ranked(_views.of(part, roi=roi))
     best = ordered.iloc[0]
-    reference = _views.reference(metric, summary.chance)
+    reference = _views.reference(part, summary.chance)
     alt = (
         f"{len(ordered)} model(s) in {region} by {metric}; first is {best['model']} with "
         f"{_format.number(float(best['value']))}. The results table holds every value."
@@ -133,7 +133,7 @@ def _ranking_caption(summary: RunSummary, part: pd.DataFrame, with_differences: 
         said.append(f"Small dots: the {dots['subject'].nunique()} subjects.")
     if _views.ceilings(part):
         said.append("Band (or thick line): noise ceiling.")
-    reference = _views.reference(metric, summary.chance)
+    reference = _views.reference(part, summary.chance)
     if reference is not None:
         said.append(f"Thin line: {'chance' if reference else '0, no relation'}.")
     said.append(caption(part, summary.metric_notes.get(metric, "")))
@@ -155,7 +155,7 @@ def layer_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) 
     for i, metric in enumerate(_views.names(rows, "metric")):
         part = _views.of(rows, metric=metric)
         sizes = part.groupby(["roi", "model"])["layer"].size()
-        reference = _views.reference(metric, summary.chance)
+        reference = _views.reference(part, summary.chance)
         panels = []
         for j, roi in enumerate(_views.names(part, "roi")):
             if not (sizes[sizes.index.get_level_values("roi") == roi] > 1).any():
@@ -175,7 +175,7 @@ def layer_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) 
             continue
         single = sorted({str(m) for m in sizes[sizes < 2].index.get_level_values("model")})
         text = (
-            "One line per model, layers from first to last. The ring is the largest value of its line: "
+            "One line per model, layers from first to last. The ring is the best value of its line: "
             "picking it here would be circular, so the ranking uses a layer chosen on other data. "
         )
         if sizes.groupby("roi").size().max() > MOST_RINGS:
@@ -195,7 +195,7 @@ def time_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) -
     blocks = []
     for i, metric in enumerate(_views.names(rows, "metric")):
         part = _views.of(rows, metric=metric)
-        reference = _views.reference(metric, summary.chance)
+        reference = _views.reference(part, summary.chance)
         panels = []
         for j, roi in enumerate(_views.names(part, "roi")):
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..recordings.scores import Scores
+from ..recordings.scores import LOWER, Scores, closeness
 from . import _format
 
 CHOSEN = "(chosen)"
@@ -54,8 +54,10 @@ def of(rows: pd.DataFrame, **conditions: str) -> pd.DataFrame:
 
 
 def ranked(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows from the largest value to the smallest, unknown ones last, ties by name."""
-    return rows.sort_values(["value", "model"], ascending=[False, True], na_position="last")
+    """Return rows from the best value to the worst, unknown ones last, ties by name."""
+    keyed = rows.assign(_closeness=closeness(rows))
+    ordered = keyed.sort_values(["_closeness", "model"], ascending=[False, True], na_position="last")
+    return ordered.drop(columns="_closeness")
 
 
 def is_group_mean(metric: str) -> bool:
@@ -63,11 +65,17 @@ def is_group_mean(metric: str) -> bool:
     return "group mean" in metric.lower()
 
 
-def reference(metric: str, chance: Mapping[str, float]) -> float | None:
-    """Return the value that means "nothing": chance where it is known, 0 for anything but an accuracy."""
+def reference(rows: pd.DataFrame, chance: Mapping[str, float]) -> float | None:
+    """Return the value that means "nothing": chance where it is known, 0 for correlations and the like."""
+    metric = str(rows["metric"].iloc[0])
     if metric in chance:
         return float(chance[metric])
-    return None if "accuracy" in metric.lower() else 0.0
+    return None if "accuracy" in metric.lower() or is_distance(rows) else 0.0
+
+
+def is_distance(rows: pd.DataFrame) -> bool:
+    """Say whether the values of some rows of one metric are better the lower they are."""
+    return bool((rows["closer"] == LOWER).any())
 
 
 def region_name(roi: str) -> str:

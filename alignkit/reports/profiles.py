@@ -81,7 +81,7 @@ def plot_layer_profile(
         for line in axes.get_lines()[: len(curves)] if len(curves) <= MOST_RINGS else []:
             values = np.asarray(line.get_ydata(), dtype=np.float64)
             if np.isfinite(values).any():
-                peak = int(np.nanargmax(values))
+                peak = int(np.nanargmin(values) if _views.is_distance(rows) else np.nanargmax(values))
                 axes.plot(
                     np.asarray(line.get_xdata())[peak], values[peak], marker="o", markersize=12,
                     markerfacecolor="none", markeredgecolor=line.get_color(), markeredgewidth=1.4,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..recordings.scores import Scores
+from ..recordings.scores import Scores, closeness
 from . import _format, _views
 
 
@@ -90,7 +90,7 @@ def _table(rows: pd.DataFrame, note: str) -> ResultTable:
     p = _shown_p(rows)
     bounded = not _views.is_group_mean(metric)
     has_ceiling = bounded and bool(rows["normalized"].notna().any())
-    best = {roi: _views.of(rows, roi=roi)["value"].max() for roi in regions}
+    best = {roi: _views.ranked(_views.of(rows, roi=roi))["value"].iloc[0] for roi in regions}
     groups = []
     for family in _by_best(rows, "family"):
         members = _views.of(rows, family=family)
@@ -140,7 +140,8 @@ def _shown_p(rows: pd.DataFrame) -> str:
 
 
 def _by_best(rows: pd.DataFrame, column: str) -> list[str]:
-    return [str(name) for name in rows.groupby(column)["value"].max().sort_values(ascending=False).index]
+    best = closeness(rows).groupby(rows[column]).max()
+    return [str(name) for name in best.sort_values(ascending=False).index]
 
 
 def caption(rows: pd.DataFrame, note: str = "", *, with_ratio: bool = False) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cka, classify, encoders, partition, rsa
+from . import cka, classify, encoders, partition, rsa, shape
 from ._comparison import COMPARISONS, Context, Outcome, Picture
 from ._encoding import JOINED, Recipe, prepare
 from .partition import KIND as PARTITION
@@ -23,4 +23,5 @@ __all__ = [
     "partition",
     "prepare",
     "rsa",
+    "shape",
 ]

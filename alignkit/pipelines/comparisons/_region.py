@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ...recordings.scores import Scores
+from ...recordings.scores import HIGHER, Scores
 from ...stats import BootstrapScores, permutation_p
 from ..candidates import Candidate
 
@@ -101,8 +101,12 @@ class Spread:
     p_differences: Floats
 
     @classmethod
-    def of(cls, result: BootstrapScores) -> Spread:
+    def of(cls, result: BootstrapScores, *, bounded: bool = True) -> Spread:
         """Take what is stored of a resampling; Fisher's z keeps intervals of correlations within [-1, 1]."""
+        if not bounded:
+            return cls(
+                result.ci_low, result.ci_high, result.difference, result.difference_se, result.difference_p
+            )
         estimate = np.clip(result.estimate, -1.0, 1.0)
         half = (result.ci_high - result.ci_low) / 2 / np.maximum(1.0 - estimate**2, 1e-12)
         z = np.arctanh(np.clip(estimate, -1.0 + 1e-12, 1.0 - 1e-12))
@@ -121,6 +125,10 @@ class Spread:
     def from_arrays(cls, arrays: Mapping[str, Floats]) -> Spread:
         """Read from a task's arrays."""
         return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+
+    def negated(self) -> Spread:
+        """Return the spread of the values with the other sign."""
+        return Spread(-self.ci_high, -self.ci_low, -self.differences, self.se_differences, self.p_differences)
 
     def to_arrays(self) -> dict[str, Floats]:
         """Return what :meth:`from_arrays` reads."""
@@ -151,6 +159,8 @@ class Region:
         Of the mean over subjects.
     n : int
         Stimuli (or runs) that the score rests on.
+    closer : {"higher", "lower"}
+        Which values are the better ones.
     """
 
     roi: str
@@ -165,6 +175,7 @@ class Region:
     spread: Spread
     ceiling: RegionCeiling
     n: int
+    closer: str = HIGHER
 
     @property
     def candidates(self) -> list[Candidate]:
@@ -198,6 +209,7 @@ class Region:
             "roi": self.roi,
             "metric": self.metric,
             "unit": self.unit,
+            "closer": self.closer,
             "model": column.name,
             "family": column.candidate.family,
             "layer": column.layer,

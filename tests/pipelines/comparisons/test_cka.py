@@ -35,10 +35,10 @@ def test_the_same_seed_gives_the_same_bits(make_context):
     pd.testing.assert_frame_equal(one.scores.table, two.scores.table, check_exact=True)
 
 
-def test_what_it_needs_is_said(make_context):
+def test_dissimilarities_that_cannot_be_squared_distances_are_refused(make_context):
     ids = [f"s{i:02d}" for i in range(48)]
     rdms = RDMs(
         np.random.default_rng(0).random((1, 48 * 47 // 2)), tuple(ids), pd.DataFrame({"subject": ["a"]})
     )
-    with pytest.raises(InputError, match="`cka` needs recordings; the dataset holds dissimilarities only"):
+    with pytest.raises(InputError, match="the dissimilarities are 'unknown', which cannot be turned into inner products"):
         cka.cka(make_context(dataset=Dataset("toy", rdms=rdms)))

@@ -1,0 +1,85 @@
+"""Shape distance of features and responses: what no rotation of the one into the other takes away."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._core.errors import InputError
+from ...metrics import centred_gram
+from ._comparison import COMPARISONS, Context, Outcome
+from ._measure import Measure, compare_by
+from .cka import Geometry
+
+Floats = NDArray[np.float64]
+_REFERENCES = (
+    "Williams AH, Kunz E, Kornblith S, Linderman S (2021). Generalized shape metrics on neural "
+    "representations. NeurIPS. arXiv:2110.14739",
+)
+
+
+@COMPARISONS.register(
+    "shape",
+    summary="angular Procrustes distance of features and responses, a metric; alpha 0 for CCA",
+    needs="features or labels; recordings or RDMs",
+    paper="Williams et al. 2021, arXiv:2110.14739",
+)
+def shape(context: Context, *, alpha: float = 1.0, distance: Geometry = "squared-euclidean") -> Outcome:
+    """Compare the shape of every layer's responses with that of each region's.
+
+    Parameters
+    ----------
+    context : Context
+        Data, models and options of the run.
+    alpha : float, default=1.0
+        1 allows rotations, 0 all invertible linear maps (CCA), between them partial whitening.
+    distance : str, default="squared-euclidean"
+        As in :func:`~alignkit.pipelines.comparisons.cka.cka`.
+
+    Returns
+    -------
+    outcome : Outcome
+        Angles in radian, 0 to pi / 2, 0 for the same shape.
+    """
+    if not 0 <= alpha <= 1:
+        raise InputError(f"`alpha` must lie in [0, 1], got {alpha:g}.")
+    named = [f"alpha {alpha:g}"] * (alpha < 1) + [distance] * (distance != "squared-euclidean")
+    allowed = "rotations" if alpha == 1 else f"rotations after partial whitening (alpha {alpha:g})"
+    measure = Measure(
+        metric=f"shape ({', '.join(named)})" if named else "shape",
+        unit="rad",
+        prepare=lambda system: _root(system.gram, alpha),
+        compare=_angle,
+        permute=lambda root, order: root[order],
+        settings={"alpha": alpha},
+        distance=distance,
+        lower_is_closer=True,
+        bounded=False,
+        max_permutations=200,
+        note="Angular shape distance, 0 for the same shape and at most pi / 2",
+        methods=f"Shape distance: the angle that is left after the best of all {allowed}, computed from the "
+        "inner products between stimuli; noise and few stimuli make it larger for all models alike.",
+        references=_REFERENCES,
+    )
+    return compare_by(context, "shape", measure)
+
+
+def _root(gram: Floats, alpha: float) -> Floats:
+    """Return points (n_stimuli, n_dimensions) of unit total norm with the centred inner products."""
+    values, vectors = np.linalg.eigh(centred_gram(gram, debiased=False))
+    kept = values > len(gram) * np.finfo(np.float64).eps * np.abs(values).max()
+    if not kept.any():
+        raise InputError("all stimuli have equal responses or features somewhere; leave that layer out.")
+    if alpha < 1 and kept.sum() >= len(gram) - 1:
+        raise InputError(
+            f"`alpha` {alpha:g} whitens, and {len(gram)} stimuli in {kept.sum()} dimensions then all have "
+            "the same shape. Use alpha 1, or fewer units than stimuli."
+        )
+    sizes = alpha * np.sqrt(values[kept]) + (1 - alpha)
+    return np.asarray(vectors[:, kept] * (sizes / np.linalg.norm(sizes)))
+
+
+def _angle(model: Floats, brain: Floats) -> float:
+    cosine = np.linalg.svd(model.T @ brain, compute_uv=False).sum()
+    # Above 1 by rounding only: both have unit norm.
+    return float(np.arccos(min(cosine, 1.0)))
