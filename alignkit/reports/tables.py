@@ -162,6 +162,8 @@ def caption(rows: pd.DataFrame, note: str = "", *, with_ratio: bool = False) -> 
     n = _format.count_range(rows["n"])
     facts = [f"unit: {unit}" if unit else "", f"n = {n}" if n else ""]
     parts.append("; ".join(fact for fact in facts if fact))
+    if _views.is_distance(rows):
+        parts.append("Lower is closer")
     if rows["ci_low"].notna().any() and not note:
         parts.append("The interval runs from ci_low to ci_high of scores.csv; Methods say what it covers")
     if _views.is_group_mean(metric):

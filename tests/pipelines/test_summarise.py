@@ -127,6 +127,13 @@ def test_a_finding_says_value_interval_ceiling_p_and_the_margin(summary_of):
     )
 
 
+def test_of_distances_the_lowest_comes_first(summary_of):
+    table = [row("A", "true", 0.3, closer="lower"), row("A", "other", 0.5, closer="lower")]
+    assert summary_of(outcome(table)).headline == (
+        "A: true is closest by rsa (0.300), not told apart from other (0.500).",
+    )
+
+
 def test_a_ceiling_without_lower_bound_and_chance_are_said(summary_of):
     table = [row("A", "true", 0.5, ceiling_upper=0.8, metric="accuracy")]
     found = summary_of(outcome(table, chance={"accuracy": 0.125}))

@@ -6,7 +6,7 @@ import pytest
 
 from alignkit import ChannelScores, Scores
 from alignkit._core.errors import InputError, MissingDataError
-from alignkit.recordings.scores import COLUMNS
+from alignkit.recordings.scores import COLUMNS, closeness
 
 
 def row(**changes) -> dict:
@@ -85,3 +85,21 @@ def test_saved_channel_scores_come_back_the_same(tmp_path):
 def test_channel_scores_of_the_wrong_shape_are_refused():
     with pytest.raises(InputError, match=r"shape \(n_layers, n_channels\) = \(1, 2\), got \(2, 2\)"):
         ChannelScores(np.ones((2, 2)), ("l",), pd.DataFrame({"name": ["x", "y"]}), "s", "m", "ridge", "r")
+
+
+def test_a_distance_is_the_closer_the_lower_it_is():
+    table = Scores(
+        pd.DataFrame(
+            {
+                "subject": "all",
+                "model": ["a", "b", "a", "b"],
+                "metric": ["r", "r", "angle", "angle"],
+                "value": [0.1, 0.2, 0.1, 0.2],
+                "closer": ["", "higher", "lower", "lower"],
+            }
+        )
+    ).table
+    assert list(table["closer"]) == ["higher", "higher", "lower", "lower"]
+    assert list(closeness(table)) == [0.1, 0.2, -0.1, -0.2]
+    with pytest.raises(InputError, match="`closer` must be 'higher' or 'lower', got 'up'"):
+        Scores(pd.DataFrame({"model": ["a"], "value": [1.0], "closer": ["up"]}))

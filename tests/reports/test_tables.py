@@ -135,3 +135,14 @@ def test_scores_are_not_changed_by_drawing_up_tables(summary: RunSummary) -> Non
     difference_table(summary.differences)
     pd.testing.assert_frame_equal(summary.scores.table, before)
     assert replace(summary, title="x").scores is summary.scores
+
+
+def test_of_distances_the_lowest_is_the_best_and_comes_first() -> None:
+    values = {"far": 0.9, "near": 0.2, "middle": 0.5}
+    shared = {"subject": "all", "layer": "(chosen)", "fold": "all", "metric": "shape", "closer": "lower"}
+    scores = Scores(pd.DataFrame([{**shared, "model": m, "value": v, "n": 9} for m, v in values.items()]))
+    (table,) = result_tables(scores, notes={}, group_mean=False)
+    (group,) = table.groups
+    assert [model for model, _ in group.rows] == ["near", "middle", "far"]
+    assert [cell.best for _, (cell,) in group.rows if cell is not None] == [True, False, False]
+    assert "Lower is closer." in table.caption

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,35 @@ class Brain:
     items: Items
     halves: tuple[Floats, Floats] | None
     digest: str
+
+
+@dataclass(frozen=True)
+class Transform:
+    """What is done to every matrix before matrices are compared.
+
+    Attributes
+    ----------
+    apply : callable
+        From matrices of shape (n_rdms, n_pairs) to new ones.
+    key : mapping
+        Its settings.
+    methods : str
+        A sentence for the methods section.
+    references : tuple of str
+        What to cite.
+    """
+
+    apply: Callable[[Floats], Floats]
+    key: Mapping[str, Any]
+    methods: str
+    references: tuple[str, ...]
+
+
+def transformed(brain: Brain, transform: Transform) -> Brain:
+    """Return a region's matrices after a transform."""
+    halves = brain.halves and (transform.apply(brain.halves[0]), transform.apply(brain.halves[1]))
+    digest = digest_json([brain.digest, dict(transform.key)])
+    return replace(brain, values=transform.apply(brain.values), halves=halves, digest=digest)
 
 
 def brain_matrices(context: Context, roi: str, distance: Distance) -> Brain:

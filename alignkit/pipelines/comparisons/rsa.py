@@ -16,7 +16,16 @@ from ...metrics import compare_rdms
 from ...recordings.scores import Scores
 from ._comparison import COMPARISONS, Context, Outcome, Picture, read_arrays, write_part
 from ._region import Column, Region, RegionCeiling, Spread, layer_columns, layers_of
-from ._rsa_data import HALVES, Brain, Distance, brain_matrices, matrix_ceiling, model_matrices
+from ._rsa_data import (
+    HALVES,
+    Brain,
+    Distance,
+    Transform,
+    brain_matrices,
+    matrix_ceiling,
+    model_matrices,
+    transformed,
+)
 from ._rsa_scores import score_matrices
 
 Floats = NDArray[np.float64]
@@ -59,7 +68,34 @@ def rsa(
     outcome : Outcome
         Scores per subject, layer and model, ceilings, differences, matrices to draw.
     """
-    metric = f"rsa-{comparison} ({distance})"
+    return compare_matrices(context, f"rsa-{comparison} ({distance})", distance, comparison)
+
+
+def compare_matrices(
+    context: Context,
+    metric: str,
+    distance: Distance,
+    comparison: Comparison,
+    transform: Transform | None = None,
+) -> Outcome:
+    """Compare matrices as they are, or as a transform makes them.
+
+    Parameters
+    ----------
+    context : Context
+        Data, models and options of the run.
+    metric : str
+        What the scores are called; names the transform and its settings.
+    distance, comparison : str
+        As in :func:`rsa`.
+    transform : Transform, optional
+        What is done to every matrix first.
+
+    Returns
+    -------
+    outcome : Outcome
+        As of :func:`rsa`.
+    """
     parts: list[Scores] = []
     tables: list[pd.DataFrame] = []
     pictures: list[Picture] = []
@@ -69,6 +105,8 @@ def rsa(
         brain = brain_matrices(context, roi, distance)
         columns = layer_columns(context.candidates)
         models = model_matrices(columns, brain.items, distance)
+        if transform is not None:
+            brain, models = transformed(brain, transform), transform.apply(models)
         region = _region(context, brain, models, columns, roi, metric, comparison)
         parts.append(region.scores())
         tables.append(region.differences())
@@ -82,8 +120,8 @@ def rsa(
         pd.concat(tables, ignore_index=True),
         pictures=tuple(pictures),
         audit=(_audit(brains[0], context, metric),),
-        methods=_methods(brains, distance, comparison, context),
-        references=_REFERENCES,
+        methods=_methods(brains, distance, comparison, context, transform),
+        references=(*_REFERENCES, *(transform.references if transform else ())),
         warnings=tuple(dict.fromkeys(warnings)),
         notes=_notes(brains[0], metric, context),
     )
@@ -213,7 +251,13 @@ def _notes(brain: Brain, metric: str, context: Context) -> dict[str, str]:
     }
 
 
-def _methods(brains: list[Brain], distance: str, comparison: Comparison, context: Context) -> tuple[str, ...]:
+def _methods(
+    brains: list[Brain],
+    distance: str,
+    comparison: Comparison,
+    context: Context,
+    transform: Transform | None,
+) -> tuple[str, ...]:
     first = brains[0]
     inference = context.inference
     what = "blocks of different runs" if first.items.run_wise else "stimuli"
@@ -241,7 +285,7 @@ def _methods(brains: list[Brain], distance: str, comparison: Comparison, context
     exchanged = "blocks within runs" if first.items.run_wise else "stimuli"
     return (
         f"RSA. The brain's dissimilarities are {measured}. {features}0 within a category and 1 between. "
-        "Matrices "
+        f"{f'{transform.methods} ' if transform else ''}Matrices "
         f"are compared by {_COMPARISONS[comparison]}. {scored}{chosen}Intervals "
         f"({inference.confidence:.0%}, on "
         f"Fisher's z) and differences between models come from {engine}, with {factors}t with the smaller "

@@ -40,5 +40,7 @@ def test_dissimilarities_that_cannot_be_squared_distances_are_refused(make_conte
     rdms = RDMs(
         np.random.default_rng(0).random((1, 48 * 47 // 2)), tuple(ids), pd.DataFrame({"subject": ["a"]})
     )
-    with pytest.raises(InputError, match="the dissimilarities are 'unknown', which cannot be turned into inner products"):
+    with pytest.raises(
+        InputError, match="the dissimilarities are 'unknown', which cannot be turned into inner products"
+    ):
         cka.cka(make_context(dataset=Dataset("toy", rdms=rdms)))
