@@ -27,7 +27,7 @@ COLUMNS = (
     "ceiling_lower", "ceiling_upper", "ceiling_se", "ceiling_estimator", "normalized",
     "ci_low", "ci_high", "p", "p_corrected", "correction", "n",
 )  # fmt: skip
-HIGHER, LOWER = "higher", "lower"
+HIGHER, LOWER, NEITHER = "higher", "lower", "neither"
 _KEY = ["subject", "roi", "time_s", "model", "layer", "metric", "fold"]
 
 
@@ -40,7 +40,7 @@ class Scores:
         Columns among :data:`COLUMNS`; missing text becomes ``""`` and missing numbers NaN. `subject` is
         ``"all"`` and `fold` is ``"all"`` on rows that summarise; `layer` is ``"(chosen)"`` where the layer
         was chosen on data that the score does not use. `closer` is ``"higher"`` (by default) or, where
-        the value is a distance, ``"lower"``.
+        the value is a distance, ``"lower"``, or ``"neither"`` where it describes one system.
 
     Raises
     ------
@@ -56,9 +56,9 @@ class Scores:
         texts = {c: _texts(table, c) for c in (*TEXT_COLUMNS, "correction")}
         full = pd.DataFrame({**texts, **numbers}, columns=list(COLUMNS))
         full["closer"] = full["closer"].replace("", HIGHER)
-        strange = sorted(set(full["closer"]) - {HIGHER, LOWER})
+        strange = sorted(set(full["closer"]) - {HIGHER, LOWER, NEITHER})
         if strange:
-            raise InputError(f"`closer` must be {HIGHER!r} or {LOWER!r}, got {strange[0]!r}.")
+            raise InputError(f"`closer` must be {HIGHER!r}, {LOWER!r} or {NEITHER!r}, got {strange[0]!r}.")
         repeated = full.duplicated(_KEY)
         if repeated.any():
             row = full[repeated].iloc[0][_KEY].to_dict()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..recordings.scores import LOWER, Scores, closeness
+from ..recordings.scores import HIGHER, LOWER, Scores, closeness
 from . import _format
 
 CHOSEN = "(chosen)"
@@ -70,7 +70,8 @@ def reference(rows: pd.DataFrame, chance: Mapping[str, float]) -> float | None:
     metric = str(rows["metric"].iloc[0])
     if metric in chance:
         return float(chance[metric])
-    return None if "accuracy" in metric.lower() or is_distance(rows) else 0.0
+    related = (rows["closer"] == HIGHER).all()
+    return 0.0 if related and "accuracy" not in metric.lower() else None
 
 
 def is_distance(rows: pd.DataFrame) -> bool:

@@ -101,5 +101,5 @@ def test_a_distance_is_the_closer_the_lower_it_is():
     ).table
     assert list(table["closer"]) == ["higher", "higher", "lower", "lower"]
     assert list(closeness(table)) == [0.1, 0.2, -0.1, -0.2]
-    with pytest.raises(InputError, match="`closer` must be 'higher' or 'lower', got 'up'"):
+    with pytest.raises(InputError, match="`closer` must be 'higher', 'lower' or 'neither', got 'up'"):
         Scores(pd.DataFrame({"model": ["a"], "value": [1.0], "closer": ["up"]}))

@@ -24,6 +24,20 @@ Distance = Literal["correlation", "euclidean", "squared-euclidean", "cosine"]
 N_SPLITS = 20
 # Fewer cannot be resampled.
 MIN_UNITS = 6
+DISTANCES = {
+    "correlation": "correlation distances (1 - r)",
+    "euclidean": "Euclidean distances (root mean square over channels)",
+    "squared-euclidean": "squared Euclidean distances (mean over channels)",
+    "cosine": "cosine distances",
+}
+REFERENCES = (
+    "Kriegeskorte N, Mur M, Bandettini P (2008). Representational similarity analysis. "
+    "Front Syst Neurosci 2:4. doi:10.3389/neuro.06.004.2008",
+    "Nili H et al. (2014). A toolbox for representational similarity analysis. PLoS Comput Biol 10:e1003553. "
+    "doi:10.1371/journal.pcbi.1003553",
+    "Schuett HH, Kipnis AD, Diedrichsen J, Kriegeskorte N (2023). Statistical inference on representational "
+    "geometries. eLife 12:e82566. doi:10.7554/eLife.82566",
+)
 # Spearman-Brown speaks of correlations only.
 HALVES = ("pearson", "spearman")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,9 @@ from ...recordings.scores import Scores
 from ._comparison import COMPARISONS, Context, Outcome, Picture, read_arrays, write_part
 from ._region import Column, Region, RegionCeiling, Spread, layer_columns, layers_of
 from ._rsa_data import (
+    DISTANCES,
     HALVES,
+    REFERENCES,
     Brain,
     Distance,
     Transform,
@@ -26,6 +28,7 @@ from ._rsa_data import (
     model_matrices,
     transformed,
 )
+from ._rsa_pairwise import PairwiseComparison, compare_pairwise
 from ._rsa_scores import score_matrices
 
 Floats = NDArray[np.float64]
@@ -33,14 +36,6 @@ Comparison = Literal["spearman", "kendall", "cosine", "pearson", "rho-a"]
 RSA_VERSION = 4
 MAX_PICTURE_STIMULI = 120
 _UNITS = {"spearman": "rho", "kendall": "tau-a", "cosine": "cosine", "pearson": "r", "rho-a": "rho-a"}
-_REFERENCES = (
-    "Kriegeskorte N, Mur M, Bandettini P (2008). Representational similarity analysis. "
-    "Front Syst Neurosci 2:4. doi:10.3389/neuro.06.004.2008",
-    "Nili H et al. (2014). A toolbox for representational similarity analysis. PLoS Comput Biol 10:e1003553. "
-    "doi:10.1371/journal.pcbi.1003553",
-    "Schuett HH, Kipnis AD, Diedrichsen J, Kriegeskorte N (2023). Statistical inference on representational "
-    "geometries. eLife 12:e82566. doi:10.7554/eLife.82566",
-)
 
 
 @COMPARISONS.register(
@@ -50,7 +45,10 @@ _REFERENCES = (
     paper="Kriegeskorte, Mur & Bandettini 2008, doi:10.3389/neuro.06.004.2008",
 )
 def rsa(
-    context: Context, *, distance: Distance = "correlation", comparison: Comparison = "spearman"
+    context: Context,
+    *,
+    distance: Distance = "correlation",
+    comparison: Comparison | PairwiseComparison = "spearman",
 ) -> Outcome:
     """Compare every model's dissimilarity matrix with each region's.
 
@@ -61,13 +59,17 @@ def rsa(
     distance : str, default="correlation"
         Between the patterns of two stimuli, in models and (where recordings are given) in the brain.
     comparison : str, default="spearman"
-        Between two matrices; ``"kendall"`` is tau-a.
+        Between two matrices; ``"kendall"`` is tau-a. "whitened-cosine", "whitened-correlation", "bures" and
+        "tau-b" come with intervals from a jackknife and without a ceiling.
 
     Returns
     -------
     outcome : Outcome
         Scores per subject, layer and model, ceilings, differences, matrices to draw.
     """
+    if comparison not in get_args(Comparison):
+        return compare_pairwise(context, distance, cast(PairwiseComparison, comparison))
+    comparison = cast(Comparison, comparison)
     return compare_matrices(context, f"rsa-{comparison} ({distance})", distance, comparison)
 
 
@@ -121,7 +123,7 @@ def compare_matrices(
         pictures=tuple(pictures),
         audit=(_audit(brains[0], context, metric),),
         methods=_methods(brains, distance, comparison, context, transform),
-        references=(*_REFERENCES, *(transform.references if transform else ())),
+        references=(*REFERENCES, *(transform.references if transform else ())),
         warnings=tuple(dict.fromkeys(warnings)),
         notes=_notes(brains[0], metric, context),
     )
@@ -265,7 +267,7 @@ def _methods(
     measured = (
         f"as published ({source.measure})"
         if source is not None
-        else f"{_DISTANCES[distance]} between the mean patterns of two {what}"
+        else f"{DISTANCES[distance]} between the mean patterns of two {what}"
     )
     several = len(first.subjects) > 1
     choice = (
@@ -277,7 +279,7 @@ def _methods(
     draws = f"{inference.n_bootstrap} bootstrap draws over {resampled}, in which copies make no pair"
     engine = f"a jackknife over {resampled}" if comparison == "kendall" else draws
     networks = any(candidate.features is not None for candidate in context.candidates)
-    features = f"Models: {_DISTANCES[distance]} between features; for labels, " if networks else "Labels: "
+    features = f"Models: {DISTANCES[distance]} between features; for labels, " if networks else "Labels: "
     layered = any(len(candidate.layers) > 1 for candidate in context.candidates)
     chosen = f"Where a model has several layers, {choice}. " if layered else ""
     scored = "Scores are means over subjects. " if several else ""
@@ -295,12 +297,6 @@ def _methods(
     )
 
 
-_DISTANCES = {
-    "correlation": "correlation distances (1 - r)",
-    "euclidean": "Euclidean distances (root mean square over channels)",
-    "squared-euclidean": "squared Euclidean distances (mean over channels)",
-    "cosine": "cosine distances",
-}
 _COMPARISONS = {
     "spearman": "Spearman's rho",
     "kendall": "Kendall's tau-a",

@@ -72,7 +72,7 @@ def singular_vector(context: Context, *, variance: float = 0.99, n_components: i
     """
 
     def compare(model: Floats, brain: Floats) -> float:
-        return svcca(model, brain, variance=variance)
+        return float(svcca(model, brain, variance=variance))
 
     what = f"the mean canonical correlation of those that keep {variance:.0%} of the variance"
     return _of_components(context, "svcca", n_components, compare, what, (_RAGHU,), {"variance": variance})
@@ -96,7 +96,7 @@ def projection_weighted(context: Context, *, n_components: int = 20) -> Outcome:
     """
 
     def compare(model: Floats, brain: Floats) -> float:
-        return pwcca(brain, model)
+        return float(pwcca(brain, model))
 
     what = "the mean of canonical correlations weighted by their share of the responses"
     return _of_components(context, "pwcca", n_components, compare, what, (_MORCOS,))
@@ -123,7 +123,9 @@ def matching(context: Context, *, method: Matching = "one-to-one", n_units: int 
     """
     if n_units < 1:
         raise InputError(f"`n_units` must be at least 1, got {n_units}.")
-    score = METRICS[{"one-to-one": "one-to-one-matching", "semi": "semi-matching", "soft": "soft-matching"}[method]]
+    score = METRICS[
+        {"one-to-one": "one-to-one-matching", "semi": "semi-matching", "soft": "soft-matching"}[method]
+    ]
     measure = Measure(
         metric=f"matching ({method})",
         unit="r",
@@ -135,9 +137,9 @@ def matching(context: Context, *, method: Matching = "one-to-one", n_units: int 
         max_permutations=200,
         n_blocks=20,
         note="Mean correlation of matched channels and units, matched on the same stimuli",
-        methods=f"Unit matching ({method}): the mean correlation over stimuli of channels and the units they are "
-        f"matched with; at most {n_units} units of a layer take part. Matching and score use the same stimuli, "
-        "which raises it for all models alike; p takes that into account.",
+        methods=f"Unit matching ({method}): the mean correlation over stimuli of channels and the units they "
+        f"are matched with; at most {n_units} units of a layer take part. Matching and score use the same "
+        "stimuli, which raises it for all models alike; p takes that into account.",
         references=(_KHOSLA if method == "soft" else _LI,),
     )
     return compare_by(context, "matching", measure)

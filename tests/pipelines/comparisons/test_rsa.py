@@ -140,3 +140,13 @@ def test_too_few_stimuli_or_runs_are_refused(make_context, planted):
     with pytest.raises(InputError, match="at least 6 runs that every subject has, got 2"):
         dataset = run_wise_dataset(1.0, n_runs=2)
         rsa.rsa(make_context(dataset=dataset, candidates=label_candidates(dataset, True)))
+
+
+@pytest.mark.parametrize("comparison", ["whitened-cosine", "whitened-correlation", "bures", "tau-b"])
+def test_comparisons_of_whole_matrices_find_the_planted_model(make_context, chosen, comparison):
+    outcome = rsa.rsa(make_context(), distance="squared-euclidean", comparison=comparison)
+    true, other = (chosen(outcome, "A", name) for name in ("true", "other"))
+    assert true["value"] > other["value"]
+    assert true["p"] == 0.01
+    assert chosen(outcome, "B", "true")["p"] > 0.05
+    assert any("no ceiling" in warning for warning in outcome.warnings)

@@ -1,0 +1,52 @@
+"""RSA by comparisons that need whole matrices, for which no fast resampling is known."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import squareform
+
+from ..._core.errors import InputError
+from ...metrics import compare_rdms
+from ._comparison import Context, Outcome
+from ._measure import Measure, compare_by
+from ._rsa_data import DISTANCES, REFERENCES, Distance
+
+Floats = NDArray[np.float64]
+PairwiseComparison = Literal["bures", "tau-b", "whitened-correlation", "whitened-cosine"]
+_PAIRWISE = {
+    "bures": "the Bures similarity (cosine of the angular Procrustes distance)",
+    "tau-b": "Kendall's tau-b",
+    "whitened-correlation": "the correlation under the covariance of distances that share stimuli",
+    "whitened-cosine": "the cosine under the covariance of distances that share stimuli",
+}
+
+
+def compare_pairwise(context: Context, distance: Distance, comparison: PairwiseComparison) -> Outcome:
+    """Compare every model's matrix with each subject's, pair by pair of matrices."""
+    if context.dataset.conditions is not None:
+        raise InputError(
+            f"comparison {comparison!r} needs every pair of stimuli, and a run-wise analysis has pairs of "
+            "different runs only. Use spearman, kendall, rho-a, pearson or cosine."
+        )
+    words = _PAIRWISE[comparison]
+    measure = Measure(
+        metric=f"rsa-{comparison} ({distance})",
+        unit=comparison,
+        prepare=lambda system: system.dissimilarities,
+        compare=lambda model, brain: float(compare_rdms(model, brain, method=comparison)),
+        permute=_exchanged,
+        settings={"comparison": comparison},
+        distance=distance,
+        max_permutations=1000,
+        note=f"{words[:1].upper()}{words[1:]} of model and brain matrices",
+        methods=f"RSA: matrices of {DISTANCES[distance]} are compared by {words}.",
+        references=REFERENCES,
+    )
+    return compare_by(context, "rsa", measure)
+
+
+def _exchanged(vector: Floats, order: NDArray[np.intp]) -> Floats:
+    return np.asarray(squareform(squareform(vector)[np.ix_(order, order)], checks=False))
