@@ -204,15 +204,8 @@ def _refuse_namesakes(comparisons: list[ComparisonComponent]) -> None:
     """Refuse two comparisons whose scores would bear one name."""
     seen: list[tuple[object, ...]] = []
     for component in comparisons:
-        options = component.options
-        name: tuple[object, ...] = (
-            component.kind,
-            options.get("distance"),
-            options.get("comparison"),
-            options.get("groups"),
-        )
-        if component.kind == "classify":
-            name = (component.kind, options.get("classifier"))
+        named_by = COMPARISONS.facts(component.kind).get("named_by", ())
+        name = (component.kind, *(repr(component.options.get(option)) for option in named_by))
         if name in seen:
             raise InputError(
                 f"two comparisons of kind {component.kind!r} would give scores of one name; run them in two "

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from . import cka, classify, encoders, partition, rsa, shape
+from . import (
+    cka,
+    classify,
+    curvature,
+    encoders,
+    geometry,
+    partition,
+    rsa,
+    shape,
+    similarity,
+    stochastic,
+    topological,
+    topology,
+)
 from ._comparison import COMPARISONS, Context, Outcome, Picture
 from ._encoding import JOINED, Recipe, prepare
 from .partition import KIND as PARTITION
@@ -19,9 +32,15 @@ __all__ = [
     "Recipe",
     "cka",
     "classify",
+    "curvature",
     "encoders",
+    "geometry",
     "partition",
     "prepare",
     "rsa",
     "shape",
+    "similarity",
+    "stochastic",
+    "topological",
+    "topology",
 ]

@@ -130,6 +130,7 @@ class Outcome:
     chance: Mapping[str, float] = field(default_factory=dict)
 
 
+# Facts: `summary`, `needs`, `paper`, and in `named_by` the options that the names of its scores hold.
 COMPARISONS: Registry[Callable[..., Outcome]] = Registry("comparisons")
 
 

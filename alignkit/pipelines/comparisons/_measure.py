@@ -22,7 +22,7 @@ from ..config import InferenceOptions
 from ._choice import LayerScores, choose_layers
 from ._comparison import Context, Outcome, read_arrays, write_part
 from ._region import Column, Region, RegionCeiling, Spread, layer_columns, p_of_layers
-from ._systems import Brains, Distance, System, brain_systems, model_system
+from ._systems import Brains, Distance, System, brain_systems, mean_system, model_system
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -48,6 +48,9 @@ class Measure:
         From several prepared systems to the one that is closest to all, for a ceiling over subjects.
     ceiling : callable or None
         From a region's systems and a seed to its ceiling, or None where the pool has to serve.
+    brains, model : callable or None
+        From a region to its systems, and from a layer and these to its system, where they are not the mean
+        responses and the features.
     version : int
         Counts up when the same settings would give other numbers.
     settings : mapping
@@ -64,6 +67,8 @@ class Measure:
         Of the jackknife over stimuli.
     max_permutations : int
         Where one costs much, at most so many.
+    pooled : bool
+        Whether models are held against the mean dissimilarities of all subjects, for costs' sake.
     note : str
         What the value is.
     methods : str
@@ -82,6 +87,8 @@ class Measure:
     permute: Callable[[Any, Index], Any] | None = None
     pool: Callable[[Sequence[Any]], Any] | None = None
     ceiling: Callable[[Brains, int], RegionCeiling | None] | None = None
+    brains: Callable[[str], Brains] | None = None
+    model: Callable[[Column, Brains], System] | None = None
     version: int = 1
     settings: Mapping[str, Any] = field(default_factory=dict)
     distance: Distance = "squared-euclidean"
@@ -90,6 +97,7 @@ class Measure:
     bounded: bool = True
     n_blocks: int = 40
     max_permutations: int = 10_000
+    pooled: bool = False
 
 
 def compare_by(context: Context, kind: str, measure: Measure) -> Outcome:
@@ -114,15 +122,21 @@ def compare_by(context: Context, kind: str, measure: Measure) -> Outcome:
     unknown = []
     columns = layer_columns(_candidates(context, measure))
     for roi in track(context.rois, measure.metric):
-        brains = brain_systems(
-            context, roi, distance=measure.distance, kind=kind, patterns=measure.needs_patterns
+        brains = (
+            measure.brains(roi)
+            if measure.brains
+            else brain_systems(
+                context, roi, distance=measure.distance, kind=kind, patterns=measure.needs_patterns
+            )
         )
+        if measure.pooled and len(brains.systems) > 1:
+            brains = mean_system(brains)
         region = _region(context, kind, measure, brains, columns, roi)
         parts.append(region.scores())
         tables.append(region.differences())
         if not np.isfinite(region.ceiling.upper):
             unknown.append(roi)
-    several = len(context.dataset.subjects) > 1
+    several = len(context.dataset.subjects) > 1 and not measure.pooled
     where = "other subjects" if several else "the other half of the stimuli"
     return Outcome(
         Scores.concat(parts),
@@ -184,7 +198,12 @@ def _compute(
     measure: Measure, brains: Brains, columns: list[Column], inference: InferenceOptions, seed: int
 ) -> dict[str, NDArray[Any]]:
     """Return all numbers of a region; inside, larger is closer, so that distances have the other sign."""
-    systems = [model_system(column, brains.stimulus_ids, measure.distance) for column in columns]
+    systems = [
+        measure.model(column, brains)
+        if measure.model
+        else model_system(column, brains.stimulus_ids, measure.distance)
+        for column in columns
+    ]
     sign = -1.0 if measure.lower_is_closer else 1.0
 
     def make_scorer(indices: Index, half: NDArray[np.bool_] | None) -> LayerScores:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -37,11 +37,14 @@ class System:
         Mean responses.
     published : ndarray of shape (n_pairs,) or None
         Dissimilarities, where there are no patterns.
+    trials : ndarray of shape (n_repeats, n_stimuli, n_units) or None
+        Single responses, where distributions are compared.
     """
 
     distance: str
     patterns: Floats | None = None
     published: Floats | None = None
+    trials: Floats | None = None
 
     @cached_property
     def dissimilarities(self) -> Floats:
@@ -67,6 +70,8 @@ class System:
 
     def take(self, rows: Index) -> System:
         """Keep some stimuli, in the order of `rows`."""
+        if self.trials is not None:
+            return System(self.distance, trials=self.trials[:, rows])
         if self.patterns is not None:
             return System(self.distance, patterns=self.patterns[rows])
         assert self.published is not None  # a system has one of both
@@ -133,6 +138,14 @@ def brain_systems(context: Context, roi: str, *, distance: Distance, kind: str, 
     units = numbered(near_duplicates(context, recordings[0], ids) or ids)
     digest = digest_json([[digest_array(average.data) for average in averages], ids])
     return Brains(systems, recordings, dataset.study.subjects, ids, units, digest)
+
+
+def mean_system(brains: Brains) -> Brains:
+    """Return one system in place of several: the mean of their dissimilarities."""
+    mean = np.mean([system.dissimilarities for system in brains.systems], axis=0)
+    system = System(brains.systems[0].distance, published=mean)
+    name = f"mean of {len(brains.systems)}"
+    return replace(brains, systems=[system], subjects=[name], digest=digest_json([brains.digest, "mean"]))
 
 
 def model_system(column: Column, stimulus_ids: list[str], distance: Distance) -> System:

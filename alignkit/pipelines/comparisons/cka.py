@@ -33,6 +33,7 @@ _REFERENCES = (
     summary="centred kernel alignment of features and responses, debiased",
     needs="features or labels; recordings or RDMs",
     paper="Kornblith et al. 2019, arXiv:1905.00414; Song et al. 2012",
+    named_by=("kernel", "debiased", "distance"),
 )
 def cka(
     context: Context,

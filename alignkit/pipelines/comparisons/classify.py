@@ -37,6 +37,7 @@ _NAMES = {
     summary="accuracy of classifying conditions, leave-one-run-out",
     needs="recordings with runs",
     paper="Haxby et al. 2001, doi:10.1126/science.1063736",
+    named_by=("classifier",),
 )
 def classify(context: Context, *, classifier: Classifier = "correlation") -> Outcome:
     """Classify each held-out run's patterns by their condition.

@@ -40,7 +40,7 @@ def _comparison(
     # The configuration checks options against the signature, so that it has to be the real one.
     compare.__signature__ = inspect.Signature([context, *own.values(), *shared.values()])  # type: ignore[attr-defined]
     compare.__annotations__ = {**get_type_hints(recipe), **get_type_hints(_common), "context": Context}
-    COMPARISONS.register(kind, summary=summary, needs=_NEEDS, paper=paper)(compare)
+    COMPARISONS.register(kind, summary=summary, needs=_NEEDS, paper=paper, named_by=("groups",))(compare)
     return compare
 
 

@@ -43,6 +43,7 @@ _UNITS = {"spearman": "rho", "kendall": "tau-a", "cosine": "cosine", "pearson": 
     summary="similarity of model and brain dissimilarity matrices",
     needs="features or labels; recordings or RDMs",
     paper="Kriegeskorte, Mur & Bandettini 2008, doi:10.3389/neuro.06.004.2008",
+    named_by=("distance", "comparison"),
 )
 def rsa(
     context: Context,

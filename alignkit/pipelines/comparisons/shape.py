@@ -12,6 +12,7 @@ from ._measure import Measure, compare_by
 from .cka import Geometry
 
 Floats = NDArray[np.float64]
+N_EXCHANGES = 3
 _REFERENCES = (
     "Williams AH, Kunz E, Kornblith S, Linderman S (2021). Generalized shape metrics on neural "
     "representations. NeurIPS. arXiv:2110.14739",
@@ -23,8 +24,15 @@ _REFERENCES = (
     summary="angular Procrustes distance of features and responses, a metric; alpha 0 for CCA",
     needs="features or labels; recordings or RDMs",
     paper="Williams et al. 2021, arXiv:2110.14739",
+    named_by=("alpha", "distance", "below_exchange"),
 )
-def shape(context: Context, *, alpha: float = 1.0, distance: Geometry = "squared-euclidean") -> Outcome:
+def shape(
+    context: Context,
+    *,
+    alpha: float = 1.0,
+    distance: Geometry = "squared-euclidean",
+    below_exchange: bool = False,
+) -> Outcome:
     """Compare the shape of every layer's responses with that of each region's.
 
     Parameters
@@ -35,30 +43,39 @@ def shape(context: Context, *, alpha: float = 1.0, distance: Geometry = "squared
         1 allows rotations, 0 all invertible linear maps (CCA), between them partial whitening.
     distance : str, default="squared-euclidean"
         As in :func:`~alignkit.pipelines.comparisons.cka.cka`.
+    below_exchange : bool, default=False
+        Return by how much the angle lies below what it is with stimuli exchanged. A rotation fits noise the
+        better the more dimensions a model has, so that the plain angle to noisy data favours such models
+        whatever they say of the stimuli; this does not.
 
     Returns
     -------
     outcome : Outcome
-        Angles in radian, 0 to pi / 2, 0 for the same shape.
+        Angles in radian, 0 to pi / 2, 0 for the same shape; or reductions of the angle, 0 for no relation.
     """
     if not 0 <= alpha <= 1:
         raise InputError(f"`alpha` must lie in [0, 1], got {alpha:g}.")
     named = [f"alpha {alpha:g}"] * (alpha < 1) + [distance] * (distance != "squared-euclidean")
     allowed = "rotations" if alpha == 1 else f"rotations after partial whitening (alpha {alpha:g})"
+    note = "Angular shape distance, 0 for the same shape and at most pi / 2"
+    if below_exchange:
+        note = f"By how much the angular shape distance lies below its mean over {N_EXCHANGES} exchanges"
+    what = "shape below exchange" if below_exchange else "shape"
     measure = Measure(
-        metric=f"shape ({', '.join(named)})" if named else "shape",
+        metric=f"{what} ({', '.join(named)})" if named else what,
         unit="rad",
         prepare=lambda system: _root(system.gram, alpha),
-        compare=_angle,
+        compare=_below_exchange if below_exchange else _angle,
         permute=lambda root, order: root[order],
-        settings={"alpha": alpha},
+        settings={"alpha": alpha, "below_exchange": below_exchange},
         distance=distance,
-        lower_is_closer=True,
+        lower_is_closer=not below_exchange,
         bounded=False,
-        max_permutations=200,
-        note="Angular shape distance, 0 for the same shape and at most pi / 2",
+        max_permutations=99 if below_exchange else 200,
+        note=note,
         methods=f"Shape distance: the angle that is left after the best of all {allowed}, computed from the "
-        "inner products between stimuli; noise and few stimuli make it larger for all models alike.",
+        "inner products between stimuli. Noise makes it larger, the less so the more dimensions a model has"
+        f"{f'; {note[:1].lower()}{note[1:]} of stimuli does not depend on that' if below_exchange else ''}.",
         references=_REFERENCES,
     )
     return compare_by(context, "shape", measure)
@@ -77,6 +94,12 @@ def _root(gram: Floats, alpha: float) -> Floats:
         )
     sizes = alpha * np.sqrt(values[kept]) + (1 - alpha)
     return np.asarray(vectors[:, kept] * (sizes / np.linalg.norm(sizes)))
+
+
+def _below_exchange(model: Floats, brain: Floats) -> float:
+    rng = np.random.default_rng(len(brain))
+    angles = [_angle(model, brain[rng.permutation(len(brain))]) for _ in range(N_EXCHANGES)]
+    return float(np.mean(angles)) - _angle(model, brain)
 
 
 def _angle(model: Floats, brain: Floats) -> float:

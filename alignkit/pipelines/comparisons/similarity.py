@@ -107,6 +107,7 @@ def projection_weighted(context: Context, *, n_components: int = 20) -> Outcome:
     summary="correlation of units and channels after matching them one to one, many to one or softly",
     needs=_NEEDS,
     paper="Li et al. 2016, arXiv:1511.07543; Khosla & Williams 2024, arXiv:2311.09466",
+    named_by=("method",),
 )
 def matching(context: Context, *, method: Matching = "one-to-one", n_units: int = 500) -> Outcome:
     """Compare by the correlation of units with the channels that match them.
@@ -124,7 +125,9 @@ def matching(context: Context, *, method: Matching = "one-to-one", n_units: int 
     if n_units < 1:
         raise InputError(f"`n_units` must be at least 1, got {n_units}.")
     score = METRICS[
-        {"one-to-one": "one-to-one-matching", "semi": "semi-matching", "soft": "soft-matching"}[method]
+        {"one-to-one": "one-to-one-matching", "semi": "semi-matching", "soft": "soft-matching-correlation"}[
+            method
+        ]
     ]
     measure = Measure(
         metric=f"matching ({method})",

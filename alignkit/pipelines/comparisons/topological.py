@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Literal
 
 import numpy as np
@@ -25,6 +26,7 @@ _REFERENCES = (
     summary="similarity of geo-topological matrices: neighbourhoods count, sizes of distances less",
     needs="features or labels; recordings or RDMs",
     paper="Lin & Kriegeskorte 2024, arXiv:2309.11028",
+    named_by=("form", "lower", "upper", "distance", "comparison"),
 )
 def topological_rsa(
     context: Context,
@@ -62,9 +64,15 @@ def topological_rsa(
     change = geodesic_transform if geodesic else topological_transform
 
     def apply(matrices: Floats) -> Floats:
-        return np.asarray(change(matrices, lower=lower, upper=upper), dtype=np.float64)
+        with warnings.catch_warnings():
+            # Halves and null draws would repeat what the methods say of pairs that no path joins.
+            warnings.simplefilter("ignore", UserWarning)
+            return np.asarray(change(matrices, lower=lower, upper=upper), dtype=np.float64)
 
-    along = "; distances are then those along shortest paths over pairs below the upper one"
+    along = (
+        "; distances are then those along shortest paths over pairs below the upper one (twice the longest "
+        "where no path leads)"
+    )
     words = (
         f"Topological RSA: of every matrix, ranked dissimilarities below quantile {lower:g} become 0, those "
         f"above {upper:g} become 1, those between rise linearly"
