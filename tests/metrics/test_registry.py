@@ -25,6 +25,10 @@ def rotation(n):
     return np.linalg.qr(rng(5).standard_normal((n, n)))[0]
 
 
+def with_lengths(graph, lengths):
+    return csr_array((lengths, graph.indices, graph.indptr), shape=graph.shape)
+
+
 # Maps of the units (columns) of a pattern matrix, trials and repeats included: units are the last axis.
 UNIT_MAPS = {
     "invertible-linear": lambda X: X @ (rng(6).standard_normal((X.shape[-1],) * 2) + 2 * np.eye(X.shape[-1])),
@@ -42,7 +46,11 @@ RDM_MAPS = {
     "scale": lambda values: 3 * values,
     "shift": lambda values: values + 2,
 }
-GRAPH_MAPS = {"scale": lambda graph: csr_array(3 * graph)}
+GRAPH_MAPS = {
+    "monotone": lambda graph: with_lengths(graph, np.exp(8 * graph.data)),
+    "scale": lambda graph: with_lengths(graph, 3 * graph.data),
+    "shift": lambda graph: with_lengths(graph, graph.data + 2),
+}
 TIME_MAPS = {**UNIT_MAPS, "time-reversal": lambda X: X[::-1]}
 COLUMN_MAPS = {
     "column-scale": (lambda A: A, lambda B: B * (1 + rng(7).random(B.shape[1]))),
@@ -53,16 +61,32 @@ COLUMN_MAPS = {
     "one-sided-permutation": (lambda A: A, lambda B: B[::-1]),
 }
 # What follows from a declared invariance and need not be declared.
-IMPLIED = {"column-correlation": {"joint-scale", "joint-shift"}}
+FOLLOWS = {
+    "column-scale": {"joint-scale"},
+    "column-shift": {"joint-shift"},
+    "invertible-linear": {"permutation", "rotation", "scale", "unit-scale"},
+    "rotation": {"permutation"},
+}
+# These do not see which stimulus is which.
+ORDER_FREE = {
+    "bottleneck",
+    "curvature-distribution-distance",
+    "topology-betti",
+    "topology-bottleneck",
+    "topology-wasserstein",
+    "wasserstein",
+}
 
 
-def patterns(n=14, p=6, seed=0):
+def patterns(n=26, p=6, seed=0):
     return 5 + rng(seed).random((n, p))
 
 
 def responses():
-    X = rng(1).standard_normal((40, 6))
-    return X, X + rng(2).standard_normal((40, 6))
+    latents = rng(0).standard_normal((90, 5))
+    return tuple(
+        latents @ rng(k).standard_normal((5, 30)) + rng(k + 2).standard_normal((90, 30)) for k in (1, 2)
+    )
 
 
 def labels(n):
@@ -71,8 +95,8 @@ def labels(n):
 
 def ring_rdm(seed=0):
     # Points near a ring, so that there is something for topology and graphs to see.
-    angle = np.linspace(0, 2 * np.pi, 16, endpoint=False)
-    points = np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.15 * rng(seed).standard_normal((16, 2))
+    angle = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+    points = np.stack([np.cos(angle), np.sin(2 * angle)], axis=1) + 0.2 * rng(seed).standard_normal((20, 2))
     return rdm(points, method="euclidean")
 
 
@@ -211,12 +235,17 @@ def test_a_declared_invariance_holds(name, map_name):
 @quiet
 @pytest.mark.parametrize("name", list(METRICS))
 def test_what_is_not_declared_does_not_hold(name):
-    undeclared = maps_of(name) - set(METRICS.facts(name)["invariant_to"]) - IMPLIED.get(name, set())
+    declared = set(METRICS.facts(name)["invariant_to"])
+    implied = set().union(*(FOLLOWS.get(map_name, set()) for map_name in declared))
     changes = {}
+    undeclared = maps_of(name) - declared - implied
     for map_name in sorted(undeclared):
         before, after = before_and_after(name, map_name)
         changes[map_name] = float(np.max(np.abs(numbers(after) - numbers(before))))
-    assert all(change > 1e-4 for change in changes.values()), changes
+    if name in ORDER_FREE:
+        assert changes.pop("one-sided-permutation") < 1e-12
+    small = {m: change for m, change in changes.items() if not change > 1e-6}
+    assert not small, small
 
 
 @quiet
@@ -242,8 +271,7 @@ def test_likeness_goes_the_declared_way(name):
         near, far = rdm_of_three(name)
         assert near < far
         return
-    X = 5 + rng().random((40, 6))
-    noise = rng(1).random((40, 6)) - 0.5
+    X, noise = 5 + rng().random((40, 6)), rng(1).random((40, 6)) - 0.5
     steps = (0, 0.05, 2)
     if inputs == "RDMs":
         values = [rdm(X[:12] + k * noise[:12], method="squared-euclidean") for k in steps]
@@ -254,7 +282,10 @@ def test_likeness_goes_the_declared_way(name):
     elif inputs == "repeats":
         values = [X[:9, :4] + k * noise[:9, :4] + 0.1 * rng(2).standard_normal((12, 9, 4)) for k in steps]
     else:
-        values = [X + k * noise for k in steps]
+        X = responses()[0]
+        # Other latents, not noise of single units: some metrics rightly do not see that.
+        other = rng(7).standard_normal((90, 5)) @ rng(8).standard_normal((5, 30))
+        values = [X + k * other for k in steps]
     near, far = (np.mean(metric(values[0], other)) for other in values[1:])
     assert sign * near > sign * far
 

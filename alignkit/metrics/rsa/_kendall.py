@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+Integers = NDArray[np.int64]
+
 # Elements of one batch; a batch is sorted and counted as one array.
 _BATCH_ELEMENTS = 2**16
 
-# Groups of this many bits are compared value by value: 64 * 63 / 2 byte comparisons beat 6 more levels.
+# Groups of up to this many values are compared value by value: byte comparisons beat 6 more levels.
 _DIRECT_BITS = 6
 
 
-def concordance(
-    A: NDArray[np.float64], B: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+class _Ranks(NamedTuple):
+    """Dense ranks of rows, the order that sorts each row, and its number of tied pairs."""
+
+    values: NDArray[np.int32]
+    order: NDArray[np.intp]
+    tied: Integers
+
+
+def concordance(A: NDArray[np.float64], B: NDArray[np.float64]) -> tuple[Integers, Integers, Integers]:
     """Count concordant less discordant pairs of entries for every row of A with every row of B.
 
     Parameters
@@ -37,63 +46,62 @@ def concordance(
 
     Notes
     -----
-    O(m log m) per pair of rows: sort by the first vector, ties by the second; then the discordant pairs
-    are the inversions of the second.
+    O(m log m) per pair of rows: sort by one vector; then the discordant pairs are the inversions of the
+    other. Each row is sorted once, and a pair of rows with ties once or twice more.
     """
-    (ranks_a, order_a), (ranks_b, _) = _dense_ranks(A), _dense_ranks(B)
-    tied_a, tied_b = _tied_pairs(ranks_a), _tied_pairs(ranks_b)
+    a, b = _dense_ranks(A), _dense_ranks(B)
+    m = A.shape[1]
+    total = m * (m - 1) // 2
     difference = np.empty((len(A), len(B)), dtype=np.int64)
-    for first, second in _batches(tied_a > 0, tied_b > 0, A.shape[1]):
-        x, y = ranks_a[first], ranks_b[second]
-        if tied_a[first[0]] == 0 and tied_b[second[0]] == 0:
-            # Nothing to sort: the second vector in the order of the first is a permutation already.
-            sequence, tied_both = np.take_along_axis(y, order_a[first], axis=1), np.zeros(1, dtype=np.int64)
-        else:
-            sequence, tied_both = _sequence(x, y)
-        total = A.shape[1] * (A.shape[1] - 1) // 2
-        comparable = total - tied_a[first] - tied_b[second] + tied_both
+    for first, second in _batches(a.tied > 0, b.tied > 0, m):
+        sequence, tied_both = _sequence(a, b, first, second)
+        comparable = total - a.tied[first] - b.tied[second] + tied_both
         difference[first, second] = comparable - 2 * count_inversions(sequence)
-    return difference, tied_a, tied_b
+    return difference, a.tied, b.tied
 
 
-def count_inversions(permutations: NDArray[np.integer]) -> NDArray[np.int64]:
+def count_inversions(permutations: NDArray[np.integer]) -> Integers:
     """Count, in each row, the pairs that stand in the wrong order; rows are permutations of 0..m-1.
 
     Splits by the highest bit: a pair inverted there is a 1 before a 0. Zeros and ones then go apart, each in
-    their order, and the next bit is treated within these halves. As values 0..2^k - 1 fill every half
-    completely, all halves of all rows have one length and a level is a handful of whole-array operations.
+    their order, and the next bit is treated within these halves. As the values, filled up to a multiple of
+    2^k, fill every half completely, all halves of all rows have one length and a level is a handful of
+    whole-array operations.
     """
     n_rows, m = permutations.shape
-    n_bits = int(m - 1).bit_length()
-    direct_bits = min(n_bits, _DIRECT_BITS)
-    width = 1 << n_bits
+    n_levels = max(0, int(m - 1).bit_length() - _DIRECT_BITS)
+    group = -(-m >> n_levels)
+    width = group << n_levels
     filled = np.empty((n_rows, width), dtype=np.int32)
     filled[:, :m] = permutations
     # The filling is in order already and adds no inversion.
     filled[:, m:] = np.arange(m, width)
+    # The bits above the lowest say in which group of `group` values a value is.
     values: NDArray[np.int32] = filled.ravel()
+    values += (values // np.int32(group)) * np.int32((1 << _DIRECT_BITS) - group)
     inversions = np.zeros(n_rows, dtype=np.int64)
     row_start = np.arange(n_rows, dtype=np.int64) * width
-    for bit in range(n_bits - 1, direct_bits - 1, -1):
-        half = 1 << bit
-        n_groups = width >> (bit + 1)
-        ones = (values & half).astype(bool)
+    for level in range(n_levels - 1, -1, -1):
+        half = group << level
+        n_groups = width // (2 * half)
+        ones = (values & np.int32(1 << (_DIRECT_BITS + level))).astype(bool)
         zeros_at = np.flatnonzero(~ones)
         # Position within the group, less the zeros before it, is the number of ones before it.
         group_starts = n_groups * row_start + 2 * half * (n_groups * (n_groups - 1) // 2)
         zeros_before = n_groups * (half * (half - 1) // 2)
         inversions += zeros_at.reshape(n_rows, -1).sum(axis=1) - half * group_starts - zeros_before
-        low = values[zeros_at].reshape(-1, half)
-        high = values[np.flatnonzero(ones)].reshape(-1, half)
+        low = values.take(zeros_at).reshape(-1, half)
+        high = values.take(np.flatnonzero(ones)).reshape(-1, half)
         values = np.concatenate([low, high], axis=1).ravel()
-    inversions += _inversions_in_groups(values, 1 << direct_bits).reshape(n_rows, -1).sum(axis=1)
+    inversions += _inversions_in_groups(values, group).reshape(n_rows, -1).sum(axis=1)
     return inversions
 
 
-def _inversions_in_groups(values: NDArray[np.int32], width: int) -> NDArray[np.int64]:
+def _inversions_in_groups(values: NDArray[np.int32], width: int) -> Integers:
     """Count the inversions of each run of `width` values, which differ in their low bits alone."""
     # One value per byte, position first: a comparison is one pass over contiguous bytes.
-    by_position = np.ascontiguousarray((values & (width - 1)).astype(np.uint8).reshape(-1, width).T)
+    low = (values & ((1 << _DIRECT_BITS) - 1)).astype(np.uint8)
+    by_position = np.ascontiguousarray(low.reshape(-1, width).T)
     inversions = np.zeros(by_position.shape[1], dtype=np.int64)
     for lag in range(1, width):
         wrong = by_position[:-lag] > by_position[lag:]
@@ -115,40 +123,59 @@ def _batches(
 
 
 def _sequence(
-    ranks_a: NDArray[np.int64], ranks_b: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return a permutation whose inversions are the discordant pairs, and the pairs tied in both."""
-    m = ranks_a.shape[1]
-    keys = ranks_a * m + ranks_b
-    order = np.argsort(keys, axis=1)
-    tied_both = _tied_pairs_sorted(np.take_along_axis(keys, order, axis=1))
-    second = np.take_along_axis(ranks_b, order, axis=1)
-    # Ties in the second keep the order of the first, so that they count as no inversion.
-    return np.argsort(second * m + np.arange(m), axis=1), tied_both
+    a: _Ranks, b: _Ranks, first: NDArray[np.intp], second: NDArray[np.intp]
+) -> tuple[NDArray[np.integer], Integers]:
+    """Return permutations whose inversions are the discordant pairs, and the pairs tied in both."""
+    m = a.values.shape[1]
+    nothing = np.zeros(len(first), dtype=np.int64)
+    if a.tied[first[0]] == 0:
+        sequence = _taken(b.values, second, a.order, first)
+        return (sequence if b.tied[second[0]] == 0 else _without_ties(sequence)), nothing
+    if b.tied[second[0]] == 0:
+        return _without_ties(_taken(a.values, first, b.order, second)), nothing
+    bits = int(m).bit_length()
+    keys = np.sort((a.values[first].astype(np.int64) << bits) | b.values[second], axis=1)
+    tied_both = np.array([_tied_pairs(row[1:] != row[:-1]) for row in keys], dtype=np.int64)
+    return _without_ties(keys & ((1 << bits) - 1)), tied_both
 
 
-def _dense_ranks(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Return ranks from 0 without gaps, equal for ties, and the order that sorts the values."""
+def _taken(
+    values: NDArray[np.int32], rows: NDArray[np.intp], order: NDArray[np.intp], order_rows: NDArray[np.intp]
+) -> NDArray[np.int32]:
+    return np.stack([values[row].take(order[o]) for row, o in zip(rows, order_rows, strict=True)])
+
+
+def _without_ties(sequences: NDArray[np.integer]) -> Integers:
+    """Return permutations with the inversions of `sequences`, in which equal values make none."""
+    m = sequences.shape[1]
+    bits = int(m).bit_length()
+    # Sorting (value, position) gives the positions in stable order: the inverse has as many inversions.
+    keys = sequences.astype(np.int64)
+    keys <<= bits
+    keys |= np.arange(m)
+    keys.sort(axis=1)
+    keys &= (1 << bits) - 1
+    return keys
+
+
+def _dense_ranks(values: NDArray[np.float64]) -> _Ranks:
+    """Return ranks from 0 without gaps, equal for ties, the order that sorts, and the tied pairs."""
     order = np.argsort(values, axis=1)
-    ordered = np.take_along_axis(values, order, axis=1)
-    steps = np.zeros(values.shape, dtype=np.int64)
-    steps[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    ranks = np.empty(values.shape, dtype=np.int64)
-    np.put_along_axis(ranks, order, np.cumsum(steps, axis=1), axis=1)
-    return ranks, order
+    ranks = np.empty(values.shape, dtype=np.int32)
+    tied = np.zeros(len(values), dtype=np.int64)
+    positions = np.arange(values.shape[1], dtype=np.int32)
+    for row, (given, sorting) in enumerate(zip(values, order, strict=True)):
+        ordered = given.take(sorting)
+        steps = ordered[1:] != ordered[:-1]
+        tied[row] = 0 if steps.all() else _tied_pairs(steps)
+        in_order = np.concatenate([[0], np.cumsum(steps)]) if tied[row] else positions
+        # One dimension at a time: a scatter into a row of a matrix takes three times as long.
+        ranks[row][sorting] = in_order
+    return _Ranks(ranks, order, tied)
 
 
-def _tied_pairs(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.array(
-        [(counts * (counts - 1) // 2).sum() for counts in map(np.bincount, ranks)], dtype=np.int64
-    )
-
-
-def _tied_pairs_sorted(ordered: NDArray[np.int64]) -> NDArray[np.int64]:
-    tied = np.zeros(len(ordered), dtype=np.int64)
-    for row, keys in enumerate(ordered):
-        edges = np.flatnonzero(keys[1:] != keys[:-1]) + 1
-        if len(edges) + 1 < len(keys):
-            lengths = np.diff(np.concatenate([[0], edges, [len(keys)]]))
-            tied[row] = (lengths * (lengths - 1) // 2).sum()
-    return tied
+def _tied_pairs(steps: NDArray[np.bool_]) -> int:
+    """Count the tied pairs of a sorted vector from where its value changes."""
+    edges = np.concatenate([[0], np.flatnonzero(steps) + 1, [len(steps) + 1]])
+    lengths = np.diff(edges)
+    return int((lengths * (lengths - 1) // 2).sum())

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import cho_factor, cho_solve
-from scipy.sparse import csr_array
-from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
-from ..._core.checks import check_array, check_option
+from ..._core.checks import check_option
 from ..._core.errors import InputError
+from .._arrays import torch_too
 from .._registry import METRICS
+from ._bures import overlaps
 from ._kendall import concordance
+from ._pairs import count_stimuli, load_both, shared_masks
+from ._whitening import Product, check_sigma, whitened_product
 
 ComparisonMethod = Literal[
     "bures",
@@ -36,7 +36,10 @@ _COSINES = ("bures", "cosine", "whitened-cosine")
 _NEEDS_STIMULI = ("bures", "whitened-correlation", "whitened-cosine")
 
 
-def compare_rdms(a: ArrayLike, b: ArrayLike, *, method: ComparisonMethod = "spearman") -> float | Matrix:
+@torch_too
+def compare_rdms(
+    a: ArrayLike, b: ArrayLike, *, method: ComparisonMethod = "spearman", sigma_k: ArrayLike | None = None
+) -> float | Matrix:
     """Compare every RDM in `a` with every RDM in `b`.
 
     - ``"pearson"``, ``"spearman"``: correlations of the dissimilarities, or of their ranks.
@@ -46,8 +49,8 @@ def compare_rdms(a: ArrayLike, b: ArrayLike, *, method: ComparisonMethod = "spea
     - ``"rho-a"``: the expected Spearman correlation when ties are broken at random.
     - ``"cosine"``: without centring; for distances whose zero means something, such as crossnobis.
     - ``"whitened-cosine"``, ``"whitened-correlation"``: cosine and correlation under the covariance that
-      distances have because pairs share stimuli, for independent noise of one variance. On squared
-      Euclidean RDMs the cosine equals linear CKA (not debiased).
+      distances have because pairs share stimuli. On squared Euclidean RDMs, with independent noise of one
+      variance, the cosine equals linear CKA (not debiased).
     - ``"bures"``: cosine of the angular Procrustes distance of the two point clouds; for squared distances.
 
     Parameters
@@ -58,6 +61,9 @@ def compare_rdms(a: ArrayLike, b: ArrayLike, *, method: ComparisonMethod = "spea
         Condensed RDMs of the same stimuli in the same order.
     method : str, default="spearman"
         See above.
+    sigma_k : array of shape (n_stimuli,) or (n_stimuli, n_stimuli), optional
+        For the whitened methods only: the noise variances of the stimuli's patterns, or the noise
+        covariance between them; by default independent noise of one variance. Its scale does not matter.
 
     Returns
     -------
@@ -68,16 +74,17 @@ def compare_rdms(a: ArrayLike, b: ArrayLike, *, method: ComparisonMethod = "spea
     Raises
     ------
     InputError
-        If the numbers of pairs differ, fewer than 3 pairs have a value on both sides, or an RDM is constant
-        over these (for the cosines: all zero).
+        If the numbers of pairs differ, fewer than 3 pairs have a value on both sides, an RDM is constant
+        over these (for the cosines: all zero), or `sigma_k` is not a covariance.
 
     Notes
     -----
     Each pair of RDMs is compared over the pairs of stimuli that have a value in both; ranks and means are
-    taken after that. "bures" needs all pairs. Kendall's counts take O(n_pairs log n_pairs) and are exact
-    integers; all others are matrix products. Whitening by the covariance V uses
-    ``V = 2 I + |C| |C|'`` with C the contrasts between stimuli, which leaves one n_stimuli x n_stimuli
-    system whatever pairs are missing.
+    taken after that. How many these are, :func:`shared_pairs` counts, and the log says when some are left
+    out. "bures" needs all pairs. Kendall's counts take O(n_pairs log n_pairs) and are exact integers; all
+    others are matrix products. Whitening by the covariance ``V = (C sigma_k C')^2`` (by element, C the
+    contrasts between stimuli) takes one n_stimuli x n_stimuli system. Means are those that are optimal
+    under V: the plain ones only where the noise is the same for all stimuli and no pair is missing.
 
     References
     ----------
@@ -91,66 +98,119 @@ def compare_rdms(a: ArrayLike, b: ArrayLike, *, method: ComparisonMethod = "spea
     0.6666666666666666
     """
     check_option("method", method, get_args(ComparisonMethod))
-    first, second = _load("a", a), _load("b", b)
-    if first.shape[1] != second.shape[1]:
-        raise InputError(
-            f"`a` and `b` must hold the same pairs of stimuli, got {first.shape[1]} and {second.shape[1]} "
-            "pairs. Select the shared stimuli before the RDMs are computed."
-        )
+    first, second = load_both(a, b)
+    sigma = None
     if method in _NEEDS_STIMULI:
-        _n_stimuli(first.shape[1])
+        n_stimuli = count_stimuli(first.shape[1])
+        sigma = None if sigma_k is None else check_sigma(sigma_k, n_stimuli)
+    if sigma_k is not None and not method.startswith("whitened"):
+        raise InputError(f"method {method!r} takes no `sigma_k`; only the whitened methods use it.")
     result = np.empty((len(first), len(second)))
-    for rows_a, rows_b, kept in _shared_masks(first, second):
-        if kept.sum() < 3:
-            raise InputError(
-                f"at least 3 pairs must have a value in both RDMs, got {kept.sum()} for row {rows_a[0]} of "
-                f"`a` and row {rows_b[0]} of `b`."
-            )
-        if method == "bures" and not kept.all():
-            raise InputError(
-                f"method 'bures' needs a value for every pair, but {np.count_nonzero(~kept)} are NaN. "
-                "Drop their stimuli, or use 'whitened-cosine'."
-            )
-        part_a, part_b = first[np.ix_(rows_a, kept)], second[np.ix_(rows_b, kept)]
+    for rows_a, rows_b, kept in shared_masks(first, second):
+        if method == "bures":
+            _check_whole("method 'bures'", kept)
+        part_a, part_b = _part(first, rows_a, kept), _part(second, rows_b, kept)
         _check_spread("a", part_a, rows_a, method)
         _check_spread("b", part_b, rows_b, method)
-        result[np.ix_(rows_a, rows_b)] = _METHODS[method](part_a, part_b, kept)
+        if method in _WHITENED:
+            values = _WHITENED[method](part_a, part_b, whitened_product(kept, sigma))
+        else:
+            values = _METHODS[method](part_a, part_b)
+        result[np.ix_(rows_a, rows_b)] = values
     return float(result[0, 0]) if np.ndim(a) == 1 and np.ndim(b) == 1 else result
 
 
-def _load(name: str, rdms: ArrayLike) -> Matrix:
-    values = np.atleast_2d(check_array(name, rdms, ndim=(1, 2), dtype=np.float64, finite=False))
-    if np.isinf(values).any():
-        raise InputError(
-            f"`{name}` holds {np.isinf(values).sum()} infinite dissimilarities. Use NaN for missing."
-        )
-    return values
+@torch_too
+def shared_pairs(a: ArrayLike, b: ArrayLike) -> int | NDArray[np.int64]:
+    """Count the pairs of stimuli that have a value in both RDMs, over which these are compared.
+
+    Parameters
+    ----------
+    a : array of shape (n_pairs,) or (n_a, n_pairs)
+        Condensed RDMs. NaN marks a pair without a value.
+    b : array of shape (n_pairs,) or (n_b, n_pairs)
+        Condensed RDMs of the same stimuli in the same order.
+
+    Returns
+    -------
+    n_shared : int, or ndarray of int64 of shape (n_a, n_b)
+        An int where both are one-dimensional. ``n_pairs - n_shared`` pairs are left out of a comparison.
+
+    Raises
+    ------
+    InputError
+        If the numbers of pairs differ, or a value is infinite.
+
+    Examples
+    --------
+    >>> shared_pairs([1.0, float("nan"), 3.0], [1.0, 2.0, 3.0])
+    2
+    """
+    first, second = load_both(a, b)
+    counts = (~np.isnan(first)).astype(np.int64) @ (~np.isnan(second)).astype(np.int64).T
+    return int(counts[0, 0]) if np.ndim(a) == 1 and np.ndim(b) == 1 else counts
 
 
-def _n_stimuli(n_pairs: int) -> int:
-    n_stimuli = (1 + int(np.sqrt(1 + 8 * n_pairs))) // 2
-    if n_stimuli * (n_stimuli - 1) // 2 != n_pairs:
-        raise InputError(
-            f"{n_pairs} pairs are not the pairs of any number of stimuli (3, 6, 10, ... are). Give condensed "
-            "RDMs of all stimuli, with NaN for pairs without a value."
-        )
-    return n_stimuli
+@torch_too
+def bures_distance(a: ArrayLike, b: ArrayLike) -> float | Matrix:
+    """Compute how far the point clouds of two RDMs of squared distances are apart at best.
 
+    ``sqrt(tr K + tr L - 2 tr (K^1/2 L K^1/2)^1/2)`` with K and L the centred Gram matrices of the clouds:
+    the Procrustes distance of the patterns, after the best rotation and shift, without scaling.
 
-def _shared_masks(
-    first: Matrix, second: Matrix
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]]:
-    """Yield (rows of a, rows of b, pairs finite in all of these)."""
-    groups: list[dict[bytes, list[int]]] = []
+    Parameters
+    ----------
+    a : array of shape (n_pairs,) or (n_a, n_pairs)
+        Condensed squared Euclidean distances, without NaN.
+    b : array of shape (n_pairs,) or (n_b, n_pairs)
+        The same for the other side.
+
+    Returns
+    -------
+    distance : float, or ndarray of shape (n_a, n_b)
+        0 or more, in the unit of the root of the RDMs; 0 for equal RDMs. A metric: symmetric, and the
+        triangle inequality holds.
+
+    Raises
+    ------
+    InputError
+        If the numbers of pairs differ or a pair has no value.
+
+    Notes
+    -----
+    O(n_stimuli^3) per pair of RDMs. Near 0 the rounding of the three terms leaves about 1e-8 times the size
+    of the clouds. Eigenvalues below 0, as crossnobis distances have, are set to 0 with a warning.
+
+    References
+    ----------
+    Harvey SE et al. (2023), doi:10.48550/arXiv.2311.11436.
+
+    Examples
+    --------
+    >>> round(bures_distance([1.0, 4.0, 1.0], [4.0, 16.0, 4.0]), 6)
+    1.414214
+    """
+    first, second = load_both(a, b)
+    count_stimuli(first.shape[1])
     for values in (first, second):
-        rows_of: dict[bytes, list[int]] = {}
-        for row, mask in enumerate(~np.isnan(values)):
-            rows_of.setdefault(mask.tobytes(), []).append(row)
-        groups.append(rows_of)
-    for mask_a, rows_a in groups[0].items():
-        for mask_b, rows_b in groups[1].items():
-            kept = np.frombuffer(mask_a, dtype=bool) & np.frombuffer(mask_b, dtype=bool)
-            yield np.array(rows_a), np.array(rows_b), kept
+        _check_whole("the Bures distance", np.asarray(~np.isnan(values).any(axis=0)))
+    overlap, sizes_a, sizes_b = overlaps(first, second)
+    # Equal clouds come out a rounding error below 0.
+    result = np.sqrt((sizes_a[:, None] + sizes_b - 2 * overlap).clip(min=0))
+    return float(result[0, 0]) if np.ndim(a) == 1 and np.ndim(b) == 1 else result
+
+
+def _check_whole(what: str, kept: NDArray[np.bool_]) -> None:
+    if not kept.all():
+        raise InputError(
+            f"{what} needs a value for every pair, but {np.count_nonzero(~kept)} are NaN. "
+            "Drop their stimuli, or use 'whitened-cosine'."
+        )
+
+
+def _part(values: Matrix, rows: NDArray[np.intp], kept: NDArray[np.bool_]) -> Matrix:
+    # Selecting everything would copy it, which takes as long as ranking it.
+    return values if len(rows) == len(values) and kept.all() else values[np.ix_(rows, kept)]
 
 
 def _check_spread(name: str, values: Matrix, rows: NDArray[np.intp], method: str) -> None:
@@ -165,97 +225,56 @@ def _check_spread(name: str, values: Matrix, rows: NDArray[np.intp], method: str
         )
 
 
-def _cosine(A: Matrix, B: Matrix, kept: NDArray[np.bool_]) -> Matrix:
+def _cosine(A: Matrix, B: Matrix) -> Matrix:
     unit_a = A / np.linalg.norm(A, axis=1, keepdims=True)
     unit_b = B / np.linalg.norm(B, axis=1, keepdims=True)
     return np.asarray((unit_a @ unit_b.T).clip(-1, 1))
 
 
-def _pearson(A: Matrix, B: Matrix, kept: NDArray[np.bool_]) -> Matrix:
-    return _cosine(A - A.mean(axis=1, keepdims=True), B - B.mean(axis=1, keepdims=True), kept)
+def _pearson(A: Matrix, B: Matrix) -> Matrix:
+    return _cosine(A - A.mean(axis=1, keepdims=True), B - B.mean(axis=1, keepdims=True))
 
 
-def _spearman(A: Matrix, B: Matrix, kept: NDArray[np.bool_]) -> Matrix:
-    return _pearson(rankdata(A, axis=1), rankdata(B, axis=1), kept)
+def _spearman(A: Matrix, B: Matrix) -> Matrix:
+    return _pearson(rankdata(A, axis=1), rankdata(B, axis=1))
 
 
-def _rho_a(A: Matrix, B: Matrix, kept: NDArray[np.bool_]) -> Matrix:
+def _rho_a(A: Matrix, B: Matrix) -> Matrix:
     n = A.shape[1]
     ranks_a, ranks_b = (rankdata(values, axis=1) - (n + 1) / 2 for values in (A, B))
     return np.asarray(12 * (ranks_a @ ranks_b.T) / (float(n) ** 3 - n))
 
 
-def _tau_a(A: Matrix, B: Matrix, kept: NDArray[np.bool_]) -> Matrix:
+def _tau_a(A: Matrix, B: Matrix) -> Matrix:
     n = A.shape[1]
     return np.asarray(concordance(A, B)[0] / (n * (n - 1) // 2))
 
 
-def _tau_b(A: Matrix, B: Matrix, kept: NDArray[np.bool_]) -> Matrix:
+def _tau_b(A: Matrix, B: Matrix) -> Matrix:
     n = A.shape[1]
     difference, tied_a, tied_b = concordance(A, B)
     total = n * (n - 1) // 2
     return np.asarray(difference / np.sqrt((total - tied_a)[:, None] * 1.0 * (total - tied_b)))
 
 
-def _whitened_cosine(A: Matrix, B: Matrix, kept: NDArray[np.bool_]) -> Matrix:
-    product = _whitened_product(kept)
+def _whitened_cosine(A: Matrix, B: Matrix, product: Product) -> Matrix:
     norms_a, norms_b = (np.sqrt(np.array([product(row, row)[0, 0] for row in M[:, None]])) for M in (A, B))
     return np.asarray((product(A, B) / np.outer(norms_a, norms_b)).clip(-1, 1))
 
 
-def _whitened_correlation(A: Matrix, B: Matrix, kept: NDArray[np.bool_]) -> Matrix:
-    product = _whitened_product(kept)
+def _whitened_correlation(A: Matrix, B: Matrix, product: Product) -> Matrix:
     ones = np.ones((1, A.shape[1]))
-    # The mean that is optimal under the covariance; the plain mean when no pair is missing.
+    # The mean that is optimal under the covariance.
     centred = [M - product(M, ones) / product(ones, ones) for M in (A, B)]
-    return _whitened_cosine(centred[0], centred[1], kept)
+    return _whitened_cosine(centred[0], centred[1], product)
 
 
-def _whitened_product(kept: NDArray[np.bool_]) -> Callable[[Matrix, Matrix], Matrix]:
-    """Return (A, B) -> A inv(V) B' for the pairs kept, by the inverse of a sum (Woodbury)."""
-    n_stimuli = _n_stimuli(len(kept))
-    ends = np.stack([index[kept] for index in np.triu_indices(n_stimuli, k=1)], axis=1)
-    indptr = 2 * np.arange(len(ends) + 1)
-    incidence = csr_array((np.ones(ends.size), ends.ravel(), indptr), shape=(len(ends), n_stimuli))
-    system = cho_factor((incidence.T @ incidence).toarray() + 2 * np.eye(n_stimuli))
-
-    def product(A: Matrix, B: Matrix) -> Matrix:
-        sums_a, sums_b = (np.asarray(incidence.T @ M.T) for M in (A, B))
-        return np.asarray(A @ B.T - sums_a.T @ cho_solve(system, sums_b)) / 2
-
-    return product
+def _bures(A: Matrix, B: Matrix) -> Matrix:
+    overlap, sizes_a, sizes_b = overlaps(A, B)
+    return np.asarray((overlap / np.sqrt(np.outer(sizes_a, sizes_b))).clip(0, 1))
 
 
-def _bures(A: Matrix, B: Matrix, kept: NDArray[np.bool_]) -> Matrix:
-    roots_a, roots_b = [_configuration(row) for row in A], [_configuration(row) for row in B]
-    similarity = np.empty((len(A), len(B)))
-    for i, first in enumerate(roots_a):
-        for j, second in enumerate(roots_b):
-            similarity[i, j] = np.linalg.svd(first.T @ second, compute_uv=False).sum()
-    return np.asarray(similarity.clip(0, 1))
-
-
-def _configuration(rdm: Matrix) -> Matrix:
-    """Return points (n, n) of unit total norm whose squared distances are proportional to `rdm`."""
-    gram = squareform(rdm) / -2
-    gram -= gram.mean(axis=0)
-    gram -= gram.mean(axis=1, keepdims=True)
-    values, vectors = np.linalg.eigh(gram)
-    negative = -values[values < 0].sum()
-    if negative > 1e-6 * values.max():
-        warnings.warn(
-            "method 'bures': an RDM is not made of squared Euclidean distances "
-            f"({negative / abs(values).sum():.1%} of its spectrum is negative and was set to 0); the "
-            "similarity is biased. Use method 'whitened-cosine' for crossnobis distances.",
-            UserWarning,
-            stacklevel=4,
-        )
-    # Of an eigenvalue that is rounding error the root is not: 1e-16 would add 1e-8.
-    kept = np.where(values > len(gram) * np.finfo(np.float64).eps * values.max(), values, 0.0)
-    return np.asarray(vectors * np.sqrt(kept / kept.sum()))
-
-
-_METHODS: dict[str, Callable[[Matrix, Matrix, NDArray[np.bool_]], Matrix]] = {
+_METHODS: dict[str, Callable[[Matrix, Matrix], Matrix]] = {
     "bures": _bures,
     "cosine": _cosine,
     "kendall": _tau_a,
@@ -264,6 +283,8 @@ _METHODS: dict[str, Callable[[Matrix, Matrix, NDArray[np.bool_]], Matrix]] = {
     "spearman": _spearman,
     "tau-a": _tau_a,
     "tau-b": _tau_b,
+}
+_WHITENED: dict[str, Callable[[Matrix, Matrix, Product], Matrix]] = {
     "whitened-correlation": _whitened_correlation,
     "whitened-cosine": _whitened_cosine,
 }
@@ -273,28 +294,30 @@ def _register() -> None:
     nili = "Nili et al. 2014, doi:10.1371/journal.pcbi.1003553"
     schutt = "Schutt et al. 2023, doi:10.7554/eLife.82566"
     diedrichsen = "Diedrichsen et al. 2020, doi:10.48550/arXiv.2007.02789"
-    ranks = ("monotone", "scale", "shift", "stimulus-permutation")
+    cosines = ("scale", "stimulus-permutation", "symmetry")
+    correlations = ("scale", "shift", "stimulus-permutation", "symmetry")
+    ranks = ("monotone", "scale", "shift", "stimulus-permutation", "symmetry")
     facts: dict[ComparisonMethod, tuple[tuple[str, ...], str, str, str]] = {
         "bures": (
-            ("scale", "stimulus-permutation"),
+            cosines,
             "cosine",
             "Harvey et al. 2023, doi:10.48550/arXiv.2311.11436",
             "cosine of the angular Procrustes distance of the two point clouds",
         ),
-        "cosine": (("scale", "stimulus-permutation"), "cosine", nili, "cosine of two RDMs"),
-        "pearson": (("scale", "shift", "stimulus-permutation"), "r", nili, "correlation of two RDMs"),
+        "cosine": (cosines, "cosine", nili, "cosine of two RDMs"),
+        "pearson": (correlations, "r", nili, "correlation of two RDMs"),
         "rho-a": (ranks, "rho", schutt, "expected rank correlation with ties broken at random"),
         "spearman": (ranks, "rho", nili, "rank correlation of two RDMs"),
         "tau-a": (ranks, "tau", nili, "concordant less discordant pairs, over all pairs; alias: kendall"),
         "tau-b": (ranks, "tau", "Kendall 1945, doi:10.2307/2332303", "the same over pairs without ties"),
         "whitened-correlation": (
-            ("scale", "shift", "stimulus-permutation"),
+            correlations,
             "r",
             diedrichsen,
             "correlation of two RDMs under the covariance of their distances",
         ),
         "whitened-cosine": (
-            ("scale", "stimulus-permutation"),
+            cosines,
             "cosine",
             diedrichsen,
             "cosine of two RDMs under the covariance of their distances",
@@ -306,6 +329,17 @@ def _register() -> None:
         METRICS.register(
             name, range=span, invariant_to=invariant_to, unit=unit, paper=paper, summary=summary, **shared
         )(partial(compare_rdms, method=name))
+    METRICS.register(
+        "bures-distance",
+        kind="comparison",
+        inputs="RDMs",
+        range=(0.0, float("inf")),
+        higher_is_closer=False,
+        invariant_to=("stimulus-permutation", "symmetry"),
+        unit="root of the RDMs' unit",
+        paper="Harvey et al. 2023, doi:10.48550/arXiv.2311.11436",
+        summary="Procrustes distance of the two point clouds, without scaling",
+    )(bures_distance)
 
 
 _register()

@@ -11,14 +11,22 @@ from scipy.spatial.distance import squareform
 
 from ..._core.checks import check_array, check_option
 from ..._core.errors import InputError
+from ...solvers.algebra import multiply
+from .._arrays import torch_too
 from .._registry import METRICS
+from ._inner_products import FLOAT32_ERROR, exceeds_float32, inner_products, without_means, working_precision
 
 RDMMethod = Literal["correlation", "cosine", "euclidean", "mahalanobis", "poisson", "squared-euclidean"]
 
+Floats = NDArray[np.float64]
+
 # Elements of a working copy when close pairs are subtracted one by one: 32 MiB.
 _CHUNK_ELEMENTS = 2**22
+# With more pairs than this that float32 cannot tell apart, float64 is faster than subtracting them.
+_CLOSE_PER_PATTERN = 4
 
 
+@torch_too
 def rdm(
     X: ArrayLike,
     *,
@@ -26,6 +34,7 @@ def rdm(
     precision: ArrayLike | None = None,
     prior_rate: float = 1.0,
     prior_weight: float = 0.1,
+    device: str | None = None,
 ) -> NDArray[np.float64]:
     """Compute the dissimilarity of every pair of patterns.
 
@@ -52,6 +61,8 @@ def rdm(
         Rate of the prior, in the unit of X, for "poisson" only.
     prior_weight : float, default=0.1
         How many observations the prior counts for, for "poisson" only.
+    device : {"auto", "cpu", "cuda", ...}, optional
+        Where the inner products are computed; by default on the CPU, or where the tensors are.
 
     Returns
     -------
@@ -69,6 +80,11 @@ def rdm(
     -----
     Squared distances come from one Gram matrix in float64, O(n_patterns^2 n_channels). Pairs that are so
     close that this cancels are subtracted directly, so that equal patterns are at exactly 0.
+
+    float32 patterns with 2^30 multiplications or more (1000 patterns of 1074 channels) are multiplied as
+    float32, by the fastest product of the machine: the error is then about 5e-7 of the patterns' squared
+    lengths (of 1 for "correlation" and "cosine"), and pairs nearer than 1 % of these are subtracted
+    directly in float64. "poisson" and "mahalanobis" are float64 always; so is any method for float64 data.
 
     "euclidean" distances of noisy patterns are biased upwards; see :func:`crossnobis`.
 
@@ -92,19 +108,21 @@ def rdm(
     if (precision is None) == (method == "mahalanobis"):
         wanted = "needs" if precision is None else "takes no"
         raise InputError(f"method {method!r} {wanted} `precision`; only 'mahalanobis' uses it.")
-    patterns = given.astype(np.float64, copy=False)
-    n_channels = patterns.shape[1]
-    if method == "correlation":
-        return _correlation(patterns, np.finfo(given.dtype).eps)
-    if method == "cosine":
-        gram = patterns @ patterns.T
-        return _angular(patterns, gram, np.flatnonzero(gram.diagonal() == 0), "all zero", "an angle")
+    if method in ("correlation", "cosine"):
+        return _angular(working_precision(given), centred=method == "correlation", device=device)
+    n_channels = given.shape[1]
     if method == "poisson":
-        return _poisson(patterns, prior_rate, prior_weight)
-    if precision is not None:
-        patterns = patterns @ precision_root(precision, n_channels)
-    squared = _squared_distances(patterns) / n_channels
-    return np.asarray(np.sqrt(squared) if method == "euclidean" else squared)
+        counts = given.astype(np.float64, copy=False)
+        check_counts(counts)
+        return _poisson(poisson_rates(counts, prior_rate, prior_weight), device)
+    if precision is None:
+        patterns = working_precision(given)
+    else:
+        root = precision_root(precision, n_channels)
+        patterns = multiply(given.astype(np.float64, copy=False), root, device=device)
+    squared = _squared_distances(patterns, device)
+    squared /= n_channels
+    return np.sqrt(squared, out=squared) if method == "euclidean" else squared
 
 
 def precision_root(precision: ArrayLike, n_channels: int) -> NDArray[np.float64]:
@@ -128,20 +146,26 @@ def precision_root(precision: ArrayLike, n_channels: int) -> NDArray[np.float64]
     return root
 
 
-def _squared_distances(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def _squared_distances(rows: NDArray[Any], device: str | None) -> Floats:
     """Return the condensed squared distances of rows."""
-    distances, norms = _expand(rows @ rows.T)
+    gram = inner_products(rows, device=device)
+    if exceeds_float32(rows, gram.diagonal()):
+        return _squared_distances(rows.astype(np.float64), device)
+    distances, norms = _expand(gram)
+    closeness = _closeness(rows)
+    if rows.dtype == np.float32 and _n_close(distances, norms, closeness) > _CLOSE_PER_PATTERN * len(rows):
+        return _squared_distances(rows.astype(np.float64), device)
     if distances.max() < 1e-3 * norms.max():
         # Distances do not change with a common shift; here it would cancel in the Gram matrix.
         rows = rows - rows.mean(axis=0)
-        distances, norms = _expand(rows @ rows.T)
-    for first, second, where in _close_pairs(distances, norms, rows.shape[1]):
-        difference = rows[first] - rows[second]
+        distances, norms = _expand(inner_products(rows, device=device))
+    for first, second, where in _close_pairs(distances, norms, rows.shape[1], closeness):
+        difference = np.subtract(rows[first], rows[second], dtype=np.float64)
         distances[where] = np.einsum("ij,ij->i", difference, difference)
     return distances
 
 
-def _expand(gram: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _expand(gram: Floats) -> tuple[Floats, Floats]:
     """Return condensed squared distances and squared norms from inner products, which are overwritten."""
     norms = gram.diagonal().copy()
     gram *= -2
@@ -150,79 +174,113 @@ def _expand(gram: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
     return squareform(gram, checks=False), norms
 
 
-def _correlation(patterns: NDArray[np.float64], eps: float) -> NDArray[np.float64]:
-    means = patterns.mean(axis=1)
-    centred = patterns - means[:, None]
-    gram = centred @ centred.T
-    # What varies by no more than the rounding of its own mean does not vary.
-    rounding = 4 * eps * np.abs(means) * np.sqrt(patterns.shape[1])
-    flat = np.flatnonzero(np.sqrt(gram.diagonal()) <= rounding)
-    what = f"constant over their {patterns.shape[1]} channel(s)"
-    return _angular(centred, gram, flat, what, "a correlation")
-
-
-def _angular(
-    rows: NDArray[np.float64], gram: NDArray[np.float64], flat: NDArray[np.intp], what: str, measure: str
-) -> NDArray[np.float64]:
-    """Return one minus the cosine of rows from their inner products, which are overwritten."""
-    if len(flat):
-        raise InputError(
-            f"{len(flat)} pattern(s) are {what}, the first is row {flat[0]}: {measure} is not defined there. "
-            "Drop them, or use method='euclidean'."
-        )
+def _angular(patterns: NDArray[Any], *, centred: bool, device: str | None) -> Floats:
+    """Return one minus the cosine of patterns, or of patterns less their means."""
+    n_channels = patterns.shape[1]
+    rows, means = without_means(patterns) if centred else (patterns, np.zeros(len(patterns)))
+    gram = inner_products(rows, device=device)
+    if exceeds_float32(rows, gram.diagonal()):
+        return _angular(patterns.astype(np.float64), centred=centred, device=device)
+    if centred:
+        gram -= np.outer(n_channels * means, means)
+    _check_lengths(patterns, gram, centred)
     lengths = np.sqrt(gram.diagonal())
     # Scaling the inner products is cheaper than scaling the patterns, and the same.
     gram /= lengths
     gram /= lengths[:, None]
     np.subtract(1.0, gram, out=gram)
-    distances: NDArray[np.float64] = squareform(gram, checks=False)
-    for first, second, where in _close_pairs(distances, np.ones(len(rows)), rows.shape[1]):
-        difference = rows[first] / lengths[first, None] - rows[second] / lengths[second, None]
+    distances: Floats = squareform(gram, checks=False)
+    norms, closeness = np.ones(len(rows)), _closeness(rows)
+    if rows.dtype == np.float32 and _n_close(distances, norms, closeness) > _CLOSE_PER_PATTERN * len(rows):
+        return _angular(patterns.astype(np.float64), centred=centred, device=device)
+    for first, second, where in _close_pairs(distances, norms, n_channels, closeness):
+        difference = _units(rows[first], means[first]) - _units(rows[second], means[second])
         distances[where] = np.einsum("ij,ij->i", difference, difference) / 2
     return np.minimum(distances, 2.0, out=distances)
 
 
+def _units(rows: NDArray[Any], means: Floats) -> Floats:
+    centred = rows - means[:, None]
+    return np.asarray(centred / np.sqrt(np.einsum("ij,ij->i", centred, centred))[:, None])
+
+
+def _check_lengths(patterns: NDArray[Any], gram: Floats, centred: bool) -> None:
+    """Refuse patterns without a direction; `gram` holds the inner products of what counts of them."""
+    n_channels = patterns.shape[1]
+    if centred:
+        # What varies by no more than the rounding of its own mean does not vary.
+        means = patterns.mean(axis=1)
+        rounding = 4 * np.finfo(patterns.dtype).eps * np.abs(means) * np.sqrt(n_channels)
+        flat = np.flatnonzero(np.sqrt(gram.diagonal().clip(min=0)) <= rounding)
+        what, measure = f"constant over their {n_channels} channel(s)", "a correlation"
+    else:
+        flat = np.flatnonzero(gram.diagonal() == 0)
+        what, measure = "all zero", "an angle"
+    if len(flat):
+        raise InputError(
+            f"{len(flat)} pattern(s) are {what}, the first is row {flat[0]}: {measure} is not defined there. "
+            "Drop them, or use method='euclidean'."
+        )
+
+
+def _closeness(rows: NDArray[Any]) -> float:
+    """Return the part of the squared lengths below which a distance is subtracted directly."""
+    return 1e4 * FLOAT32_ERROR if rows.dtype == np.float32 else 1e-6
+
+
+def _n_close(distances: Floats, norms: Floats, closeness: float) -> int:
+    return int(np.count_nonzero(distances < closeness * 2 * norms.max()))
+
+
 def _close_pairs(
-    distances: NDArray[np.float64], norms: NDArray[np.float64], n_channels: int
+    distances: Floats, norms: Floats, n_channels: int, closeness: float
 ) -> list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]]:
     """Return (i, j, position) of pairs whose distance is mostly rounding error, in chunks."""
-    tolerance = 1e-6
-    candidates = np.flatnonzero(distances < tolerance * 2 * norms.max())
+    candidates = np.flatnonzero(distances < closeness * 2 * norms.max())
     if len(candidates) == 0:
         return []
     first, second = (index[candidates] for index in np.triu_indices(len(norms), k=1))
-    close = distances[candidates] <= tolerance * (norms[first] + norms[second])
+    close = distances[candidates] <= closeness * (norms[first] + norms[second])
     first, second, where = first[close], second[close], candidates[close]
     step = max(1, _CHUNK_ELEMENTS // n_channels)
     starts = range(0, len(where), step)
     return [(first[s : s + step], second[s : s + step], where[s : s + step]) for s in starts]
 
 
-def _poisson(patterns: NDArray[np.float64], prior_rate: float, prior_weight: float) -> NDArray[np.float64]:
+def check_counts(counts: Floats) -> None:
+    """Refuse values that cannot be counts or rates."""
+    if (counts < 0).any():
+        raise InputError(
+            f"method 'poisson' takes rates, but `X` goes down to {counts.min():g}. "
+            "Give spike counts per time, without z-scoring."
+        )
+
+
+def poisson_rates(counts: Floats, prior_rate: float, prior_weight: float) -> Floats:
+    """Return non-negative counts with the prior mixed in, after checking that all are above 0 then."""
     if prior_rate < 0 or prior_weight < 0:
         raise InputError(
             f"`prior_rate` and `prior_weight` must not be negative, got {prior_rate:g} and {prior_weight:g}."
         )
-    if (patterns < 0).any():
-        raise InputError(
-            f"method 'poisson' takes rates, but `X` goes down to {patterns.min():g}. "
-            "Give spike counts per time, without z-scoring."
-        )
-    rates = (patterns + prior_weight * prior_rate) / (1 + prior_weight)
+    rates = (counts + prior_weight * prior_rate) / (1 + prior_weight)
     if (rates == 0).any():
         raise InputError(
             "method 'poisson': `X` holds zero rates, whose logarithm does not exist. Use a prior, with "
             "`prior_rate` and `prior_weight` above 0."
         )
+    return rates
+
+
+def _poisson(rates: Floats, device: str | None) -> Floats:
     logs = np.log(rates)
-    cross = rates @ logs.T
+    cross = multiply(rates, logs.T, device=device)
     own = cross.diagonal()
-    distances: NDArray[np.float64] = squareform(own + own[:, None] - cross - cross.T, checks=False)
+    distances: Floats = squareform(own + own[:, None] - cross - cross.T, checks=False)
     norms = np.maximum(np.einsum("ij,ij->i", rates, rates), np.einsum("ij,ij->i", logs, logs))
-    for first, second, where in _close_pairs(distances, norms, patterns.shape[1]):
+    for first, second, where in _close_pairs(distances, norms, rates.shape[1], _closeness(rates)):
         differences = (rates[first] - rates[second]) * (logs[first] - logs[second])
         distances[where] = differences.sum(axis=1)
-    return np.asarray(distances / patterns.shape[1])
+    return np.asarray(distances / rates.shape[1])
 
 
 def _register() -> None:
@@ -232,38 +290,52 @@ def _register() -> None:
     facts: dict[RDMMethod, dict[str, Any]] = {
         "correlation": {
             "range": (0.0, 2.0),
-            "invariant_to": ("pattern-scale", "pattern-shift", "permutation", "scale"),
+            "invariant_to": (
+                "pattern-scale",
+                "pattern-shift",
+                "permutation",
+                "scale",
+                "stimulus-permutation",
+            ),
             "unit": "1 - r",
             "summary": "one minus Pearson's r of two patterns",
         },
         "cosine": {
             "range": (0.0, 2.0),
-            "invariant_to": ("pattern-scale", "permutation", "rotation", "scale"),
+            "invariant_to": ("pattern-scale", "permutation", "rotation", "scale", "stimulus-permutation"),
             "unit": "1 - cosine",
             "summary": "one minus the cosine of the angle between two patterns",
         },
         "euclidean": {
             "range": infinite,
-            "invariant_to": ("permutation", "rotation", "shift"),
+            "invariant_to": ("permutation", "rotation", "shift", "stimulus-permutation"),
             "unit": "unit of the data",
             "summary": "root mean squared difference per channel",
         },
         "squared-euclidean": {
             "range": infinite,
-            "invariant_to": ("permutation", "rotation", "shift"),
+            "invariant_to": ("permutation", "rotation", "shift", "stimulus-permutation"),
             "unit": "squared unit of the data",
             "summary": "mean squared difference per channel",
         },
         "mahalanobis": {
             "range": infinite,
-            "invariant_to": ("invertible-linear", "permutation", "rotation", "scale", "shift"),
+            "invariant_to": (
+                "invertible-linear",
+                "permutation",
+                "rotation",
+                "scale",
+                "shift",
+                "stimulus-permutation",
+                "unit-scale",
+            ),
             "unit": "noise variance",
             "summary": "squared difference in units of the noise, per channel; precision of the same data",
             "paper": "Walther et al. 2016, doi:10.1016/j.neuroimage.2015.12.012",
         },
         "poisson": {
             "range": infinite,
-            "invariant_to": ("permutation",),
+            "invariant_to": ("permutation", "stimulus-permutation"),
             "unit": "nats times rate",
             "summary": "symmetrised divergence of Poisson rates, per channel",
             "paper": schutt,

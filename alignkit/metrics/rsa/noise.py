@@ -9,11 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._core.checks import check_array, check_option
 from ..._core.errors import InputError
+from .._arrays import torch_too
 from .._registry import METRICS
 
 Shrinkage = Literal["diagonal", "identity", "none", "univariate"]
 
 
+@torch_too
 def noise_covariance(
     residuals: ArrayLike,
     *,

@@ -146,7 +146,7 @@ def _equal_repeats(recording: Recording, ids: list[str]) -> Floats:
     """Return (n_repeats, n_stimuli, n_channels): of each stimulus the first repeats, as many as all have."""
     shown = list(dict.fromkeys(recording.stimulus_ids))
     repeats = recording.repetitions()[[shown.index(name) for name in ids]]
-    valid = np.isfinite(repeats).all(axis=2)
+    valid: NDArray[np.bool_] = np.asarray(np.isfinite(repeats).all(axis=2))
     count = int(valid.sum(axis=1).min())
     if count < 2:
         raise InputError(

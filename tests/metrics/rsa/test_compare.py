@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy.spatial.distance import squareform
 from scipy.stats import kendalltau, pearsonr, spearmanr
 
 from alignkit._core.errors import InputError, UnknownNameError
-from alignkit.metrics import cka, compare_rdms, rdm
+from alignkit.metrics import bures_distance, cka, compare_rdms, rdm, shared_pairs
 from alignkit.metrics.rsa._kendall import count_inversions
 
 METHODS = [
@@ -165,7 +166,7 @@ def test_tau_a_equals_its_definition_whatever_the_ties(data):
     assert compare_rdms(x, y, method="tau-a") == pytest.approx(tau_a_by_definition(x, y), abs=1e-12)
 
 
-@pytest.mark.parametrize("m", [1, 2, 3, 7, 8, 9, 100])
+@pytest.mark.parametrize("m", [1, 2, 3, 7, 8, 9, 64, 65, 100, 257])
 def test_inversions_equal_counting_by_hand(m):
     rng = np.random.default_rng(m)
     rows = np.stack([rng.permutation(m) for _ in range(5)] + [np.arange(m), np.arange(m)[::-1]])
@@ -185,6 +186,144 @@ def test_kendall_counts_do_not_overflow_on_long_vectors():
 def test_whitened_cosine_equals_biased_linear_cka(responses, pair):
     expected = cka(*responses, debiased=False)
     assert compare_rdms(*pair, method="whitened-cosine") == pytest.approx(expected, abs=1e-12)
+
+
+def seed_rdms():
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((7, 12))
+    B = A @ rng.standard_normal((12, 9)) + 2 * rng.standard_normal((7, 9))
+    return rdm(A, method="squared-euclidean"), rdm(B, method="squared-euclidean")
+
+
+@pytest.mark.parametrize("shape", [1, 2])
+def test_whitening_with_unequal_noise_equals_the_direct_value_and_not_the_peers_shortcut(shape):
+    variances = np.arange(1.0, 8.0)
+    sigma = variances if shape == 1 else np.diag(variances)
+    similarity = compare_rdms(*seed_rdms(), method="whitened-cosine", sigma_k=sigma)
+    assert similarity == pytest.approx(0.737880, abs=1e-6)
+    assert abs(similarity - 0.721705) > 0.01
+    assert compare_rdms(*seed_rdms(), method="whitened-cosine", sigma_k=3 * sigma) == pytest.approx(
+        similarity
+    )
+
+
+def test_equal_noise_variances_are_the_default():
+    for method in ("whitened-cosine", "whitened-correlation"):
+        plain = compare_rdms(*seed_rdms(), method=method)
+        for sigma in (np.full(7, 2.0), 2 * np.eye(7)):
+            assert compare_rdms(*seed_rdms(), method=method, sigma_k=sigma) == pytest.approx(plain, abs=1e-12)
+
+
+@pytest.mark.parametrize("missing", [0, 9])
+@pytest.mark.parametrize("noise", ["variances", "covariance"])
+def test_whitening_by_any_noise_equals_the_dense_covariance_of_distances(pair, noise, missing):
+    rng = np.random.default_rng(0)
+    a, b = (values.copy() for values in pair)
+    kept = np.ones(len(a), dtype=bool)
+    kept[rng.permutation(len(a))[:missing]] = False
+    a[~kept] = np.nan
+    root = rng.standard_normal((20, 40))
+    sigma = rng.random(20) + 0.2 if noise == "variances" else root @ root.T
+    first, second = np.triu_indices(20, k=1)
+    contrasts = np.eye(20)[first] - np.eye(20)[second]
+    dense = contrasts @ (np.diag(sigma) if sigma.ndim == 1 else sigma) @ contrasts.T
+    V = (dense**2)[np.ix_(kept, kept)]
+
+    def cosine(u, v):
+        return u @ solve(V, v) / np.sqrt(u @ solve(V, u) * (v @ solve(V, v)))
+
+    ones = np.ones(kept.sum())
+    found = compare_rdms(a, b, method="whitened-cosine", sigma_k=sigma)
+    assert found == pytest.approx(cosine(a[kept], b[kept]), abs=1e-9)
+    centred = [u - (ones @ solve(V, u)) / (ones @ solve(V, ones)) for u in (a[kept], b[kept])]
+    plain = [u - u.mean() for u in (a[kept], b[kept])]
+    found = compare_rdms(a, b, method="whitened-correlation", sigma_k=sigma)
+    assert found == pytest.approx(cosine(*centred), abs=1e-9)
+    assert abs(found - cosine(*plain)) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("sigma", "method", "message"),
+    [
+        (
+            np.ones(6),
+            "whitened-cosine",
+            r"noise variances \(7,\) or the noise covariance \(7, 7\).*shape \(6,\)",
+        ),
+        (np.arange(7.0), "whitened-cosine", "variances above 0, got 0"),
+        (np.triu(np.ones((7, 7))), "whitened-cosine", "must be symmetric"),
+        (np.ones((7, 7)), "whitened-correlation", "must be positive definite"),
+        (np.ones(7), "pearson", "method 'pearson' takes no `sigma_k`"),
+    ],
+)
+def test_what_is_no_noise_covariance_is_refused(sigma, method, message):
+    with pytest.raises(InputError, match=message):
+        compare_rdms(*seed_rdms(), method=method, sigma_k=sigma)
+
+
+def test_too_many_missing_pairs_for_a_full_covariance_are_refused():
+    n = 130
+    values = np.random.default_rng(0).random(n * (n - 1) // 2)
+    values[100:] = np.nan
+    with pytest.raises(InputError, match=r"at most 8000 pairs without a value, got 8285"):
+        compare_rdms(values, values, method="whitened-cosine", sigma_k=np.eye(n))
+
+
+def test_more_conditions_than_channels_are_no_obstacle():
+    # A Riemannian comparison of these fails in the published toolbox: their Gram matrices are singular.
+    rng = np.random.default_rng(0)
+    narrow = [rdm(rng.standard_normal((20, 3)), method="squared-euclidean") for _ in range(2)]
+    for method in ("bures", "whitened-cosine", "whitened-correlation"):
+        assert -1 <= compare_rdms(*narrow, method=method) <= 1
+    assert bures_distance(*narrow) > 0
+
+
+def test_shared_pairs_are_counted_and_the_log_says_what_is_left_out(caplog):
+    first = np.array([[1.0, np.nan, 3.0, 4.0, 5.0, 6.0], [1.0, 2.0, 3.0, 5.0, 4.0, 6.0]])
+    second = np.array([1.0, 2.0, np.nan, 5.0, 5.0, 6.0])
+    np.testing.assert_array_equal(shared_pairs(first, second), [[4], [5]])
+    assert shared_pairs(first[0], second) == 4
+    with caplog.at_level(logging.INFO):
+        compare_rdms(first[0], second, method="pearson")
+    assert "2 of 6 pairs have no value and are left out" in caplog.text
+    with pytest.raises(InputError, match="same pairs of stimuli, got 6 and 3"):
+        shared_pairs(first, second[:3])
+
+
+def test_bures_distance_is_the_procrustes_distance_of_the_patterns(responses, pair):
+    # The published toolbox gives the square, with 1e-8 of rounding; the definition below has none.
+    assert bures_distance(*pair) ** 2 == pytest.approx(40.02825362551277, rel=1e-7)
+    assert bures_distance(*seed_rdms()) ** 2 == pytest.approx(36.719415, abs=1e-6)
+    X, Y = (values - values.mean(axis=0) for values in responses)
+    nuclear = np.linalg.svd(X.T @ Y, compute_uv=False).sum()
+    expected = np.sqrt((X**2).sum() + (Y**2).sum() - 2 * nuclear) / np.sqrt(8)
+    assert bures_distance(*pair) == pytest.approx(expected, abs=1e-10)
+    assert bures_distance(pair[0], pair[0]) == pytest.approx(0, abs=1e-6)
+    assert bures_distance(pair[0], np.stack(pair)).shape == (1, 2)
+
+
+def test_bures_distance_obeys_the_triangle_inequality():
+    rng = np.random.default_rng(0)
+    rdms = np.stack([rdm(rng.standard_normal((8, 4)), method="squared-euclidean") for _ in range(9)])
+    distances = bures_distance(rdms, rdms)
+    for i, j, k in itertools.permutations(range(9), 3):
+        assert distances[i, j] <= distances[i, k] + distances[k, j] + 1e-9
+
+
+def test_bures_distance_needs_all_pairs():
+    with pytest.raises(InputError, match="the Bures distance needs a value for every pair, but 1 are NaN"):
+        bures_distance([1.0, np.nan, 2.0], [1.0, 2.0, 3.0])
+    with pytest.raises(InputError, match="4 pairs are not the pairs of any number of stimuli"):
+        bures_distance(np.arange(4.0), np.arange(4.0))
+
+
+def test_tensors_come_back_as_tensors_with_the_same_numbers(pair):
+    torch = pytest.importorskip("torch")
+    stacks = [np.stack([values, values[::-1]]) for values in pair]
+    for method in ("tau-a", "whitened-cosine"):
+        found = compare_rdms(*(torch.from_numpy(values.copy()) for values in stacks), method=method)
+        assert isinstance(found, torch.Tensor)
+        np.testing.assert_array_equal(found.numpy(), compare_rdms(*stacks, method=method))
 
 
 @pytest.mark.parametrize("missing", [0, 17])

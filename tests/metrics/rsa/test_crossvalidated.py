@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
 from alignkit._core.errors import InputError, UnknownNameError
 from alignkit.metrics import crossnobis, rdm
@@ -60,6 +61,108 @@ def test_conditions_come_in_sorted_order_whatever_order_the_trials_have(trials):
     expected = crossnobis(trials, 4 - CONDITIONS, RUNS)
     ours = crossnobis(trials[shuffled], names[shuffled], RUNS[shuffled])
     np.testing.assert_allclose(ours, expected, rtol=1e-10)
+
+
+def test_distances_equal_the_reference_values():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3, 4, 5)) + rng.standard_normal((4, 5))
+    ours = crossnobis(X.reshape(12, 5), np.tile(np.arange(4), 3), np.repeat(np.arange(3), 4))
+    np.testing.assert_allclose(ours, [2.553475, 0.462206, 0.857131, 2.988799, 6.130092, 0.723377], atol=1e-6)
+
+
+def leave_one_run_out(X, precision):
+    """Return the distances of each run with the mean of the others, averaged; X is (runs, i, channels)."""
+    first, second = np.triu_indices(X.shape[1], k=1)
+    found = []
+    for run in range(len(X)):
+        test, train = X[run], np.delete(X, run, axis=0).mean(axis=0)
+        found.append(
+            np.einsum("ij,jk,ik->i", train[first] - train[second], precision, test[first] - test[second])
+        )
+    return np.mean(found, axis=0) / X.shape[2]
+
+
+def test_a_balanced_design_equals_leaving_one_run_out(trials):
+    root = np.random.default_rng(1).standard_normal((8, 8))
+    ours = crossnobis(trials, CONDITIONS, RUNS, precision=root @ root.T)
+    np.testing.assert_allclose(ours, leave_one_run_out(trials.reshape(4, 5, 8), root @ root.T), rtol=1e-10)
+
+
+@pytest.fixture
+def precisions():
+    roots = np.random.default_rng(2).standard_normal((4, 8, 8))
+    return roots @ roots.transpose(0, 2, 1) + np.eye(8)
+
+
+def test_precisions_of_runs_are_averaged_as_covariances_for_each_pair(trials, precisions):
+    X, covariances = trials.reshape(4, 5, 8), np.linalg.inv(precisions)
+    first, second = np.triu_indices(5, k=1)
+    found = []
+    for f, g in itertools.combinations(range(4), 2):
+        between = np.linalg.inv((covariances[f] + covariances[g]) / 2)
+        differences = [X[run][first] - X[run][second] for run in (f, g)]
+        found.append(np.einsum("ij,jk,ik->i", differences[0], between, differences[1]) / 8)
+    ours = crossnobis(trials, CONDITIONS, RUNS, precision=precisions)
+    np.testing.assert_allclose(ours, np.mean(found, axis=0), rtol=1e-9)
+    shifted = crossnobis(trials + 1e5, CONDITIONS, RUNS, precision=precisions)
+    np.testing.assert_allclose(shifted, ours, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
+def test_precisions_of_runs_equal_rsatoolbox(trials, precisions):
+    calc = pytest.importorskip("rsatoolbox.rdm", exc_type=ImportError).calc_rdm
+    dataset = pytest.importorskip("rsatoolbox.data", exc_type=ImportError).Dataset
+    data = dataset(trials, obs_descriptors={"c": CONDITIONS, "r": RUNS})
+    theirs = calc(data, method="crossnobis", descriptor="c", cv_descriptor="r", noise=list(precisions))
+    ours = crossnobis(trials, CONDITIONS, RUNS, precision=precisions)
+    np.testing.assert_allclose(ours, theirs.dissimilarities[0], rtol=1e-9)
+
+
+def test_one_precision_for_all_runs_is_that_precision(trials, precisions):
+    keep = np.delete(np.arange(20), [3, 11, 17])
+    ours = crossnobis(trials[keep], CONDITIONS[keep], RUNS[keep], precision=np.stack([precisions[0]] * 4))
+    expected = crossnobis(trials[keep], CONDITIONS[keep], RUNS[keep], precision=precisions[0])
+    np.testing.assert_allclose(ours, expected, rtol=1e-9)
+
+
+def test_precisions_that_do_not_fit_are_refused(trials, precisions):
+    with pytest.raises(InputError, match=r"or \(4, 8, 8\) with one for each run.*got \(3, 8, 8\)"):
+        crossnobis(trials, CONDITIONS, RUNS, precision=precisions[:3])
+    precisions[2, 0], precisions[2, :, 0] = 0, 0
+    with pytest.raises(InputError, match="`precision` of run 2 is singular"):
+        crossnobis(trials, CONDITIONS, RUNS, precision=precisions)
+
+
+def test_large_float32_products_are_far_more_exact_than_the_noise():
+    rng = np.random.default_rng(0)
+    conditions, runs = np.tile(np.arange(520), 2), np.repeat(np.arange(2), 520)
+    X = rng.standard_normal((1040, 4000)).astype(np.float32)
+    exact = crossnobis(X.astype(np.float64), conditions, runs)
+    error = np.abs(crossnobis(X, conditions, runs) - exact).max()
+    assert 0 < error < 1e-3 * np.sqrt(8 / (2 * 4000))
+    # All the patterns of a run alike but for little: float32 would not tell them apart.
+    alike = np.float32(0.01) * X + X[0]
+    np.testing.assert_allclose(
+        crossnobis(alike, conditions, runs),
+        crossnobis(alike.astype(np.float64), conditions, runs),
+        rtol=1e-6,
+        atol=1e-14,
+    )
+
+
+def test_trials_in_any_memory_and_any_order_give_the_same(trials):
+    expected = crossnobis(trials, CONDITIONS, RUNS)
+    np.testing.assert_allclose(crossnobis(np.asfortranarray(trials), CONDITIONS, RUNS), expected, rtol=1e-12)
+    order = np.random.default_rng(0).permutation(20)
+    np.testing.assert_allclose(
+        crossnobis(trials[order], CONDITIONS[order], RUNS[order]), expected, rtol=1e-10, atol=1e-12
+    )
+
+
+def test_torch_in_gives_torch_out_with_the_same_numbers(trials):
+    ours = crossnobis(torch.from_numpy(trials), torch.from_numpy(CONDITIONS), RUNS)
+    assert isinstance(ours, torch.Tensor)
+    np.testing.assert_array_equal(ours.numpy(), crossnobis(trials, CONDITIONS, RUNS))
 
 
 def test_precision_whitens_the_channels(trials):

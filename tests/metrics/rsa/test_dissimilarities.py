@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import pdist
+import torch
+from scipy.spatial.distance import pdist, squareform
 from scipy.stats import ortho_group
 
 from alignkit._core.errors import InputError, UnknownNameError
 from alignkit.metrics import rdm
+from alignkit.solvers._gemm import gemm_name, use_gemm
 
 METHODS = ["correlation", "cosine", "euclidean", "poisson", "squared-euclidean"]
 
@@ -146,6 +148,95 @@ def test_float32_input_gives_float64_distances_and_stays_untouched(method):
     assert distances.dtype == np.float64
     np.testing.assert_array_equal(X, before)
     np.testing.assert_array_equal(distances, rdm(X.astype(np.float64), method=method))
+
+
+@pytest.fixture
+def large():
+    """Patterns that are just many enough for float32 products, with a large common offset or without."""
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((520, 4000)).astype(np.float32)
+
+
+@pytest.mark.parametrize("method", ["correlation", "cosine", "euclidean", "squared-euclidean"])
+def test_large_float32_products_keep_the_precision_that_is_promised(large, method):
+    exact = rdm(large.astype(np.float64), method=method)
+    ours = rdm(large, method=method)
+    assert ours.dtype == np.float64
+    assert 0 < np.abs(ours - exact).max() < 2e-6
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_every_matrix_product_of_the_machine_keeps_that_precision(large, backend):
+    before = gemm_name()
+    use_gemm(backend)
+    try:
+        ours = rdm(large)
+    finally:
+        use_gemm(before)
+    assert np.abs(ours - rdm(large.astype(np.float64))).max() < 2e-6
+
+
+@pytest.mark.parametrize("method", ["correlation", "cosine", "squared-euclidean"])
+def test_near_equal_patterns_keep_their_digits_in_float32_products(large, method):
+    large[7] = large[3]
+    large[9] = large[3] + np.float32(1e-3) * large[5]
+    exact = rdm(large.astype(np.float64), method=method)
+    ours = rdm(large, method=method)
+    pairs = np.stack(np.triu_indices(520, k=1), axis=1)
+    near = np.isin(pairs, [3, 7, 9]).all(axis=1)
+    np.testing.assert_allclose(ours[near], exact[near], rtol=1e-9, atol=1e-15)
+    assert (ours[near] == 0).sum() == 1
+
+
+@pytest.mark.parametrize("method", ["correlation", "cosine", "euclidean"])
+def test_float32_patterns_with_a_large_common_part_go_through_float64(large, method):
+    large += np.float32(30) * np.random.default_rng(1).standard_normal(4000).astype(np.float32)
+    ours = rdm(large, method=method)
+    np.testing.assert_allclose(ours, rdm(large.astype(np.float64), method=method), rtol=1e-9)
+
+
+def test_float32_patterns_with_large_means_keep_their_correlations(large):
+    shifted = large + np.float32(1000)
+    np.testing.assert_allclose(rdm(shifted), rdm(shifted.astype(np.float64)), atol=2e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e18])
+@pytest.mark.parametrize("method", ["correlation", "cosine", "squared-euclidean"])
+def test_units_too_small_or_large_for_float32_products_are_multiplied_as_float64(large, method, scale):
+    ours = rdm(large * np.float32(scale), method=method)
+    exact = rdm((large * np.float32(scale)).astype(np.float64), method=method)
+    np.testing.assert_allclose(ours, exact, rtol=1e-9)
+
+
+def test_float64_patterns_are_never_rounded(large):
+    X = large.astype(np.float64)
+    np.testing.assert_allclose(rdm(X)[:519], pdist(X, "correlation")[:519], rtol=1e-12)
+
+
+def test_torch_in_gives_torch_out_with_the_same_numbers(patterns):
+    ours = rdm(torch.from_numpy(patterns), method="euclidean")
+    assert isinstance(ours, torch.Tensor)
+    np.testing.assert_array_equal(ours.numpy(), rdm(patterns, method="euclidean"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_any_device_gives_the_same_distances(patterns, large, method):
+    X = np.abs(patterns)
+    np.testing.assert_array_equal(rdm(X, method=method, device="cpu"), rdm(X, method=method))
+    np.testing.assert_allclose(rdm(X, method=method, device="auto"), rdm(X, method=method), rtol=1e-9)
+    with pytest.raises(InputError, match="`device` is 'abacus'"):
+        rdm(X, method=method, device="abacus")
+
+
+def test_euclidean_distances_obey_the_triangle_inequality(patterns):
+    square = squareform(rdm(patterns, method="euclidean"))
+    assert (square[:, None, :] + square[None, :, :] - square[:, :, None] >= -1e-12).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_integer_patterns_are_the_numbers_they_are(method):
+    X = np.random.default_rng(0).integers(1, 9, (5, 7))
+    np.testing.assert_array_equal(rdm(X, method=method), rdm(X.astype(float), method=method))
 
 
 def test_a_constant_pattern_has_no_correlation():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from sklearn.covariance import ledoit_wolf
 
 from alignkit._core.errors import InputError, UnknownNameError
@@ -118,3 +119,9 @@ def test_unusable_input_is_refused(value, options, message):
 def test_an_unknown_shrinkage_is_refused(correlated):
     with pytest.raises(UnknownNameError, match="`shrinkage` is 'eye'"):
         noise_covariance(correlated, shrinkage="eye")
+
+
+def test_torch_in_gives_torch_out_with_the_same_numbers(residuals):
+    ours = noise_covariance(torch.from_numpy(residuals))
+    assert isinstance(ours, torch.Tensor)
+    np.testing.assert_array_equal(ours.numpy(), noise_covariance(residuals))

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from alignkit._core.errors import InputError, UnknownNameError
-from alignkit.metrics import cka, cka_from_grams, hsic
+from alignkit.metrics import centred_gram, cka, cka_from_grams, compare_rdms, hsic, rdm
 
 
 @pytest.fixture
@@ -124,7 +125,26 @@ def test_float32_input_is_computed_in_float64_and_left_alone(responses):
     np.testing.assert_array_equal(X, before)
 
 
-def test_a_self_similarity_estimated_below_zero_gives_nan():
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.eye(8),
+        0.37 * np.eye(8) + 0.11,
+        np.eye(8)[:, :1] * 0.37 + 0.11,
+        np.eye(8)[:, :2] @ [[0.3, 0.1], [0.3, 0.1]],
+    ],
+    ids=["one-hot", "one-hot with an offset", "one stimulus apart", "two stimuli alike apart"],
+)
+@pytest.mark.parametrize("n_other", [2, 20])
+def test_responses_without_a_geometry_give_nan_not_rounding_errors(X, n_other):
+    Y = np.random.default_rng(0).standard_normal((8, n_other))
+    alike = len(np.unique(X.round(3), axis=0)) == 2 and np.ptp(X[2:]) == 0 and (X[0] == X[1]).all()
+    assert np.isnan(cka(X, Y)) != alike
+    assert np.isnan(cka(Y, X)) != alike
+    assert np.isfinite(cka(X, Y[:, :2], debiased=False))
+
+
+def test_kernels_without_a_geometry_give_nan():
     K = np.zeros((4, 4))
     K[0, 1] = K[1, 0] = K[2, 3] = K[3, 2] = 1.0
     L = np.diag([1.0, 2.0, 3.0, 4.0])
@@ -143,7 +163,7 @@ def test_a_self_similarity_estimated_below_zero_gives_nan():
             np.repeat([[0.0], [1.0]], [9, 1], axis=0),
             np.eye(10),
             {"kernel": "rbf"},
-            "at least half of the pairs",
+            "half of the pairs of rows of `X` are equal",
         ),
     ],
 )
@@ -167,3 +187,65 @@ def test_unusable_kernels_are_refused(function):
 def test_an_unknown_kernel_is_refused(responses):
     with pytest.raises(UnknownNameError, match="`kernel` is 'gaussian'"):
         cka(*responses[:2], kernel="gaussian")
+
+
+def test_biased_cka_rises_with_the_number_of_units_and_debiased_does_not():
+    rng = np.random.default_rng(0)
+    for n_units, expected in ((50, 0.334), (1000, 0.908), (10_000, 0.990)):
+        found = []
+        for _ in range(20 if n_units == 50 else 2):
+            X, Y = rng.standard_normal((2, 100, n_units))
+            K, L = X @ X.T, Y @ Y.T
+            found.append([cka_from_grams(K, L, debiased=debiased) for debiased in (False, True)])
+        assert np.mean(found, axis=0) == pytest.approx([expected, 0], abs=0.02)
+
+
+def test_biased_cka_is_a_similarity_and_not_its_angle(responses):
+    # The angle, 1.29, would read as nearly unrelated; its cosine is the similarity.
+    X, Y, _ = responses
+    assert np.arccos(cka(X, Y, debiased=False)) == pytest.approx(1.2904648296011467, abs=1e-10)
+
+
+def test_biased_cka_is_the_whitened_cosine_of_squared_distances(responses):
+    X, Y, _ = responses
+    first, second = (rdm(values, method="squared-euclidean") for values in (X, Y))
+    expected = compare_rdms(first, second, method="whitened-cosine")
+    assert cka(X, Y, debiased=False) == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_null_of_debiased_cka_has_the_spread_that_is_known():
+    rng = np.random.default_rng(0)
+    found = [cka(*rng.standard_normal((2, 50, 200))) for _ in range(100)]
+    assert np.std(found) == pytest.approx(0.030, abs=0.006)
+    assert np.mean(found) == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_tensors_give_the_same_number(responses, kernel):
+    X, Y, _ = responses
+    found = cka(torch.from_numpy(X), torch.from_numpy(Y), kernel=kernel)
+    assert isinstance(found, float)
+    assert found == pytest.approx(cka(X, Y, kernel=kernel), rel=1e-12)
+    K, L = torch.from_numpy(X @ X.T), torch.from_numpy(Y @ Y.T)
+    assert cka_from_grams(K, L) == pytest.approx(cka(X, Y), rel=1e-10)
+    assert isinstance(centred_gram(K), torch.Tensor)
+
+
+@pytest.mark.parametrize("debiased", [True, False])
+def test_the_cpu_as_device_gives_the_same_number(responses, debiased):
+    X, Y, _ = responses
+    expected = cka(X, Y, debiased=debiased)
+    assert cka(X, Y, debiased=debiased, device="cpu") == pytest.approx(expected, rel=1e-12)
+
+
+def test_integers_and_single_units_are_fine():
+    counts = np.random.default_rng(0).integers(0, 9, (12, 1))
+    assert cka(counts, 2 * counts) == pytest.approx(1, abs=1e-12)
+
+
+def test_repeated_and_constant_columns_and_repeated_rows_are_fine(responses):
+    X, Y, _ = responses
+    padded = np.column_stack([X, np.full(20, 7.0)])
+    assert cka(padded, Y) == pytest.approx(cka(X, Y), rel=1e-10)
+    twice = np.repeat(X[:10], 2, axis=0)
+    assert cka(twice, twice) == pytest.approx(1, abs=1e-12)

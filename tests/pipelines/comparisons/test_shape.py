@@ -61,3 +61,12 @@ def test_what_cannot_be_meant_is_refused(make_context):
     )
     with pytest.raises(InputError, match="48 stimuli in 47 dimensions then all have the same shape"):
         shape.shape(make_context(dataset=Dataset("toy", rdms=rdms)), alpha=0.5)
+
+
+def test_below_exchange_a_model_without_the_brains_geometry_has_nothing(make_context, chosen):
+    outcome = shape.shape(make_context(), below_exchange=True)
+    true, other = (chosen(outcome, "A", name) for name in ("true", "other"))
+    assert true["closer"] == "higher"
+    assert true["value"] > 0.2
+    assert abs(other["value"]) < 0.05
+    assert true["p"] == 0.01
