@@ -47,7 +47,7 @@ def stochastic_shape(
     alpha: float = 1.0,
     noise: Noise = "isotropic",
     n_components: int = 10,
-    n_stimuli: int | None = 200,
+    n_stimuli: int | None = 100,
     shrinkage: float = 0.5,
 ) -> Outcome:
     """Compare distributions of responses, not only their means.
@@ -68,7 +68,7 @@ def stochastic_shape(
         What a network's noise is like.
     n_components : int, default=10
         Principal components of each system.
-    n_stimuli : int or None, default=200
+    n_stimuli : int or None, default=100
         At most so many stimuli, evenly spread over all.
     shrinkage : float, default=0.5
         Of covariances towards their mean over stimuli, see
