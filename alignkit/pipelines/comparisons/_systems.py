@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +39,15 @@ class System:
         Dissimilarities, where there are no patterns.
     trials : ndarray of shape (n_repeats, n_stimuli, n_units) or None
         Single responses, where distributions are compared.
+    labels : ndarray of shape (n_stimuli,) or None
+        Category of each stimulus, where classes are compared.
     """
 
     distance: str
     patterns: Floats | None = None
     published: Floats | None = None
     trials: Floats | None = None
+    labels: NDArray[Any] | None = None
 
     @cached_property
     def dissimilarities(self) -> Floats:
@@ -70,13 +73,14 @@ class System:
 
     def take(self, rows: Index) -> System:
         """Keep some stimuli, in the order of `rows`."""
-        if self.trials is not None:
-            return System(self.distance, trials=self.trials[:, rows])
-        if self.patterns is not None:
-            return System(self.distance, patterns=self.patterns[rows])
-        assert self.published is not None  # a system has one of both
-        square = squareform(self.published)
-        return System(self.distance, published=squareform(square[np.ix_(rows, rows)], checks=False))
+        square = None if self.published is None else squareform(self.published)[np.ix_(rows, rows)]
+        return System(
+            self.distance,
+            patterns=None if self.patterns is None else self.patterns[rows],
+            published=None if square is None else squareform(square, checks=False),
+            trials=None if self.trials is None else self.trials[:, rows],
+            labels=None if self.labels is None else self.labels[rows],
+        )
 
 
 @dataclass(frozen=True, eq=False)
