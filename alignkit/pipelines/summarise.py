@@ -52,6 +52,7 @@ def summarise(
     best = list(
         dict.fromkeys(name for leader in found for name in (leader["model"], leader["runner_up"]) if name)
     )
+    tested = set(scores.table.loc[scores.table["p"].notna(), "metric"]) - set(PARTS)
     warnings = [*log_warnings, *(w for outcome in outcomes for w in outcome.warnings), *context.dataset.notes]
     return RunSummary(
         title=config.title or f"{context.dataset.name}: which model explains it?",
@@ -78,7 +79,7 @@ def summarise(
         versions=context.plan.versions,
         command=command,
         metric_notes={
-            metric: note if metric in PARTS else f"{note} {_what_p_says(context)}"
+            metric: f"{note} {_what_p_says(context)}" if metric in tested else note
             for outcome in outcomes
             for metric, note in outcome.notes.items()
         },
@@ -234,6 +235,7 @@ def _number(value: float) -> str:
 def _finding(leader: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
     where = "" if leader["roi"] == "all" else f"{leader['roi']}: "
     distance = leader["closer"] == LOWER
+    bound = "floor" if distance else "ceiling"
     leads = "leads" if leader["runner_up"] else "scores"
     if distance:
         leads = "is closest" if leader["runner_up"] else "lies"
@@ -243,9 +245,9 @@ def _finding(leader: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
     if np.isfinite(leader["ci_low"]):
         text += f" [{_number(leader['ci_low'])}, {_number(leader['ci_high'])}]"
     if np.isfinite(leader["ceiling_lower"]) and np.isfinite(leader["ceiling_upper"]):
-        text += f"; ceiling {leader['ceiling_lower']:.3f} to {leader['ceiling_upper']:.3f}"
+        text += f"; {bound} {leader['ceiling_lower']:.3f} to {leader['ceiling_upper']:.3f}"
     elif np.isfinite(leader["ceiling_upper"]):
-        text += f"; ceiling {leader['ceiling_upper']:.3f}"
+        text += f"; {bound} {leader['ceiling_upper']:.3f}"
     chance = {k: v for outcome in outcomes for k, v in outcome.chance.items()}.get(leader["metric"])
     if chance is not None:
         text += f"; chance {chance:.3f}"

@@ -132,7 +132,7 @@ def _ranking_caption(summary: RunSummary, part: pd.DataFrame, with_differences: 
     if len(dots):
         said.append(f"Small dots: the {dots['subject'].nunique()} subjects.")
     if _views.ceilings(part):
-        said.append("Band (or thick line): noise ceiling.")
+        said.append(f"Band (or thick line): noise {_views.bound_name(part)}.")
     reference = _views.reference(part, summary.chance)
     if reference is not None:
         said.append(f"Thin line: {'chance' if reference else '0, no relation'}.")

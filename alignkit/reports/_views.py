@@ -74,6 +74,11 @@ def reference(rows: pd.DataFrame, chance: Mapping[str, float]) -> float | None:
     return 0.0 if related and "accuracy" not in metric.lower() else None
 
 
+def bound_name(rows: pd.DataFrame) -> str:
+    """Return what the bound that noise sets is called: values cannot be better."""
+    return "floor" if is_distance(rows) else "ceiling"
+
+
 def is_distance(rows: pd.DataFrame) -> bool:
     """Say whether the values of some rows of one metric are better the lower they are."""
     return bool((rows["closer"] == LOWER).any())

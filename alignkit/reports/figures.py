@@ -142,7 +142,8 @@ def key_lines(rows: pd.DataFrame, width: float) -> list[str]:
     texts = [ceiling.text for ceiling in _views.ceilings(rows)]
     if not texts:
         return []
-    said = f"noise ceiling {texts[0]}" if len(texts) == 1 else "noise ceiling, each model's own"
+    bound = f"noise {_views.bound_name(rows)}"
+    said = f"{bound} {texts[0]}" if len(texts) == 1 else f"{bound}, each model's own"
     return _style.wrap(said, width, SMALL)
 
 

@@ -86,7 +86,8 @@ def result_tables(scores: Scores, *, notes: Mapping[str, str], group_mean: bool)
 def _table(rows: pd.DataFrame, note: str) -> ResultTable:
     metric = str(rows["metric"].iloc[0])
     regions = _views.names(rows, "roi")
-    ceilings = [_ceiling_text(_views.ceilings(_views.of(rows, roi=roi))) for roi in regions]
+    bound = _views.bound_name(rows)
+    ceilings = [_ceiling_text(_views.ceilings(_views.of(rows, roi=roi)), bound) for roi in regions]
     p = _shown_p(rows)
     bounded = not _views.is_group_mean(metric)
     has_ceiling = bounded and bool(rows["normalized"].notna().any())
@@ -113,12 +114,12 @@ def _table(rows: pd.DataFrame, note: str) -> ResultTable:
     )
 
 
-def _ceiling_text(ceilings: Sequence[_views.Ceiling]) -> str:
+def _ceiling_text(ceilings: Sequence[_views.Ceiling], bound: str) -> str:
     if len(ceilings) < 2:
-        return "".join(f"ceiling {ceiling.text}" for ceiling in ceilings)
+        return "".join(f"{bound} {ceiling.text}" for ceiling in ceilings)
     low, high = min(c.lower for c in ceilings), max(c.upper for c in ceilings)
     how = " / ".join(dict.fromkeys(c.estimator or "estimator not named" for c in ceilings))
-    return f"ceilings differ by model, {_format.number(low)} to {_format.number(high)} ({how})"
+    return f"{bound}s differ by model, {_format.number(low)} to {_format.number(high)} ({how})"
 
 
 def _cell(row: pd.Series | None, p: str, best: float, has_ceiling: bool) -> Cell | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -16,12 +17,15 @@ from ...recordings.recording import Recording
 from ._comparison import COMPARISONS, Context, Outcome, near_duplicates, region_of
 from ._items import numbered
 from ._measure import Measure, compare_by
-from ._region import Column
+from ._region import Column, RegionCeiling
 from ._systems import Brains, System
 
 Floats = NDArray[np.float64]
 Form = Literal["gaussian", "energy"]
 Noise = Literal["isotropic", "signal", "poisson"]
+# Of the squared distance: far below what another draw of the noise changes.
+TOLERANCE = 1e-6
+N_SPLITS = 5
 _NOISE = {
     "isotropic": "the same in all directions",
     "signal": "with the covariance of the signal over stimuli",
@@ -77,7 +81,9 @@ def stochastic_shape(
     Returns
     -------
     outcome : Outcome
-        Distances; with "energy" squared ones, which are unbiased by the number of repeats.
+        Distances, with how far halves of the repeats are apart as the floor (from 4 repeats on: the floor of
+        "gaussian" lies somewhat lower, as all repeats are less noisy). With "energy" squared distances, which
+        are unbiased by the number of repeats.
     """
     check_option("form", form, ("gaussian", "energy"))
     check_option("noise", noise, tuple(_NOISE))
@@ -85,8 +91,16 @@ def stochastic_shape(
 
     def compare(model: Floats, brain: Floats) -> float:
         if not gaussian:
-            return float(stochastic_shape_distance(model, brain, kind="energy", squared=True, n_restarts=2))
-        return float(stochastic_shape_distance(model, brain, alpha=alpha, shrinkage=shrinkage, n_restarts=2))
+            return float(
+                stochastic_shape_distance(
+                    model, brain, kind="energy", squared=True, n_restarts=2, tol=TOLERANCE
+                )
+            )
+        return float(
+            stochastic_shape_distance(
+                model, brain, alpha=alpha, shrinkage=shrinkage, n_restarts=2, tol=TOLERANCE
+            )
+        )
 
     def model(column: Column, brains: Brains) -> System:
         seed = derive_seed(context.plan.seed, "stochastic-shape", column.name, column.layer)
@@ -101,6 +115,7 @@ def stochastic_shape(
         permute=lambda trials, order: trials[:, order],
         brains=lambda roi: _brains(context, roi, n_components, n_stimuli),
         model=model,
+        ceiling=lambda brains, seed: _floor(brains, compare, seed),
         settings={"form": form, "alpha": alpha, "noise": noise, "n": n_components, "shrinkage": shrinkage},
         needs_patterns=True,
         lower_is_closer=True,
@@ -115,6 +130,21 @@ def stochastic_shape(
         references=_REFERENCES,
     )
     return compare_by(context, "stochastic-shape", measure)
+
+
+def _floor(brains: Brains, compare: Callable[[Floats, Floats], float], seed: int) -> RegionCeiling | None:
+    """Return how far halves of the repeats are apart, which is farther than the same system would be."""
+    if any(len(_trials(system)) < 4 for system in brains.systems):
+        return None
+    found = []
+    for number, system in enumerate(brains.systems):
+        rng = np.random.default_rng(derive_seed(seed, "floor", str(number)))
+        trials = _trials(system)
+        half = len(trials) // 2
+        orders = [rng.permutation(len(trials)) for _ in range(N_SPLITS)]
+        found.append([compare(trials[o[:half]], trials[o[half : 2 * half]]) for o in orders])
+    upper = float(np.mean(found))
+    return RegionCeiling(np.nan, upper, np.nan, f"halves of the repeats, {N_SPLITS} splits")
 
 
 def _trials(system: System) -> Floats:
