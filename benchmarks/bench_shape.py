@@ -1,8 +1,8 @@
 """Kernel alignment, shape and stochastic shape distances of many pairs, against the plain way of each pair.
 
-asv runs the classes; ``python benchmarks/bench_shape.py`` prints times and ratios of the same run: the plain way
-for a few pairs, scaled to all, ours for all. The peer of this field (netrep) is on no package index, so the
-functions `plain_*` are its methods written from their definitions, pair by pair, with the same stopping rules.
+asv runs the classes; ``python benchmarks/bench_shape.py`` prints times and ratios of the same run: the plain
+way for a few pairs, scaled to all, ours for all. The peer of this field (netrep) is on no package index, so
+the functions `plain_*` are its methods written from their definitions, pair by pair, with its stopping rules.
 Set OMP_NUM_THREADS to the number of cores that both sides may use.
 """
 
@@ -130,7 +130,7 @@ class Pairs:
 
 
 class Stochastic:
-    params = (["energy", "gaussian"], [0, 4])
+    params = (["energy", "gaussian"], [0, 12])
     param_names = ["kind", "n_restarts"]
 
     def setup(self, kind: str, n_restarts: int) -> None:
@@ -175,14 +175,15 @@ def report_trials(kind: Any, plain: Callable[[Any, Any], float], sizes: Sequence
     for likeness in (0.7, 0.0):
         trials = make_trials(*sizes, likeness)
         peer_seconds, peer_value = least_seconds(lambda: plain(*trials), 2)  # noqa: B023
-        for n_restarts in (0, 4):
+        for n_restarts in (0, 12):
             seconds, value = least_seconds(
                 lambda: stochastic_shape_distance(*trials, kind=kind, n_restarts=n_restarts),  # noqa: B023
                 3,
             )
             print(
-                f"{kind}, {sizes[0]} repeats, {sizes[1]} stimuli, {sizes[2]} units, likeness {likeness}: alignkit "
-                f"({n_restarts} restarts) {seconds * 1e3:.1f} ms, plain (none) {peer_seconds * 1e3:.0f} ms, "
+                f"{kind}, {sizes[0]} repeats, {sizes[1]} stimuli, {sizes[2]} units, likeness {likeness}: "
+                f"alignkit ({n_restarts} restarts) {seconds * 1e3:.1f} ms, plain (none) "
+                f"{peer_seconds * 1e3:.0f} ms, "
                 f"{peer_seconds / seconds:.1f} x, distances {value:.8f} and {peer_value:.8f}"
             )
 

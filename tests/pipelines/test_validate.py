@@ -31,9 +31,8 @@ def test_defaults_are_written_out_and_paths_absolute(path, tmp_path):
     assert config["dataset"]["transpose"] is False
     assert config["models"][0]["size"] == 16
     assert config["models"][1]["n_orientations"] == 8
-    assert config["comparisons"][0] == {
-        "kind": "rsa", "models": None, "distance": "correlation", "comparison": "spearman",
-    }  # fmt: skip
+    expected = {"kind": "rsa", "models": None, "distance": "correlation", "comparison": "spearman"}
+    assert config["comparisons"][0].items() >= expected.items()
     assert config["comparisons"][1]["n_folds"] == 5
     assert config["inference"]["n_bootstrap"] == 60
     assert config["inference"]["confidence"] == 0.95

@@ -43,7 +43,7 @@ def kernel_alignments(
         products += between
     own = products.diagonal().copy()
     scales = np.sqrt(np.where(own > 0, own, np.nan))
-    ratios = products / scales / scales[:, None]
+    ratios: Matrix = products / np.outer(scales, scales)
     np.fill_diagonal(ratios, np.where(own > 0, 1.0, np.nan))
     # Cauchy-Schwarz holds for the biased ratio; only round-off goes beyond.
     return ratios if debiased else np.minimum(ratios, 1.0)

@@ -18,8 +18,8 @@ Floats = NDArray[np.float64]
 # What a rotation (n_dims, n_dims) costs, and the matrix whose polar factor is one that costs no more.
 Objective = Callable[[Floats], tuple[float, Floats]]
 
-# Steps that each start gets before the best one is followed to the end.
-_TRIAL_STEPS = 30
+# Steps that each start gets first; the better half then gets twice as many, until one is left.
+_TRIAL_STEPS = 5
 # So many steps in a row must gain next to nothing: momentum makes single ones small by chance.
 _PATIENCE = 2
 # Secant steps below this: convergence is quick, and Nesterov's schedule would overshoot.
@@ -88,22 +88,27 @@ def _nearest(T: Floats) -> Floats:
 def best_rotation(objective: Objective, first: Floats, search: Search) -> Floats:
     """Return the cheapest rotation that is found from a first one and from random ones.
 
-    Random starts come in pairs, a rotation and its inverse, so that swapping both systems swaps the starts.
+    Random starts come in fours: a map, its inverse, so that swapping both systems swaps the starts, and the
+    opposites of both, in other basins.
     """
     rng = as_generator(search.random_state)
     starts = [first]
     while len(starts) < 1 + search.n_restarts:
-        rotation = np.linalg.qr(rng.standard_normal(first.shape))[0]
-        starts += [rotation, rotation.T]
-    states = []
-    n_trial = search.max_iter if len(starts) == 1 else min(_TRIAL_STEPS, search.max_iter)
+        drawn = polar(rng.standard_normal(first.shape))
+        # Steps hardly ever change the determinant: rotations and reflections take turns.
+        if (np.linalg.det(drawn) > 0) == (len(starts) % 8 == 1):
+            drawn[:, 0] *= -1
+        starts += [drawn, drawn.T, -drawn, -drawn.T]
+    states, n_left, n_steps = [], search.max_iter, _TRIAL_STEPS
     for start in track(starts, "rotations: starts"):
         cost, C = objective(start)
-        state = _State(cost, start, polar(C), start, np.zeros_like(start), 0, 0)
-        states.append(_descend(objective, state, n_trial, search.tol))
-    best = min(states, key=lambda state: state.cost)
-    if len(starts) > 1:
-        best = _descend(objective, best, search.max_iter - n_trial, search.tol)
+        states.append(_State(cost, start, polar(C), start, np.zeros_like(start), 0, 0))
+    while len(states) > 1 and n_left > 0:
+        n_steps = min(n_steps, n_left)
+        states = [_descend(objective, state, n_steps, search.tol) for state in states]
+        states = sorted(states, key=lambda state: state.cost)[: (len(states) + 1) // 2]
+        n_left, n_steps = n_left - n_steps, 2 * n_steps
+    best = _descend(objective, states[0], n_left, search.tol)
     if best.n_small < _PATIENCE:
         warnings.warn(
             f"the best rotation was still improving after {search.max_iter} steps; the distance is an upper "

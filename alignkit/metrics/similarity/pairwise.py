@@ -74,9 +74,9 @@ def all_pairs(
     --------
     >>> X = np.random.default_rng(0).standard_normal((30, 4))
     >>> all_pairs([X, 2 * X, X[:, :2]], metric="procrustes").round(3)
-    array([[0.   , 0.   , 0.755],
-           [0.   , 0.   , 0.755],
-           [0.755, 0.755, 0.   ]])
+    array([[0.   , 0.   , 0.797],
+           [0.   , 0.   , 0.797],
+           [0.797, 0.797, 0.   ]])
     """
     check_option("metric", metric, get_args(PairMetric))
     arrays = _arrays(systems)

@@ -11,11 +11,13 @@ from . import (
     metric,
     partition,
     rsa,
+    searchlight,
     shape,
     similarity,
     stochastic,
     topological,
     topology,
+    weighted_rsa,
 )
 from ._comparison import COMPARISONS, Context, Outcome, Picture
 from ._encoding import JOINED, Recipe, prepare
@@ -40,9 +42,11 @@ __all__ = [
     "partition",
     "prepare",
     "rsa",
+    "searchlight",
     "shape",
     "similarity",
     "stochastic",
     "topological",
     "topology",
+    "weighted_rsa",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -9,18 +11,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..._core.errors import InputError
 from ..._core.hashing import digest_array
 from ..._core.progress import track
 from ..._core.random import derive_seed
 from ...metrics import compare_rdms
 from ...recordings.scores import Scores
+from ..candidates import Candidate
 from ._comparison import COMPARISONS, Context, Outcome, Picture, read_arrays, write_part
 from ._region import Column, Region, RegionCeiling, Spread, layer_columns, layers_of
+from ._rsa_crossnobis import REFERENCES as CROSSED_REFERENCES
+from ._rsa_crossnobis import Crossing, FoldBy, NoiseNormalisation
 from ._rsa_data import (
-    DISTANCES,
-    HALVES,
     REFERENCES,
     Brain,
+    BrainDistance,
     Distance,
     Transform,
     brain_matrices,
@@ -29,10 +34,12 @@ from ._rsa_data import (
     transformed,
 )
 from ._rsa_pairwise import PairwiseComparison, compare_pairwise
+from ._rsa_partial import check_left, regressed_out, split_candidates
 from ._rsa_scores import score_matrices
+from ._rsa_text import Comparison as Comparison
+from ._rsa_text import audit_of, methods_of, notes_of, warnings_of
 
 Floats = NDArray[np.float64]
-Comparison = Literal["spearman", "kendall", "cosine", "pearson", "rho-a"]
 RSA_VERSION = 4
 MAX_PICTURE_STIMULI = 120
 _UNITS = {"spearman": "rho", "kendall": "tau-a", "cosine": "cosine", "pearson": "r", "rho-a": "rho-a"}
@@ -43,13 +50,16 @@ _UNITS = {"spearman": "rho", "kendall": "tau-a", "cosine": "cosine", "pearson": 
     summary="similarity of model and brain dissimilarity matrices",
     needs="features or labels; recordings or RDMs",
     paper="Kriegeskorte, Mur & Bandettini 2008, doi:10.3389/neuro.06.004.2008",
-    named_by=("distance", "comparison"),
+    named_by=("distance", "comparison", "fold_by", "noise_normalisation", "partial"),
 )
 def rsa(
     context: Context,
     *,
-    distance: Distance = "correlation",
-    comparison: Comparison | PairwiseComparison = "spearman",
+    distance: BrainDistance = "correlation",
+    comparison: Literal[Comparison, PairwiseComparison] = "spearman",
+    fold_by: FoldBy | None = None,
+    noise_normalisation: NoiseNormalisation | None = None,
+    partial: list[str] | None = None,
 ) -> Outcome:
     """Compare every model's dissimilarity matrix with each region's.
 
@@ -59,27 +69,62 @@ def rsa(
         Data, models and options of the run.
     distance : str, default="correlation"
         Between the patterns of two stimuli, in models and (where recordings are given) in the brain.
+        ``"crossnobis"`` cross-validates the brain's squared distances over repeats, so that noise adds
+        nothing to them on average, and takes squared Euclidean ones for models.
     comparison : str, default="spearman"
         Between two matrices; ``"kendall"`` is tau-a. "whitened-cosine", "whitened-correlation", "bures" and
         "tau-b" come with intervals from a jackknife and without a ceiling.
+    fold_by : {"run", "session", "repetition"}, optional
+        Of crossnobis: what noise is independent between. By default the first that every stimulus comes in
+        twice.
+    noise_normalisation : {"multivariate", "univariate", "none"}, optional
+        Of crossnobis: by the noise covariance between channels (shrunk to its diagonal; the default), by each
+        channel's variance, or not. Of every fold it is the noise of the others.
+    partial : list of str, optional
+        Names of models whose matrices (of all layers) are regressed out of those of the brain and of the
+        other models; for pearson and spearman.
 
     Returns
     -------
     outcome : Outcome
         Scores per subject, layer and model, ceilings, differences, matrices to draw.
     """
-    if comparison not in get_args(Comparison):
-        return compare_pairwise(context, distance, cast(PairwiseComparison, comparison))
-    comparison = cast(Comparison, comparison)
-    return compare_matrices(context, f"rsa-{comparison} ({distance})", distance, comparison)
+    crossing = _crossing(distance, fold_by, noise_normalisation)
+    named = distance if crossing is None else crossing.name
+    metric = f"rsa-{comparison} ({named})" + (f" given {', '.join(partial)}" if partial else "")
+    if comparison in get_args(Comparison):
+        return compare_matrices(
+            context, metric, distance, cast(Comparison, comparison), crossing=crossing, partial=partial or ()
+        )
+    if crossing is not None or partial:
+        raise InputError(
+            f"comparison {comparison!r} goes with neither distance 'crossnobis' nor `partial`. Use spearman, "
+            "pearson, or for crossnobis kendall, rho-a or cosine as well."
+        )
+    return compare_pairwise(context, cast(Distance, distance), cast(PairwiseComparison, comparison))
+
+
+def _crossing(
+    distance: str, fold_by: FoldBy | None, noise_normalisation: NoiseNormalisation | None
+) -> Crossing | None:
+    if distance == "crossnobis":
+        return Crossing(fold_by, noise_normalisation or "multivariate")
+    if fold_by is not None or noise_normalisation is not None:
+        raise InputError(
+            f"`fold_by` and `noise_normalisation` are options of distance 'crossnobis', got {distance!r}."
+        )
+    return None
 
 
 def compare_matrices(
     context: Context,
     metric: str,
-    distance: Distance,
+    distance: BrainDistance,
     comparison: Comparison,
     transform: Transform | None = None,
+    *,
+    crossing: Crossing | None = None,
+    partial: Sequence[str] = (),
 ) -> Outcome:
     """Compare matrices as they are, or as a transform makes them.
 
@@ -93,6 +138,10 @@ def compare_matrices(
         As in :func:`rsa`.
     transform : Transform, optional
         What is done to every matrix first.
+    crossing : Crossing, optional
+        Of distance "crossnobis".
+    partial : sequence of str
+        Models whose matrices are regressed out.
 
     Returns
     -------
@@ -104,30 +153,65 @@ def compare_matrices(
     pictures: list[Picture] = []
     warnings: list[str] = []
     brains: list[Brain] = []
+    if crossing is not None and context.dataset.conditions is not None:
+        context, warnings = _telling(context)
+    given: list[Candidate] = []
+    if partial:
+        given, rest = split_candidates(context.candidates, partial, comparison)
+        context, ranked = replace(context, candidates=tuple(rest)), comparison
+        # Ranks are taken before matrices are regressed out of them, and not again.
+        comparison = "pearson"
     for roi in track(context.rois, f"rsa, {comparison}"):
-        brain = brain_matrices(context, roi, distance)
+        brain = brain_matrices(context, roi, distance, crossing)
         columns = layer_columns(context.candidates)
         models = model_matrices(columns, brain.items, distance)
+        if given:
+            controls = model_matrices(layer_columns(given), brain.items, distance)
+            transform = regressed_out(controls, partial, ranked)
         if transform is not None:
             brain, models = transformed(brain, transform), transform.apply(models)
+        if given:
+            check_left(models, columns, partial)
         region = _region(context, brain, models, columns, roi, metric, comparison)
         parts.append(region.scores())
         tables.append(region.differences())
         if len(brain.subjects) > 1:
             parts.append(_group_mean(brain, models, columns, roi, f"{metric} group mean", comparison))
         pictures += _pictures(brain, models, columns, region, roi)
-        warnings += _warnings(brain, roi, comparison)
+        warnings += warnings_of(brain, roi, comparison)
         brains.append(brain)
     return Outcome(
         Scores.concat(parts),
         pd.concat(tables, ignore_index=True),
         pictures=tuple(pictures),
-        audit=(_audit(brains[0], context, metric),),
-        methods=_methods(brains, distance, comparison, context, transform),
-        references=(*REFERENCES, *(transform.references if transform else ())),
+        audit=(audit_of(brains[0], context, metric, partial),),
+        methods=methods_of(brains, distance, comparison, context, transform),
+        references=(
+            *REFERENCES,
+            *(transform.references if transform else ()),
+            *(CROSSED_REFERENCES if crossing else ()),
+        ),
         warnings=tuple(dict.fromkeys(warnings)),
-        notes=_notes(brains[0], metric, context),
+        notes=notes_of(brains[0], metric, context),
     )
+
+
+def _telling(context: Context) -> tuple[Context, list[str]]:
+    """Leave out labels that are the same for all pairs of conditions: no matrix is more or less like them."""
+    assert context.dataset.study is not None  # there are conditions
+    ids = context.dataset.study.common_stimuli
+    labels = [c for c in context.candidates if c.features is None]
+    useless = [c.name for c in labels if len(set(c.categories(ids))) in (1, len(ids))]
+    kept = tuple(c for c in context.candidates if c.name not in useless)
+    if not kept:
+        raise InputError(
+            f"the model(s) {', '.join(useless)} say the same of all pairs of {len(ids)} conditions, so that "
+            "distance 'crossnobis' leaves nothing to compare. Name labels that some conditions share."
+        )
+    return replace(context, candidates=kept), [
+        f"{name} says the same of all pairs of conditions and takes no part by crossnobis."
+        for name in useless
+    ]
 
 
 def _region(
@@ -218,90 +302,3 @@ def _pictures(brain: Brain, models: Floats, columns: list[Column], region: Regio
         name = column.name if len(group) == 1 else f"{column.name}, {column.layer}"
         pictures.append(Picture(name, "model", roi, models[best], ids, column.name))
     return pictures
-
-
-def _audit(brain: Brain, context: Context, metric: str) -> tuple[str, str, str]:
-    if all(len(candidate.layers) == 1 for candidate in context.candidates):
-        return (metric, "clean", "nothing is fitted or chosen")
-    where = "other subjects" if len(brain.subjects) > 1 else "the other half of the stimuli"
-    return (metric, "clean", f"nothing is fitted; layers are chosen on {where}")
-
-
-def _warnings(brain: Brain, roi: str, comparison: Comparison) -> list[str]:
-    if len(brain.subjects) == 1 and brain.items.run_wise:
-        return ["RSA between the runs of one subject has no ceiling."]
-    if len(brain.subjects) > 1 and len(brain.subjects) < 5:
-        return [
-            f"{roi}: with {len(brain.subjects)} subjects, intervals over new subjects are wide and rough."
-        ]
-    if len(brain.subjects) == 1 and brain.halves is None:
-        return [f"{roi}: one subject and no repeated stimuli, so there is no ceiling."]
-    if len(brain.subjects) == 1 and comparison not in HALVES:
-        return [f"{roi}: halves of one subject's repetitions give no ceiling in the unit of {comparison}."]
-    return []
-
-
-def _notes(brain: Brain, metric: str, context: Context) -> dict[str, str]:
-    several = len(brain.subjects) > 1
-    over = "subjects and stimuli" if several else ("runs" if brain.items.run_wise else "stimuli")
-    counted = "runs" if brain.items.run_wise else "stimuli"
-    confidence = f"{context.inference.confidence:.0%}"
-    mean = "Mean over subjects of the similarity" if several else "Similarity"
-    return {
-        metric: f"{mean} of model and brain matrices; {confidence} interval over {over}; n counts {counted}.",
-        f"{metric} group mean": "Similarity of a model's matrix and the mean matrix of all subjects: not "
-        "comparable with a ceiling for single subjects.",
-    }
-
-
-def _methods(
-    brains: list[Brain],
-    distance: str,
-    comparison: Comparison,
-    context: Context,
-    transform: Transform | None,
-) -> tuple[str, ...]:
-    first = brains[0]
-    inference = context.inference
-    what = "blocks of different runs" if first.items.run_wise else "stimuli"
-    source = context.dataset.rdms
-    measured = (
-        f"as published ({source.measure})"
-        if source is not None
-        else f"{DISTANCES[distance]} between the mean patterns of two {what}"
-    )
-    several = len(first.subjects) > 1
-    choice = (
-        "each subject's layer is the one that is best on average over the other subjects"
-        if several
-        else "layers are chosen on a random half of the stimuli and scored on the other half, both ways"
-    )
-    resampled = "subjects and stimuli" if several else ("runs" if first.items.run_wise else "stimuli")
-    draws = f"{inference.n_bootstrap} bootstrap draws over {resampled}, in which copies make no pair"
-    engine = f"a jackknife over {resampled}" if comparison == "kendall" else draws
-    networks = any(candidate.features is not None for candidate in context.candidates)
-    features = f"Models: {DISTANCES[distance]} between features; for labels, " if networks else "Labels: "
-    layered = any(len(candidate.layers) > 1 for candidate in context.candidates)
-    chosen = f"Where a model has several layers, {choice}. " if layered else ""
-    scored = "Scores are means over subjects. " if several else ""
-    factors = "the correction for two random factors and " if several else ""
-    exchanged = "blocks within runs" if first.items.run_wise else "stimuli"
-    return (
-        f"RSA. The brain's dissimilarities are {measured}. {features}0 within a category and 1 between. "
-        f"{f'{transform.methods} ' if transform else ''}Matrices "
-        f"are compared by {_COMPARISONS[comparison]}. {scored}{chosen}Intervals "
-        f"({inference.confidence:.0%}, on "
-        f"Fisher's z) and differences between models come from {engine}, with {factors}t with the smaller "
-        f"sample's degrees of freedom. p against zero: {inference.n_permutations} exchanges of {exchanged}, "
-        "p = (b + 1) / (m + "
-        f"1){', for a chosen layer against the largest of each exchange' if layered else ''}.",
-    )
-
-
-_COMPARISONS = {
-    "spearman": "Spearman's rho",
-    "kendall": "Kendall's tau-a",
-    "cosine": "their cosine",
-    "pearson": "Pearson's r",
-    "rho-a": "rho-a",
-}

@@ -110,11 +110,15 @@ def test_too_few_samples_are_refused_and_scarce_ones_warned_of():
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((20, 12)), rng.standard_normal((20, 8))
     for metric in (cca, pwcca, canonical_correlations):
-        with pytest.raises(InputError, match="20 samples of 12 and 8 dimensions.*n_components` \\(2 or fewer"):
+        with pytest.raises(
+            InputError, match="20 samples of 12 and 8 dimensions.*n_components` \\(2 or fewer"
+        ):
             metric(X, Y)
     with pytest.raises(InputError, match="lower `variance`"):
         svcca(X, Y, variance=1)
-    with pytest.warns(UserWarning, match="20 samples of 12 and 7 dimensions.*squared canonical correlation of 0.63"):
+    with pytest.warns(
+        UserWarning, match="20 samples of 12 and 7 dimensions.*squared canonical correlation of 0.63"
+    ):
         cca(X, Y[:, :7])
     assert 0 < cca(rng.standard_normal((20, 500)), Y, n_components=2) < 1
 

@@ -47,7 +47,9 @@ def test_distances_from_cca_to_procrustes_equal_known_values(known, alpha, angle
     assert shape_distance(X, Y, kind="euclidean", alpha=alpha) == pytest.approx(distance, rel=1e-10)
     grams = X @ X.T, Y @ Y.T
     assert shape_distance_from_grams(*grams, alpha=alpha) == pytest.approx(angle, rel=1e-10)
-    assert shape_distance_from_grams(*grams, kind="euclidean", alpha=alpha) == pytest.approx(distance, rel=1e-10)
+    assert shape_distance_from_grams(*grams, kind="euclidean", alpha=alpha) == pytest.approx(
+        distance, rel=1e-10
+    )
 
 
 def test_unequal_numbers_of_units_equal_known_values_and_zero_padding(known, pair):
@@ -57,7 +59,9 @@ def test_unequal_numbers_of_units_equal_known_values_and_zero_padding(known, pai
     padded = np.pad(X, ((0, 0), (0, 2)))
     for kind, expected in (("euclidean", 30.201813), ("angular", 0.632904)):
         assert shape_distance(X, Y, kind=kind) == pytest.approx(expected, abs=5e-7)
-        assert shape_distance(padded, Y, kind=kind) == pytest.approx(shape_distance(X, Y, kind=kind), rel=1e-12)
+        assert shape_distance(padded, Y, kind=kind) == pytest.approx(
+            shape_distance(X, Y, kind=kind), rel=1e-12
+        )
     assert shape_distance(X, Y, alpha=0) == pytest.approx(0.734841, abs=5e-7)
     assert shape_distance(X, Y, alpha=0.5) == pytest.approx(0.623151, abs=5e-7)
 
@@ -129,7 +133,9 @@ def test_alpha_between_the_ends_keeps_the_triangle_inequality():
         base = rng.standard_normal((40, 3))
         sides = [base @ rng.standard_normal((3, p)) + rng.standard_normal((40, p)) for p in (3, 3, 4)]
         for alpha in (0.0, 0.4):
-            xy, yz, xz = (shape_distance(sides[i], sides[j], alpha=alpha) for i, j in ((0, 1), (1, 2), (0, 2)))
+            xy, yz, xz = (
+                shape_distance(sides[i], sides[j], alpha=alpha) for i, j in ((0, 1), (1, 2), (0, 2))
+            )
             assert xz <= xy + yz + 1e-12
 
 

@@ -85,9 +85,9 @@ def test_the_energy_minimum_over_all_planar_rotations_is_found():
 
 
 def test_energy_distance_of_two_normals_equals_the_known_value():
-    quantiles = norm.ppf((np.arange(2000) + 0.5) / 2000)[:, None, None]
+    quantiles = norm.ppf((np.arange(1000) + 0.5) / 1000)[:, None, None]
     found = stochastic_shape_distance(quantiles, quantiles + 1, kind="energy", center=False, squared=True)
-    assert found == pytest.approx(0.270903, abs=1e-3)
+    assert found == pytest.approx(0.270903, abs=2e-3)
 
 
 def test_commuting_covariances_under_means_that_fix_the_rotation_have_the_closed_distance():
@@ -103,6 +103,18 @@ def test_restarts_leave_a_saddle_where_the_first_start_stays():
     assert gaussian_shape_distance(means, covs[0], means, covs[1]) ** 2 == pytest.approx(1, rel=1e-6)
 
 
+def test_random_starts_cover_rotations_and_reflections():
+    starts = []
+
+    def objective(T):
+        starts.append(np.linalg.det(T))
+        return 1.0, T
+
+    search = rotation_search.Search(n_restarts=8, max_iter=1, tol=0, random_state=0)
+    rotation_search.best_rotation(objective, np.eye(2), search)
+    assert sorted(round(det) for det in starts[1:9]) == [-1] * 4 + [1] * 4
+
+
 def test_alpha_2_is_twice_the_squared_deterministic_distance():
     X, Y = noisy_pair()
     expected = np.sqrt(2 / 10) * shape_distance(X.mean(axis=0), Y.mean(axis=0), kind="euclidean")
@@ -115,7 +127,7 @@ def test_rotated_and_moved_trials_are_the_same_system(kind):
     moved = X @ rotation(4) + 3
     squared = stochastic_shape_distance(X, moved, kind=kind, squared=True)
     if kind == "gaussian":
-        assert stochastic_shape_distance(X, moved) < 1e-7
+        assert stochastic_shape_distance(X, moved) < 1e-6
     else:
         # Unbiased: a trial meets itself in the other system, but not in its own.
         assert squared < 0
@@ -143,10 +155,13 @@ def test_numbers_of_repeats_and_units_may_differ(kind):
 def test_the_triangle_inequality_holds(kind):
     rng = np.random.default_rng(0)
     for _ in range(5):
-        sides = [rng.standard_normal((30, 4, 2)) * (1 + i) + rng.standard_normal((4, 2)) for i in range(3)]
-        options = {"kind": kind, "n_restarts": 8}
-        xy, yz, xz = (stochastic_shape_distance(sides[i], sides[j], **options) for i, j in ((0, 1), (1, 2), (0, 2)))
-        assert xz <= xy + yz + 1e-6
+        spreads = (1, 2, 4)
+        sides = [s * rng.standard_normal((60, 4, 2)) + 2 * rng.standard_normal((4, 2)) for s in spreads]
+        pairs = ((0, 1), (1, 2), (0, 2))
+        xy, yz, xz = (stochastic_shape_distance(sides[i], sides[j], kind=kind) for i, j in pairs)
+        assert 0 < xz <= xy + yz + 1e-6
+        assert xy <= xz + yz + 1e-6
+        assert yz <= xy + xz + 1e-6
 
 
 def test_noise_that_differs_is_seen_where_means_do_not():
@@ -174,7 +189,9 @@ def test_shrinkage_is_towards_the_mean_covariance():
     for side in (X, Y):
         covs = np.stack([np.cov(side[:, i].T) for i in range(10)])
         sides += [side.mean(axis=0), 0.7 * covs + 0.3 * covs.mean(axis=0)]
-    assert stochastic_shape_distance(X, Y, shrinkage=0.3) == pytest.approx(gaussian_shape_distance(*sides), rel=1e-6)
+    assert stochastic_shape_distance(X, Y, shrinkage=0.3) == pytest.approx(
+        gaussian_shape_distance(*sides), rel=1e-6
+    )
 
 
 def test_no_step_raises_the_cost(monkeypatch):
@@ -228,7 +245,9 @@ def test_bad_trials_are_refused_with_their_numbers():
     with pytest.raises(InputError, match="`Y_trials` must have 3 dimension"):
         stochastic_shape_distance(X, Y[0])
     with pytest.raises(InputError, match="`X_trials` holds 4 NaN"):
-        stochastic_shape_distance(np.where(np.arange(12)[:, None, None] + np.arange(10)[:, None] == 0, np.nan, X), Y)
+        stochastic_shape_distance(
+            np.where(np.arange(12)[:, None, None] + np.arange(10)[:, None] == 0, np.nan, X), Y
+        )
 
 
 def test_options_out_of_range_are_refused_with_their_numbers():
@@ -247,7 +266,9 @@ def test_options_out_of_range_are_refused_with_their_numbers():
 
 def test_bad_covariances_are_refused_with_their_numbers():
     means, covs = np.random.default_rng(0).standard_normal((5, 3)), np.tile(np.eye(3), (5, 1, 1))
-    with pytest.raises(InputError, match="`covs_y` must hold one covariance .*\\(5, 3, 3\\), got shape \\(4, 3, 3\\)"):
+    with pytest.raises(
+        InputError, match="`covs_y` must hold one covariance .*\\(5, 3, 3\\), got shape \\(4, 3, 3\\)"
+    ):
         gaussian_shape_distance(means, covs, means, covs[:4])
     with pytest.raises(InputError, match="`covs_x` must hold symmetric"):
         gaussian_shape_distance(means, covs + np.triu(np.ones((3, 3))), means, covs)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -71,9 +73,11 @@ def test_times_are_refused_with_their_number():
 
 
 def test_every_encoder_is_a_comparison_and_all_say_what_they_need():
-    assert set(COMPARISONS) == {"cka", "classify", "rsa", "variance-partition", *RECIPES}
+    assert set(COMPARISONS) > {"cka", "classify", "curvature", "rsa", "variance-partition", *RECIPES}
     # Receptive fields and time-resolved fits are for other shapes of data; the lasso is an elastic net.
     assert set(RECIPES) - {"lasso"} == set(ENCODERS) - {"trf", "time-resolved"}
     for row in COMPARISONS.rows():
         assert row["summary"], row["name"]
         assert row["needs"], row["name"]
+        options = inspect.signature(COMPARISONS[row["name"]]).parameters
+        assert set(row.get("named_by", ())) <= set(options), row["name"]
