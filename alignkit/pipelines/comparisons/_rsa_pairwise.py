@@ -6,13 +6,13 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import squareform
 
 from ..._core.errors import InputError
 from ...metrics import compare_rdms
 from ._comparison import Context, Outcome
 from ._measure import Measure, compare_by
 from ._rsa_data import DISTANCES, REFERENCES, Distance
+from ._systems import pairs_of
 
 Floats = NDArray[np.float64]
 PairwiseComparison = Literal["bures", "tau-b", "whitened-correlation", "whitened-cosine"]
@@ -37,7 +37,7 @@ def compare_pairwise(context: Context, distance: Distance, comparison: PairwiseC
         unit=comparison,
         prepare=lambda system: system.dissimilarities,
         compare=lambda model, brain: float(compare_rdms(model, brain, method=comparison)),
-        permute=_exchanged,
+        permute=pairs_of,
         settings={"comparison": comparison},
         distance=distance,
         max_permutations=1000,
@@ -46,7 +46,3 @@ def compare_pairwise(context: Context, distance: Distance, comparison: PairwiseC
         references=REFERENCES,
     )
     return compare_by(context, "rsa", measure)
-
-
-def _exchanged(vector: Floats, order: NDArray[np.intp]) -> Floats:
-    return np.asarray(squareform(squareform(vector)[np.ix_(order, order)], checks=False))

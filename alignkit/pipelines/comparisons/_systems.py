@@ -73,11 +73,10 @@ class System:
 
     def take(self, rows: Index) -> System:
         """Keep some stimuli, in the order of `rows`."""
-        square = None if self.published is None else squareform(self.published)[np.ix_(rows, rows)]
         return System(
             self.distance,
             patterns=None if self.patterns is None else self.patterns[rows],
-            published=None if square is None else squareform(square, checks=False),
+            published=None if self.published is None else pairs_of(self.published, rows),
             trials=None if self.trials is None else self.trials[:, rows],
             labels=None if self.labels is None else self.labels[rows],
         )
@@ -158,6 +157,12 @@ def model_system(column: Column, stimulus_ids: list[str], distance: Distance) ->
         return System("squared-euclidean", published=column.candidate.category_rdm(tuple(stimulus_ids)))
     features = column.candidate.features.matrix(column.layer, stimulus_ids)
     return System(distance, patterns=features.astype(np.float64))
+
+
+def pairs_of(condensed: Floats, rows: Index) -> Floats:
+    """Return the dissimilarities of some stimuli, in the order of `rows`."""
+    square = squareform(condensed)[np.ix_(rows, rows)]
+    return np.asarray(squareform(square, checks=False))
 
 
 def _check_count(stimulus_ids: list[str], kind: str) -> None:

@@ -42,9 +42,9 @@ def notes_of(settings: Settings, brain: Brain, context: Context) -> dict[str, st
     single = "weighted units of each layer" if settings.of_units else "each layer's matrix as it is"
     mean = ", mean over subjects" if several else ""
     return {
-        settings.metric: f"Similarity of held-out dissimilarities with a weighted sum over {what}{mean}; rows "
-        f"of single layers: {single}, on the same stimuli; {context.inference.confidence:.0%} interval from "
-        "a jackknife that fits again; n counts stimuli."
+        settings.metric: f"Similarity of held-out dissimilarities with a weighted sum over {what}{mean}; "
+        f"rows of single layers: {single}, on the same stimuli; {context.inference.confidence:.0%} interval "
+        "from a jackknife that fits again; n counts stimuli."
     }
 
 
@@ -76,16 +76,17 @@ def methods_of(settings: Settings, brain: Brain, context: Context, n_permutation
         target += " (the ceiling bounds what all subjects share: weights of one's own may pass it)"
     resampled = "subjects and blocks of stimuli" if several else "blocks of stimuli"
     fixed = " at the layers and penalties that the data as they are have chosen" if settings.of_units else ""
+    share = f"{context.inference.confidence:.0%}"
     return (
         f"Weighted RSA ({settings.method}). The brain's dissimilarities are {measured}. {_model(settings)} "
-        f"Weights were fitted by least squares to {target}, over the pairs of training stimuli, and their "
-        f"sum was compared by {_SCORES[settings.score]} over the pairs of held-out stimuli "
+        f"Weights were fitted by least squares to {target}, over the pairs of training stimuli. Their sum "
+        f"was compared by {_SCORES[settings.score]} over the pairs of held-out stimuli "
         f"({settings.n_folds} folds, each picture with its near-duplicates; mean over folds). No pair joins "
-        f"a with a held-out stimulus. Intervals ({context.inference.confidence:.0%}, on Fisher's z) and "
-        f"differences come from a jackknife over {resampled} (at most {n_blocks}), with t of the smaller "
-        f"sample's of freedom: without each block weights were fitted and scored again{fixed}, so that they cover "
-        "what the fit varies by, but not the draw of the folds. "
-        f"p: {n_permutations} exchanges of stimuli, weights fitted again in each{fixed}, p = (b + 1) / (m + 1)."
+        f"a training with a held-out stimulus. Intervals ({share}, on Fisher's z) and differences come from "
+        f"a jackknife over {resampled} (at most {n_blocks}), with t of the smaller sample's degrees of "
+        f"freedom: without each block weights were fitted and scored again{fixed}, so that intervals cover "
+        "what the fit varies by, but not the draw of the folds. p: "
+        f"{n_permutations} exchanges of stimuli, weights fitted again in each{fixed}, p = (b + 1) / (m + 1)."
     )
 
 

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import squareform
 
 from ..._core.checks import did_you_mean
 from ..._core.errors import InputError
 from ...metrics import METRICS, representation_graph
 from ._comparison import COMPARISONS, Context, Outcome
 from ._measure import Measure, compare_by
-from ._systems import Distance, System
+from ._systems import Distance, System, pairs_of
 
 Index = NDArray[np.intp]
 # What a metric's inputs are made from, and how their stimuli change places.
@@ -126,12 +125,8 @@ def _rows(values: Any, order: Index) -> Any:
     return values[order]
 
 
-def _pairs(values: Any, order: Index) -> Any:
-    return squareform(squareform(values)[np.ix_(order, order)], checks=False)
-
-
 def _nodes(graph: Any, order: Index) -> Any:
     return graph[order][:, order]
 
 
-_PERMUTE: dict[str, Callable[[Any, Index], Any]] = {"responses": _rows, "RDMs": _pairs, "graphs": _nodes}
+_PERMUTE: dict[str, Callable[[Any, Index], Any]] = {"responses": _rows, "RDMs": pairs_of, "graphs": _nodes}

@@ -14,7 +14,7 @@ from ...metrics.topology.comparison import distance_of_diagrams
 from ...metrics.topology.divergence import normalised
 from ._comparison import COMPARISONS, Context, Outcome
 from ._measure import Measure, compare_by
-from ._systems import Distance, System
+from ._systems import Distance, System, pairs_of
 
 Floats = NDArray[np.float64]
 Method = Literal["wasserstein", "bottleneck", "betti", "rtd"]
@@ -120,7 +120,7 @@ def _divergence(distance: Distance, n_stimuli: int, n_draws: int) -> Measure:
         unit="of the .9 quantile",
         prepare=lambda system: np.maximum(system.dissimilarities, 0.0),
         compare=compare,
-        permute=_exchanged,
+        permute=pairs_of,
         settings={"method": "rtd", "n_stimuli": n_stimuli, "n_draws": n_draws},
         distance=distance,
         lower_is_closer=True,
@@ -139,7 +139,3 @@ def _divergence(distance: Distance, n_stimuli: int, n_draws: int) -> Measure:
 
 def _scaled(system: System) -> Floats:
     return normalised(np.maximum(system.dissimilarities, 0.0), "quantile", "system")
-
-
-def _exchanged(vector: Floats, order: NDArray[np.intp]) -> Floats:
-    return np.asarray(squareform(squareform(vector)[np.ix_(order, order)], checks=False))

@@ -122,7 +122,8 @@ def weighted_rsa(
 def _check(settings: Settings, context: Context) -> None:
     if context.dataset.conditions is not None:
         raise InputError(
-            "`weighted-rsa` holds stimuli out; this dataset has a few conditions only. Use `rsa` or `classify`."
+            "`weighted-rsa` holds stimuli out; this dataset has a few conditions only. Use `rsa` or "
+            "`classify`."
         )
     if settings.n_folds < 2:
         raise InputError(f"`n_folds` must be at least 2, got {settings.n_folds}.")
