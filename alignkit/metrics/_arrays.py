@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from .._core.errors import InputError
+
 if TYPE_CHECKING:
     import torch
 
@@ -43,6 +45,11 @@ def torch_too(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
+def as_array(value: T) -> T:
+    """Return tensors as arrays, and anything else as it is."""
+    return _to_numpy(value) if "torch" in sys.modules else value
+
+
 def _tensors(value: Any) -> Iterator[torch.Tensor]:
     if isinstance(value, sys.modules["torch"].Tensor):
         yield value
@@ -56,12 +63,21 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
 
 def _to_numpy(value: Any) -> Any:
     if isinstance(value, sys.modules["torch"].Tensor):
-        return value.detach().cpu().numpy()
+        return _array_of(value)
     if isinstance(value, dict):
         return {name: _to_numpy(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_to_numpy(item) for item in value)
     return value
+
+
+def _array_of(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    torch = sys.modules["torch"]
+    if tensor.layout != torch.strided:
+        raise InputError(f"tensors must be dense, got one of layout {tensor.layout}. Use `to_dense()`.")
+    held = tensor.detach().cpu()
+    # NumPy has no bfloat16; float32 holds each of its numbers.
+    return np.asarray((held.float() if held.dtype == torch.bfloat16 else held).numpy())
 
 
 def _to_torch(value: Any, device: torch.device) -> Any:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._core.errors import InputError
 from .._core.random import RandomState, as_generator
 from ..solvers._held_out import check_parts
+from ._labels import unique_labels
 
 Rows = NDArray[np.intp]
 Fold = tuple[Rows, Rows]
@@ -49,7 +50,7 @@ def stimulus_folds(
     Raises
     ------
     InputError
-        If folds are too few or too small, share rows or groups, or groups do not fit.
+        If folds are too few or too small, share rows or groups, or groups do not fit or are missing.
     """
     labels = _group_numbers(groups, n_stimuli)
     if not isinstance(cv, int | np.integer):
@@ -87,4 +88,4 @@ def _group_numbers(groups: ArrayLike | None, n_stimuli: int) -> Rows:
         raise InputError(
             f"`groups` must hold one label per stimulus, got shape {given.shape} for {n_stimuli} stimuli."
         )
-    return np.unique(given, return_inverse=True)[1].astype(np.intp)
+    return unique_labels("groups", given)[1]

@@ -51,9 +51,11 @@ def column_correlation(
     first, constant_first = _centred(first, counts)
     second, constant_second = _centred(second, counts)
     covariance = np.einsum("i,ij,ij->j", counts, first, second)
-    power = np.einsum("i,ij,ij->j", counts, first, first) * np.einsum("i,ij,ij->j", counts, second, second)
-    undefined = constant_first | constant_second | (power == 0)
-    r = covariance / np.sqrt(np.where(undefined, 1.0, power))
+    powers = [np.einsum("i,ij,ij->j", counts, side, side) for side in (first, second)]
+    undefined = constant_first | constant_second
+    # One root each: the product of both powers leaves float64 before they do.
+    lengths = [np.sqrt(np.where(undefined, 1.0, power)) for power in powers]
+    r = covariance / lengths[0] / lengths[1]
     return np.where(undefined, np.nan, r.clip(-1, 1))
 
 

@@ -62,7 +62,7 @@ def report_maps(context: Context, outcomes: list[Outcome], best: list[str]) -> l
     for (owner, model, metric), scores in _by_model(outcomes).items():
         if owner == subject and model in best and len(maps) < MAX_MAPS_IN_REPORT:
             image = recording.geometry.to_image(_fill(recording, scores))
-            title = f"{model}: held-out prediction in {subject}"
+            title = f"{model}: {metric} in {subject}"
             maps.append(BrainMap(title, image, subject, model, metric, scores[0].unit, space))
     return maps
 

@@ -20,6 +20,7 @@ from .pictures import drawn_matrices
 _CORRECTIONS = {"bh": "FDR (Benjamini-Hochberg)", "by": "FDR (Benjamini-Yekutieli)"}
 CHOSEN = "(chosen)"
 ALPHA = 0.05
+NEVER_LEADS = ("group mean", "significant share")
 PARTS = (*QUANTITIES.values(), JOINT)
 
 
@@ -158,7 +159,7 @@ def _corrected_differences(tables: Sequence[pd.DataFrame], method: str) -> pd.Da
 
 
 def _metrics(scores: Scores) -> list[str]:
-    return [str(m) for m in scores.table["metric"].unique() if not str(m).endswith("group mean")]
+    return [str(m) for m in scores.table["metric"].unique() if not str(m).endswith(NEVER_LEADS)]
 
 
 def _model_rows(scores: Scores, roi: str, metric: str) -> pd.DataFrame:
@@ -255,6 +256,8 @@ def _finding(leader: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
     text += f"; p {_p(p)} corrected)" if np.isfinite(p) else ")"
     if leader["runner_up"]:
         apart = "ahead of" if leader["margin_p"] < ALPHA else "not told apart from"
+        if not np.isfinite(leader["margin_p"]):
+            apart = "before"
         text += f", {apart} {leader['runner_up']} ({_number(leader['runner_up_value'])}"
         text += (
             f"; difference p {_p(leader['margin_p'])} corrected)" if np.isfinite(leader["margin_p"]) else ")"

@@ -130,7 +130,7 @@ def test_a_finding_says_value_interval_ceiling_p_and_the_margin(summary_of):
 def test_of_distances_the_lowest_comes_first(summary_of):
     table = [row("A", "true", 0.3, closer="lower"), row("A", "other", 0.5, closer="lower")]
     assert summary_of(outcome(table)).headline == (
-        "A: true is closest by rsa (0.300), not told apart from other (0.500).",
+        "A: true is closest by rsa (0.300), before other (0.500).",
     )
 
 

@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._core.checks import check_array, check_same_samples
 from ..._core.errors import InputError
+from .._labels import unique_labels
+from .._rounding import check_range, equal_rows
 
 Floats = NDArray[np.float64]
 
@@ -16,15 +18,16 @@ def load_patterns(X: ArrayLike, *, min_rows: int, name: str = "X") -> Floats:
     patterns = check_array(name, X, ndim=2, dtype=np.float64, min_rows=min_rows)
     if patterns.shape[1] == 0:
         raise InputError(f"`{name}` has no units, got shape {patterns.shape}.")
+    check_range(name, patterns)
     return patterns
 
 
 def centred_patterns(X: ArrayLike, *, min_rows: int = 2) -> Floats:
     """Return patterns less their mean over the largest deviation, so that squares keep their range."""
     patterns = load_patterns(X, min_rows=min_rows)
-    if (patterns == patterns[0]).all():
-        raise InputError(f"all {len(patterns)} rows of `X` are equal: there is no variance to describe.")
     deviations = patterns - patterns.mean(axis=0)
+    if equal_rows(patterns, deviations):
+        raise InputError(f"all {len(patterns)} rows of `X` are equal: there is no variance to describe.")
     return np.asarray(deviations / np.abs(deviations).max())
 
 
@@ -37,11 +40,7 @@ def load_labelled(
     if classes.ndim != 1:
         raise InputError(f"`labels` must have one entry per row of `X`, got shape {classes.shape}.")
     check_same_samples("X", patterns, "labels", classes)
-    if classes.dtype.kind == "f" and np.isnan(classes).any():
-        raise InputError(
-            f"`labels` holds {int(np.isnan(classes).sum())} NaN. Drop the samples without a label first."
-        )
-    names, members = np.unique(classes, return_inverse=True)
+    names, members = unique_labels("labels", classes)
     if len(names) < 2:
         raise InputError(f"`labels` must name at least 2 classes, got {len(names)}.")
     counts = np.bincount(members)

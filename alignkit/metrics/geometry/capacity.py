@@ -15,6 +15,7 @@ from ..._core.threads import fixed_threads
 from ...solvers.algebra import singular_values
 from .._arrays import torch_too
 from .._registry import METRICS
+from .._rounding import equal_rows
 from ._patterns import Floats, load_labelled
 from .mean_field_capacity import squared_move
 
@@ -233,7 +234,7 @@ def _span(X: ArrayLike, labels: ArrayLike, center: bool) -> tuple[Floats, NDArra
     patterns, names, members = load_labelled(X, labels, min_rows=1)
     moved = patterns - patterns.mean(axis=0) if center else patterns
     largest = np.abs(moved).max()
-    if largest == 0:
+    if largest == 0 or (center and equal_rows(patterns, moved)):
         raise InputError(f"all {len(patterns)} rows of `X` are equal: there are no manifolds to tell apart.")
     left, scale, _ = np.linalg.svd(moved / largest, full_matrices=False)
     rank = int((scale > 1e-10 * scale[0]).sum())

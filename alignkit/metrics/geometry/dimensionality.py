@@ -13,6 +13,7 @@ from ..._core.errors import InputError
 from ...solvers.algebra import multiply, singular_values
 from .._arrays import torch_too
 from .._registry import METRICS
+from .._rounding import check_range, constant_along
 from ..similarity.kernel_alignment import centred_gram
 from ._patterns import Floats, centred_patterns, load_patterns
 
@@ -126,9 +127,10 @@ def signal_participation_ratio(trials: ArrayLike, *, device: str | None = None) 
     n_repeats, n_stimuli, n_units = values.shape
     if n_stimuli < 4 or n_units == 0:
         raise InputError(f"`trials` needs at least 4 stimuli and 1 unit, got shape {values.shape}.")
+    check_range("trials", values)
     deviations = values - values.mean(axis=1, keepdims=True)
     largest = np.abs(deviations).max()
-    if largest == 0:
+    if constant_along(values, axis=1).all():
         raise InputError("all stimuli of `trials` have equal responses: there is no variance to describe.")
     deviations /= largest
     totals, squares = [], []

@@ -17,6 +17,7 @@ from ..._core.random import RandomState, as_generator
 from ..._core.threads import fixed_threads
 from .._arrays import torch_too
 from .._registry import METRICS
+from .._rounding import equal_rows
 from ._centre_structure import mean_centre_cosine, shared_directions
 from ._patterns import Floats, load_labelled
 
@@ -181,7 +182,7 @@ def _centre_units(
     """Return each manifold's points about its centre in units of the centre's length, and the centres."""
     moved = patterns - patterns.mean(axis=0)
     scale = np.abs(moved).max()
-    if scale == 0:
+    if equal_rows(patterns, moved):
         raise InputError(f"all {len(patterns)} rows of `X` are equal: there are no manifolds to tell apart.")
     moved /= scale
     centres = np.stack([moved[rows].mean(axis=0) for rows in members])

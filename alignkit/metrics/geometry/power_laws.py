@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from ..._core.checks import check_array
 from ..._core.errors import InputError
 from .._arrays import torch_too
+from .._rounding import ROUNDING, check_range
 from ._patterns import Floats
 
 
@@ -80,6 +81,7 @@ def fit_power_law_tail(values: ArrayLike, *, x_min: float | None = None, min_tai
     2.5026
     """
     given = np.sort(check_array("values", values, ndim=1, dtype=np.float64))
+    check_range("values", given)
     if given[0] <= 0:
         raise InputError(f"`values` must be positive, but the smallest is {given[0]:.3g}. Drop values of 0.")
     if min_tail < 2:
@@ -110,7 +112,8 @@ def _tail_from(logs: Floats, start: float) -> tuple[float, float, float, int]:
     """Return KS distance, alpha, start and length of a tail that is given by sorted logs."""
     above = logs - start
     n_tail, total = len(logs), float(above.sum())
-    if total <= 0:
+    # Logarithms that differ by the rounding of the values alone tell of no tail.
+    if above.max() <= ROUNDING:
         return float("inf"), float("inf"), start, n_tail
     alpha = 1 + n_tail / total
     theory = -np.expm1(-(alpha - 1) * above)

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from ..._core.errors import InputError
 from .._arrays import torch_too
 from .._registry import METRICS
+from .._rounding import constant_along
 from ..rsa.dissimilarities import rdm
 from ._patterns import load_labelled
 
@@ -49,7 +50,7 @@ def generalised_discrimination_value(X: ArrayLike, labels: ArrayLike) -> float:
     -1.0
     """
     patterns, names, members = load_labelled(X, labels, min_rows=2)
-    varying = (patterns != patterns[0]).any(axis=0)
+    varying = ~constant_along(patterns, axis=0)
     if not varying.any():
         raise InputError(f"all {patterns.shape[1]} units of `X` are constant: there is nothing to separate.")
     deviations = patterns[:, varying] - patterns[:, varying].mean(axis=0)

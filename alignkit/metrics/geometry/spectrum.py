@@ -14,6 +14,7 @@ from ..._core.errors import InputError
 from ...solvers.algebra import singular_values, svd
 from .._arrays import torch_too
 from .._registry import METRICS
+from .._rounding import check_range, constant_along
 from ._patterns import Floats, load_patterns
 
 Weighting = Literal["equal", "inverse-rank"]
@@ -237,7 +238,10 @@ def cross_validated_spectrum(trials: ArrayLike, *, device: str | None = None) ->
     n_repeats, n_stimuli, n_units = values.shape
     if n_stimuli < 2 or n_units == 0:
         raise InputError(f"`trials` needs at least 2 stimuli and 1 unit, got shape {values.shape}.")
+    check_range("trials", values)
     deviations = values - values.mean(axis=1, keepdims=True)
+    # What is left of constant units is rounding.
+    deviations[:, :, constant_along(values, axis=1).all(axis=0)] = 0.0
     total = deviations.sum(axis=0)
     n_ranks = min(n_stimuli - 1, n_units)
     variances = np.zeros(n_ranks)

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._core.errors import InputError
 from .._arrays import torch_too
 from .._registry import METRICS
+from .._rounding import ROUNDING
 from ._patterns import Floats, load_patterns
 
 
@@ -18,7 +19,7 @@ def trajectory_angles(X: ArrayLike) -> NDArray[np.float64]:
     Parameters
     ----------
     X : array of shape (n_times, n_units)
-        Responses in the order of time. A repeated frame makes no step and is left out.
+        Responses in the order of time. A repeated frame makes no step (but for rounding) and is left out.
 
     Returns
     -------
@@ -120,7 +121,9 @@ def _steps(X: ArrayLike) -> Floats:
     """Return the steps that move, in units of the largest coordinate of one."""
     patterns = load_patterns(X, min_rows=2)
     steps = np.diff(patterns, axis=0)
-    steps = steps[(steps != 0).any(axis=1)]
+    # A step by the rounding of the places it joins has no direction.
+    reach = ROUNDING * np.maximum(np.abs(patterns[1:]), np.abs(patterns[:-1]))
+    steps = steps[(np.abs(steps) > reach).any(axis=1)]
     return np.asarray(steps / np.abs(steps).max()) if len(steps) else steps
 
 

@@ -15,6 +15,7 @@ from ..._core.progress import track
 from ...solvers.algebra import singular_values
 from .._arrays import torch_too
 from .._registry import METRICS
+from .._rounding import check_range
 from ._patterns import Floats
 from .power_laws import PowerLawTail, fit_power_law_tail
 
@@ -67,7 +68,7 @@ def weight_spectrum_alpha(
     >>> round(weight_spectrum_alpha(W).alpha, 2)
     4.49
     """
-    eigenvalues = _eigenvalues([check_array("W", W, ndim=2, dtype=np.float64)], normalise, device)
+    eigenvalues = _eigenvalues([_matrix(W)], normalise, device)
     return fit_power_law_tail(eigenvalues, min_tail=min_tail)
 
 
@@ -162,6 +163,14 @@ def weight_spectra(
     return table
 
 
+def _matrix(W: ArrayLike) -> Floats:
+    matrix = check_array("W", W, ndim=2, dtype=np.float64)
+    if matrix.shape[1] == 0:
+        raise InputError(f"`W` has no columns, got shape {matrix.shape}.")
+    check_range("W", matrix)
+    return matrix
+
+
 def _eigenvalues(matrices: list[Floats], normalise: bool, device: str | None) -> Floats:
     """Return the non-zero eigenvalues of W W' of all matrices, which have one shape, together."""
     values = singular_values(np.stack(matrices), device=device)
@@ -241,7 +250,7 @@ def _of_kernel(values: Floats, groups: int, transposed: bool, kernels: Kernels) 
 
 def _measure_of(measure: Callable[[PowerLawTail, Floats], float]) -> Callable[[ArrayLike], float]:
     def value(W: ArrayLike) -> float:
-        eigenvalues = _eigenvalues([check_array("W", W, ndim=2, dtype=np.float64)], False, None)
+        eigenvalues = _eigenvalues([_matrix(W)], False, None)
         return measure(fit_power_law_tail(eigenvalues), eigenvalues)
 
     return value

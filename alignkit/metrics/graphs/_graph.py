@@ -11,6 +11,7 @@ from scipy.sparse import csr_array, issparse
 
 from ..._core.checks import check_finite
 from ..._core.errors import InputError
+from .._rounding import check_range
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -68,11 +69,14 @@ def check_edge_values(name: str, graph: Graph) -> csr_array[Any]:
         )
     if graph.shape[0] != graph.shape[1]:
         raise InputError(f"`{name}` must be square, one row and column per node, got shape {graph.shape}.")
+    if graph.shape[0] == 0:
+        raise InputError(f"`{name}` has no nodes, got shape {graph.shape}.")
     if graph.dtype.kind not in "fiub":
         raise InputError(f"`{name}` must hold real numbers, got dtype {graph.dtype}.")
     canonical: csr_array[Any] = _csr(graph, dtype=np.float64, copy=True)
     canonical.sum_duplicates()
     check_finite(f"{name}.data", canonical.data)
+    check_range(f"{name}.data", canonical.data)
     rows = row_of_entries(canonical)
     if (rows == canonical.indices).any():
         loops = np.unique(rows[rows == canonical.indices])

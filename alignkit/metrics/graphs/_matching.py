@@ -12,6 +12,8 @@ from ..._core.errors import InputError
 from ._graph import Edges, Floats, Indices
 
 Correlation = Literal["pearson", "spearman"]
+# Of curvature, a number without a unit that is computed with sums of a graph's lengths.
+_NO_SPREAD = 1e-12
 
 
 def permutation(order: ArrayLike, n_nodes: int) -> Indices:
@@ -39,11 +41,11 @@ def keys(edges: Edges, names: Indices | None, n_nodes: int) -> Indices:
 
 def correlate(first: Floats, second: Floats, correlation: Correlation) -> float:
     """Return the correlation, NaN where a side has no spread."""
+    # Values that differ by rounding alone, as on a regular graph, have no spread to correlate, nor to rank.
+    if any(np.ptp(values) <= _NO_SPREAD * max(1.0, float(np.abs(values).max())) for values in (first, second)):
+        return float("nan")
     if correlation == "spearman":
         first, second = rankdata(first), rankdata(second)
     first, second = first - first.mean(), second - second.mean()
-    # Values that differ by rounding alone, as on a regular graph, have no spread to correlate.
     size = [np.sqrt(values @ values / values.size) for values in (first, second)]
-    if min(size) < 1e-12:
-        return float("nan")
     return float(np.clip(first @ second / (first.size * size[0] * size[1]), -1.0, 1.0))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._core.checks import check_array, check_same_samples
 from ..._core.errors import InputError
 from ...solvers.algebra import multiply
+from .._rounding import check_range, constant_along
 
 Matrix = NDArray[np.float64]
 Units = NDArray[np.intp]
@@ -24,6 +27,7 @@ def load(name: str, X: ArrayLike) -> Matrix:
     """Return responses in float64, with at least 3 rows and one unit that is not constant."""
     # Over two stimuli every correlation is 1 or -1.
     values = check_array(name, X, ndim=2, dtype=np.float64, min_rows=3)
+    check_range(name, values)
     if not varying(values).any():
         raise InputError(
             f"`{name}` has {values.shape[1]} units and none of them varies over the {len(values)} stimuli: "
@@ -32,10 +36,19 @@ def load(name: str, X: ArrayLike) -> Matrix:
     return values
 
 
+def as_list(name: str, systems: Iterable[ArrayLike]) -> list[ArrayLike]:
+    """Return the arrays of several systems as a list, whatever holds them."""
+    if not isinstance(systems, Iterable) or isinstance(systems, str):
+        raise InputError(
+            f"`{name}` must be a sequence of arrays (n_samples, n_units), one per system, got "
+            f"{type(systems).__name__}."
+        )
+    return list(systems)
+
+
 def varying(values: Matrix) -> NDArray[np.bool_]:
-    """Return which units are not constant."""
-    moves: NDArray[np.bool_] = (values != values[0]).any(axis=0)
-    return moves
+    """Return which units are not constant but for rounding."""
+    return np.asarray(~constant_along(values, axis=0))
 
 
 def unit_vectors(values: Matrix) -> Matrix:

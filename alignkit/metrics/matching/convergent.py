@@ -21,7 +21,7 @@ from ..._core.threads import fixed_threads
 from ...solvers.algebra import multiply
 from .._arrays import torch_too
 from .._folds import CrossValidation, Rows, stimulus_folds
-from ._correlations import correlations, load, load_pair, varying
+from ._correlations import as_list, correlations, load, load_pair, varying
 
 Affinity = Literal["absolute", "positive"]
 Matrix = NDArray[np.float64]
@@ -256,9 +256,10 @@ def cluster_units(
            [1, 1]])
     """
     check_option("affinity", affinity, get_args(Affinity))
-    if len(systems) == 0:
+    given = as_list("systems", systems)
+    if len(given) == 0:
         raise InputError("`systems` is empty. Give one array of responses per system.")
-    loaded = [load(f"systems[{number}]", system) for number, system in enumerate(systems)]
+    loaded = [load(f"systems[{number}]", system) for number, system in enumerate(given)]
     for number, values in enumerate(loaded):
         check_same_samples("systems[0]", loaded[0], f"systems[{number}]", values)
     owners = np.repeat(np.arange(len(loaded)), [values.shape[1] for values in loaded])

@@ -19,7 +19,9 @@ from ..._core.progress import track
 from ..._core.random import RandomState, as_generator
 from ...solvers.algebra import multiply
 from .._arrays import torch_too
+from .._labels import unique_labels
 from .._registry import METRICS
+from .._rounding import check_range
 
 Similarity = Literal["cosine", "dot", "correlation"]
 Matrix = NDArray[np.float64]
@@ -105,12 +107,12 @@ def relative_representation(
            [0.   , 1.   ]])
     """
     check_option("similarity", similarity, get_args(Similarity))
-    values = check_array("X", X, ndim=2, dtype=np.float64)
+    values = _responses("X", X)
     given = np.asarray(anchors)
     if given.ndim == 1:
         chosen = values[_rows(given, len(values))]
     else:
-        chosen = check_array("anchors", given, ndim=2, dtype=np.float64)
+        chosen = _responses("anchors", given)
         if chosen.shape[1] != values.shape[1]:
             raise InputError(
                 f"`anchors` must have the {values.shape[1]} units of `X`, got shape {chosen.shape}. Give "
@@ -180,8 +182,8 @@ def stitching_score(
     Raises
     ------
     InputError
-        If numbers of stimuli differ, anchors are not distinct rows, there are fewer than two classes, or a
-        class has fewer stimuli besides the anchors than there are folds.
+        If numbers of stimuli differ, anchors are not distinct rows, a label is missing, there are fewer than
+        two classes, or a class has fewer stimuli besides the anchors than there are folds.
 
     References
     ----------
@@ -197,12 +199,12 @@ def stitching_score(
     >>> score.relative > 0.9, score.absolute < 0.7
     (True, True)
     """
-    first = check_array("X", X, ndim=2, dtype=np.float64)
-    second = check_array("Y", Y, ndim=2, dtype=np.float64)
+    first, second = _responses("X", X), _responses("Y", Y)
     check_same_samples("X", first, "Y", second)
-    rows, classes = _rows(np.asarray(anchors), len(first)), np.asarray(labels)
+    rows, classes = _rows(np.asarray(anchors), len(first)), _codes("labels", labels, len(first))
+    together = None if groups is None else _codes("groups", groups, len(first))
     rest = np.setdiff1d(np.arange(len(first)), rows)
-    folds = _stratified(classes, rest, rows, n_folds, groups, as_generator(random_state))
+    folds = _stratified(classes, rest, n_folds, together, as_generator(random_state))
     relative_x, relative_y = (
         relative_representation(values, rows, similarity=similarity, center=center, device=device)
         for values in (first, second)
@@ -224,6 +226,14 @@ def stitching_score(
     if "absolute" not in readings:
         accuracy["absolute"] = float("nan")
     return StitchingScore(**accuracy, n_scored=len(rest))
+
+
+def _responses(name: str, X: ArrayLike) -> Matrix:
+    values = check_array(name, X, ndim=2, dtype=np.float64)
+    if values.shape[1] == 0:
+        raise InputError(f"`{name}` has no units, got shape {values.shape}.")
+    check_range(name, values)
+    return values
 
 
 def _rows(anchors: NDArray[Any], n_stimuli: int) -> NDArray[np.intp]:
@@ -254,22 +264,23 @@ def _directions(name: str, values: Matrix) -> Matrix:
     return np.asarray(scaled / np.linalg.norm(scaled, axis=1, keepdims=True))
 
 
+def _codes(name: str, labels: ArrayLike, n_stimuli: int) -> NDArray[np.intp]:
+    given = np.asarray(labels)
+    if given.shape != (n_stimuli,):
+        raise InputError(
+            f"`{name}` must hold one label per stimulus, got shape {given.shape} for {n_stimuli} stimuli."
+        )
+    return unique_labels(name, given)[1]
+
+
 def _stratified(
-    classes: NDArray[Any],
+    classes: NDArray[np.intp],
     rest: NDArray[np.intp],
-    anchors: NDArray[np.intp],
     n_folds: int,
-    groups: ArrayLike | None,
+    together: NDArray[np.intp] | None,
     rng: np.random.Generator,
 ) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Return (train, test) rows, without the anchors."""
-    n_stimuli = len(rest) + len(anchors)
-    together = np.arange(n_stimuli) if groups is None else np.asarray(groups)
-    for name, given in (("labels", classes), ("groups", together)):
-        if given.shape != (n_stimuli,):
-            raise InputError(
-                f"`{name}` must hold one label per stimulus, got shape {given.shape} for {n_stimuli} stimuli."
-            )
     names, counts = np.unique(classes[rest], return_counts=True)
     if len(names) < 2 or n_folds < 2 or counts.min() < n_folds:
         raise InputError(
@@ -278,7 +289,7 @@ def _stratified(
             f"{counts.min() if len(counts) else 0}."
         )
     seed = int(rng.integers(2**31))
-    if groups is None:
+    if together is None:
         split = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rest, classes[rest])
     else:
         grouped = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
@@ -288,7 +299,7 @@ def _stratified(
 
 @torch_too
 def _relative_to_all(X: ArrayLike) -> Matrix:
-    values = check_array("X", X, ndim=2, dtype=np.float64)
+    values = _responses("X", X)
     return relative_representation(values, np.arange(len(values)))
 
 

@@ -17,6 +17,8 @@ from ..._core.progress import track
 from ..._core.random import RandomState, as_generator
 from ...solvers.algebra import multiply
 from .._arrays import torch_too
+from .._rounding import ROUNDING, check_range
+from ._correlations import as_list
 
 Matrix = NDArray[np.float64]
 # Rows of a batch are as many as give it so many numbers: 64 MiB.
@@ -164,10 +166,11 @@ class _Moments:
 
 
 def _load(models: Sequence[ArrayLike]) -> list[tuple[str, NDArray[np.floating]]]:
-    if len(models) < 2:
-        raise InputError(f"`models` must hold at least two models' responses, got {len(models)}.")
+    given = as_list("models", models)
+    if len(given) < 2:
+        raise InputError(f"`models` must hold at least two models' responses, got {len(given)}.")
     zoo = []
-    for number, model in enumerate(models):
+    for number, model in enumerate(given):
         name = f"models[{number}]"
         # NaN are looked for batch by batch: the array may be a file.
         array = check_array(name, model, ndim=2, finite=False, min_rows=3)
@@ -186,8 +189,10 @@ def _moments(name: str, model: NDArray[np.floating], batch_size: int | None) -> 
     first = model[0].astype(np.float64)
     total, moves = np.zeros(len(first)), np.zeros(len(first), dtype=bool)
     for rows in batches:
-        values = check_array(name, model[rows], ndim=2, dtype=np.float64) - first
-        moves |= (values != 0).any(axis=0)
+        loaded = check_array(name, model[rows], ndim=2, dtype=np.float64)
+        check_range(name, loaded)
+        values = loaded - first
+        moves |= (np.abs(values) > ROUNDING * np.abs(first)).any(axis=0)
         total += values.sum(axis=0)
     if not moves.any():
         raise InputError(f"none of the {len(first)} units of `{name}` varies: there is nothing to correlate.")

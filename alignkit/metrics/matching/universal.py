@@ -15,7 +15,7 @@ from ..._core.random import RandomState, as_generator
 from ...solvers.algebra import multiply
 from .._arrays import torch_too
 from .._registry import METRICS
-from ._correlations import correlations, load, varying
+from ._correlations import as_list, correlations, load, varying
 
 Matrix = NDArray[np.float64]
 
@@ -105,13 +105,14 @@ def excess_correlation(
     (1.0, 0.5)
     """
     first = load("X", X)
-    if len(others) == 0:
+    models = as_list("others", others)
+    if len(models) == 0:
         raise InputError("`others` is empty. Give the responses of at least one other model.")
     if n_rotations < 1:
         raise InputError(f"`n_rotations` must be at least 1, got {n_rotations}.")
     rng = as_generator(random_state)
-    best, baseline = np.empty((2, len(others), first.shape[1]))
-    for number, given in enumerate(track(others, "excess correlation: models")):
+    best, baseline = np.empty((2, len(models), first.shape[1]))
+    for number, given in enumerate(track(models, "excess correlation: models")):
         name = f"others[{number}]"
         other = load(name, given)
         check_same_samples("X", first, name, other)

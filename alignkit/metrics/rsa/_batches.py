@@ -161,6 +161,9 @@ class SetDistances:
         rows *= scale
         distances = self._condense(self._products(rows.reshape(sets.shape)))
         np.subtract(1, distances, out=distances)
+        if self.method == "correlation" and len(sets) == 2:
+            # Two channels correlate with 1 or -1: what is off that is rounding, and would order equal pairs.
+            return np.rint(distances, out=distances)
         # Only rounding makes these negative.
         return np.abs(distances, out=distances)
 

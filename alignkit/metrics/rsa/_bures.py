@@ -12,6 +12,9 @@ from ..._core.threads import fixed_threads
 
 Matrix = NDArray[np.float64]
 
+# Part of the largest eigenvalue below which those under 0 are rounding.
+_ROUNDING = 1e-6
+
 
 def overlaps(A: Matrix, B: Matrix) -> tuple[Matrix, Matrix, Matrix]:
     """Return the nuclear norm of every product of point clouds, and the squared sizes of both sides.
@@ -49,7 +52,7 @@ def configuration(rdm: Matrix) -> Matrix:
     gram -= gram.mean(axis=1, keepdims=True)
     values, vectors = np.linalg.eigh(gram)
     negative = -values[values < 0].sum()
-    if negative > 1e-6 * values.max():
+    if negative > _ROUNDING * values.max():
         warnings.warn(
             "method 'bures': an RDM is not made of squared Euclidean distances "
             f"({negative / abs(values).sum():.1%} of its spectrum is negative and was set to 0); the "
@@ -57,6 +60,10 @@ def configuration(rdm: Matrix) -> Matrix:
             UserWarning,
             stacklevel=6,
         )
-    # Of an eigenvalue that is rounding error the root is not: 1e-16 would add 1e-8.
-    kept = np.where(values > len(gram) * np.finfo(np.float64).eps * values.max(), values, 0.0)
+    # Of an eigenvalue that is rounding error the root is not: 1e-16 would add 1e-8. How large the rounding is,
+    # as of an RDM that was once float32, the eigenvalues below 0 tell.
+    rounding = len(gram) * np.finfo(np.float64).eps * values.max()
+    if -values[0] <= _ROUNDING * values.max():
+        rounding = max(rounding, -values[0])
+    kept = np.where(values > rounding, values, 0.0)
     return np.asarray(vectors * np.sqrt(kept))

@@ -25,6 +25,12 @@ _LEAST_ROWS = 256
 _BLOCKS = 8
 
 
+def single_or_double(values: NDArray[Any]) -> NDArray[Any]:
+    """Return float32 for float32 of any byte order, and float64 for all else."""
+    single = values.dtype.kind == "f" and values.dtype.itemsize == 4
+    return values.astype(np.float32 if single else np.float64, copy=False)
+
+
 def working_precision(patterns: NDArray[Any]) -> NDArray[Any]:
     """Return patterns as float64, or untouched where float32 data make a large product."""
     n_patterns, n_channels = patterns.shape

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._core.checks import check_array
 from ..._core.errors import InputError
+from .._rounding import check_range
 
 logger = logging.getLogger(__name__)
 Matrix = NDArray[np.float64]
@@ -33,6 +34,7 @@ def load_rdms(name: str, rdms: ArrayLike) -> Matrix:
         raise InputError(
             f"`{name}` holds {np.isinf(values).sum()} infinite dissimilarities. Use NaN for missing."
         )
+    check_range(name, values)
     return values
 
 

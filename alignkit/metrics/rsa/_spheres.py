@@ -12,10 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import solve_triangular
 from scipy.sparse import csr_array, issparse
 
-from ..._core.checks import check_array
+from ..._core.checks import check_array, check_finite
 from ..._core.errors import InputError
 from ..._core.progress import track
+from .._arrays import as_array
+from .._rounding import check_range
 from ._batches import BatchMethod, SetDistances
+from ._inner_products import single_or_double
 from .crossvalidated import Weighting
 from .noise import noise_covariance
 
@@ -57,7 +60,8 @@ class Spheres:
         batch_size: int | None,
         device: str | None,
     ) -> None:
-        patterns = check_array("X", X, ndim=2)
+        patterns = single_or_double(check_array("X", as_array(X), ndim=2))
+        check_range("X", patterns)
         if not issparse(neighbours) or neighbours.shape[1] != patterns.shape[1]:
             found = f"shape {neighbours.shape}" if issparse(neighbours) else type(neighbours).__name__
             raise InputError(
@@ -70,11 +74,7 @@ class Spheres:
         self.distances = SetDistances(len(patterns), method, conditions, runs, weighting, device)
         self.columns = self.distances.columns(patterns)
         self._residuals, self._dof = _check_noise(method, noise[0], patterns.shape[1]), noise[1]
-        spheres = csr_array(neighbours)
-        if not spheres.data.all():
-            # Stored zeros are no neighbours.
-            spheres = spheres.copy()
-            spheres.eliminate_zeros()
+        spheres = _members(neighbours)
         self._spheres, self._batch_size, self.n_centres = spheres, batch_size, spheres.shape[0]
         self._sizes = np.diff(spheres.indptr)
 
@@ -117,8 +117,30 @@ class Spheres:
     def _whiten(self, sets: Array, channels: NDArray[np.integer], residuals: Array) -> None:
         for index in range(channels.shape[1]):
             covariance = noise_covariance(residuals[:, channels[:, index]], dof=self._dof)
-            root = np.linalg.cholesky(covariance)
+            try:
+                root = np.linalg.cholesky(covariance)
+            except np.linalg.LinAlgError as error:
+                raise InputError(
+                    f"the noise covariance of the {len(channels)} channels around a centre is singular, from "
+                    f"{len(residuals)} samples of `residuals`. Give more samples that differ."
+                ) from error
             sets[:, index] = solve_triangular(root, sets[:, index], lower=True, check_finite=False)
+
+
+def _members(neighbours: Any) -> csr_array:
+    """Return which channels are around which centre, each once; stored zeros are no neighbours."""
+    if neighbours.dtype.kind not in "fiub":
+        raise InputError(f"`neighbours` must be bool, or numbers that are not 0, got {neighbours.dtype}.")
+    spheres = csr_array(neighbours)
+    if spheres.data.dtype.kind == "f":
+        check_finite("neighbours.data", spheres.data)
+    if not spheres.has_canonical_format or not spheres.data.all():
+        spheres = spheres.copy()
+        # A channel that is stored twice is around the centre once.
+        spheres.data = spheres.data != 0
+        spheres.sum_duplicates()
+        spheres.eliminate_zeros()
+    return spheres
 
 
 def _check_noise(method: BatchMethod, residuals: ArrayLike | None, n_channels: int) -> Array | None:
@@ -130,7 +152,8 @@ def _check_noise(method: BatchMethod, residuals: ArrayLike | None, n_channels: i
         raise InputError(
             f"method {method!r} takes no `residuals`; only 'crossnobis' and 'mahalanobis' use them."
         )
-    noise = check_array("residuals", residuals, ndim=2, min_rows=3)
+    noise = single_or_double(check_array("residuals", residuals, ndim=2, min_rows=3))
+    check_range("residuals", noise)
     if noise.shape[1] != n_channels:
         raise InputError(
             f"`residuals` must have the channels of `X`, of which there are {n_channels}; got shape "

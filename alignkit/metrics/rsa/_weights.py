@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 
 from ..._core.errors import InputError
 from .._folds import stimulus_folds
+from .._rounding import constant_along
 from ._pairs import check_test_pairs
 from ._whitening import Product, whitened_product
 from .compare import ComparisonMethod, compare_rdms
@@ -91,13 +92,15 @@ def pool(rows: Matrix, score: str, product: Product | None) -> Matrix:
     """
     if score in ("spearman", "rho-a", "tau-a", "tau-b", "kendall"):
         return np.asarray(rankdata(rows, axis=1).mean(axis=0))
+    varied_by_rounding = np.zeros(len(rows), dtype=bool)
     if score in ("pearson", "whitened-correlation"):
+        varied_by_rounding = constant_along(rows, axis=1)
         rows = centred(rows, product)
     if product is None:
         squared = (rows**2).sum(axis=1)
     else:
         squared = np.array([product(row, row)[0, 0] for row in rows[:, None]])
-    flat = np.flatnonzero(squared <= 0)
+    flat = np.flatnonzero((squared <= 0) | varied_by_rounding)
     if len(flat):
         raise InputError(
             f"RDM {flat[0]} does not vary over the pairs of a part of the stimuli. Leave it out."
@@ -127,6 +130,8 @@ class Fitter:
         row = target[None]
         if self.intercept:
             row, used = centred(row, self.product), centred(parts, self.product)
+            # What is left of a constant is rounding, which must not become a component.
+            used[constant_along(parts, axis=1)] = 0.0
         else:
             used = parts
         if self.product is None:

@@ -13,6 +13,7 @@ from scipy.spatial.distance import squareform
 
 from ..._core.checks import check_array
 from ..._core.errors import InputError
+from .._rounding import check_range
 from ._pairs import count_stimuli
 
 Matrix = NDArray[np.float64]
@@ -30,6 +31,7 @@ def check_sigma(sigma_k: ArrayLike, n_stimuli: int) -> Matrix:
             f"`sigma_k` must be the noise variances ({n_stimuli},) or the noise covariance ({n_stimuli}, "
             f"{n_stimuli}) of the {n_stimuli} stimuli's patterns, got shape {sigma.shape}."
         )
+    check_range("sigma_k", sigma)
     if sigma.ndim == 1:
         if sigma.min() <= 0:
             raise InputError(f"`sigma_k` must hold variances above 0, got {sigma.min():g}.")

@@ -14,6 +14,7 @@ from ..._core.checks import check_option
 from ..._core.errors import InputError
 from .._arrays import torch_too
 from .._registry import METRICS
+from .._rounding import constant_along
 from ._bures import overlaps
 from ._kendall import concordance
 from ._pairs import count_stimuli, load_both, shared_masks
@@ -75,7 +76,7 @@ def compare_rdms(
     ------
     InputError
         If the numbers of pairs differ, fewer than 3 pairs have a value on both sides, an RDM is constant
-        over these (for the cosines: all zero), or `sigma_k` is not a covariance.
+        over these but for rounding (for the cosines: all zero), or `sigma_k` is not a covariance.
 
     Notes
     -----
@@ -217,7 +218,7 @@ def _check_spread(name: str, values: Matrix, rows: NDArray[np.intp], method: str
     if method in _COSINES:
         flat, what = (values == 0).all(axis=1), "zero"
     else:
-        flat, what = (values == values[:, :1]).all(axis=1), "constant"
+        flat, what = constant_along(values, axis=1), "constant"
     if flat.any():
         raise InputError(
             f"RDM {rows[flat][0]} of `{name}` is {what} over the {values.shape[1]} pairs compared, so that "

@@ -15,8 +15,10 @@ from ..._core.checks import check_array, check_option
 from ..._core.errors import InputError
 from ...solvers.algebra import multiply
 from .._arrays import torch_too
+from .._labels import unique_labels
 from .._registry import METRICS
-from ._inner_products import exceeds_float32, inner_products, working_precision
+from .._rounding import check_range
+from ._inner_products import exceeds_float32, inner_products, single_or_double, working_precision
 from .dissimilarities import precision_root
 
 Weighting = Literal["number", "equal"]
@@ -70,7 +72,8 @@ def crossnobis(
     Raises
     ------
     InputError
-        If labels and rows do not match, no condition comes in two runs, or `precision` does not fit.
+        If labels and rows do not match, a label is missing (NaN, None), no condition comes in two runs, or
+        `precision` does not fit.
 
     Notes
     -----
@@ -92,7 +95,7 @@ def crossnobis(
     array([3.])
     """
     check_option("weighting", weighting, get_args(Weighting))
-    trials = check_array("X", X, ndim=2)
+    trials = check_trials(X)
     design = read_design(conditions, runs, len(trials))
     n_channels = trials.shape[1]
     whitening = None if precision is None else np.asarray(precision)
@@ -112,6 +115,15 @@ def crossnobis(
             sums = multiply(sums, precision_root(whitening, n_channels), device=device)
         products = _products(sums, balanced, device)
     return np.asarray(mean_distances(products, counts) / n_channels)
+
+
+def check_trials(X: ArrayLike) -> NDArray[Any]:
+    """Return trials of at least one channel in float32 where they are that, and else in float64."""
+    trials = check_array("X", X, ndim=2)
+    if trials.shape[1] == 0:
+        raise InputError(f"`X` has no channels, got shape {trials.shape}.")
+    check_range("X", trials)
+    return single_or_double(trials)
 
 
 @dataclass(frozen=True)
@@ -153,8 +165,7 @@ def _labels(name: str, labels: ArrayLike, n_trials: int) -> tuple[NDArray[Any], 
         raise InputError(
             f"`{name}` must hold one label per row of `X`, got shape {given.shape} for {n_trials} rows."
         )
-    found, codes = np.unique(given, return_inverse=True)
-    return found, codes
+    return unique_labels(name, given)
 
 
 def cell_sums(trials: NDArray[Any], design: Design) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from ..._core.errors import InputError
 from ...solvers.algebra import multiply
 from .._arrays import torch_too
 from .._registry import METRICS
+from .._rounding import check_range
 from ._inner_products import FLOAT32_ERROR, exceeds_float32, inner_products, without_means, working_precision
 
 RDMMethod = Literal["correlation", "cosine", "euclidean", "mahalanobis", "poisson", "squared-euclidean"]
@@ -22,6 +23,8 @@ Floats = NDArray[np.float64]
 
 # Elements of a working copy when close pairs are subtracted one by one: 32 MiB.
 _CHUNK_ELEMENTS = 2**22
+# Squared lengths between these leave room for what is computed with them.
+_MODEST = (1e-100, 1e100)
 # With more pairs than this that float32 cannot tell apart, float64 is faster than subtracting them.
 _CLOSE_PER_PATTERN = 4
 
@@ -73,8 +76,8 @@ def rdm(
     Raises
     ------
     InputError
-        If X holds NaN, a pattern has no correlation (constant) or no angle (all zero), or the options do
-        not fit the method.
+        If X holds NaN or no channels, a pattern has no correlation (constant) or no angle (all zero), or the
+        options do not fit the method.
 
     Notes
     -----
@@ -111,6 +114,8 @@ def rdm(
     if method in ("correlation", "cosine"):
         return _angular(working_precision(given), centred=method == "correlation", device=device)
     n_channels = given.shape[1]
+    if method in ("mahalanobis", "poisson"):
+        check_range("X", given)
     if method == "poisson":
         counts = given.astype(np.float64, copy=False)
         check_counts(counts)
@@ -148,7 +153,7 @@ def precision_root(precision: ArrayLike, n_channels: int) -> NDArray[np.float64]
 
 def _squared_distances(rows: NDArray[Any], device: str | None) -> Floats:
     """Return the condensed squared distances of rows."""
-    gram = inner_products(rows, device=device)
+    gram = _gram(rows, device)
     if exceeds_float32(rows, gram.diagonal()):
         return _squared_distances(rows.astype(np.float64), device)
     distances, norms = _expand(gram)
@@ -165,6 +170,16 @@ def _squared_distances(rows: NDArray[Any], device: str | None) -> Floats:
     return distances
 
 
+def _gram(rows: NDArray[Any], device: str | None) -> Floats:
+    """Return inner products, after checking that the squares of the rows can be computed with."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = inner_products(rows, device=device)
+    # The products tell what a pass over the patterns would, at no cost.
+    if rows.dtype == np.float64 and not _MODEST[0] < gram.diagonal().max() < _MODEST[1]:
+        check_range("X", rows)
+    return gram
+
+
 def _expand(gram: Floats) -> tuple[Floats, Floats]:
     """Return condensed squared distances and squared norms from inner products, which are overwritten."""
     norms = gram.diagonal().copy()
@@ -178,7 +193,7 @@ def _angular(patterns: NDArray[Any], *, centred: bool, device: str | None) -> Fl
     """Return one minus the cosine of patterns, or of patterns less their means."""
     n_channels = patterns.shape[1]
     rows, means = without_means(patterns) if centred else (patterns, np.zeros(len(patterns)))
-    gram = inner_products(rows, device=device)
+    gram = _gram(rows, device)
     if exceeds_float32(rows, gram.diagonal()):
         return _angular(patterns.astype(np.float64), centred=centred, device=device)
     if centred:
@@ -190,6 +205,9 @@ def _angular(patterns: NDArray[Any], *, centred: bool, device: str | None) -> Fl
     gram /= lengths[:, None]
     np.subtract(1.0, gram, out=gram)
     distances: Floats = squareform(gram, checks=False)
+    if centred and n_channels == 2:
+        # Two channels correlate with 1 or -1: what is off that is rounding, and would order equal pairs.
+        return np.rint(distances, out=distances)
     norms, closeness = np.ones(len(rows)), _closeness(rows)
     if rows.dtype == np.float32 and _n_close(distances, norms, closeness) > _CLOSE_PER_PATTERN * len(rows):
         return _angular(patterns.astype(np.float64), centred=centred, device=device)

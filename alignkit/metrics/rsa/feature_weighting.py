@@ -15,6 +15,7 @@ from ..._core.progress import track
 from ..._core.random import RandomState, as_generator
 from .._arrays import torch_too
 from .._folds import Fold, stimulus_folds
+from .._rounding import check_range, constant_along
 from ._pairs import check_test_pairs, count_stimuli, load_rdms
 from ._unit_components import ComponentKind, WeightPath, predict, weight_path
 from .compare import ComparisonMethod, compare_rdms
@@ -111,8 +112,8 @@ def feature_reweighted_rsa(
     Raises
     ------
     InputError
-        If `rdm` and `X` do not fit, stimuli are too few (15 for 5 folds), no unit varies, or the problem
-        is too large (the smaller of units and training pairs above 12,000).
+        If `rdm` and `X` do not fit, an RDM is constant, stimuli are too few (15 for 5 folds), no unit
+        varies, or the problem is too large (the smaller of units and training pairs above 12,000).
 
     Notes
     -----
@@ -146,12 +147,14 @@ def feature_reweighted_rsa(
     check_option("score", score, _SCORES)
     targets = load_rdms("rdm", rdm)
     patterns = check_array("X", X, ndim=2, dtype=np.float64)
-    _check_sizes(count_stimuli(targets.shape[1]), len(patterns), n_repeats)
+    check_range("X", patterns)
+    _check_sizes(count_stimuli(targets.shape[1]), *patterns.shape, n_repeats)
     if alphas is None:
         alphas = _ALPHAS if method == "ridge" else (0.0,)
     if len(alphas) == 0 or not all(0 <= alpha < np.inf for alpha in alphas):
         raise InputError(f"`alphas` must hold penalties of 0 or more, got {list(alphas)}.")
     task = _Task(targets, patterns, method == "non-negative", components, list(alphas), score)
+    _check_values(targets[:, task.kept])
     generator = as_generator(random_state)
     by_fold, plain, chosen = [], [], []
     folds = list(_repeated_folds(len(patterns), cv, n_repeats, generator))
@@ -228,6 +231,11 @@ class _Task:
 
     def _path(self, train: Rows) -> WeightPath:
         pairs, has_value = self._pairs(train)
+        if np.count_nonzero(has_value) < 3:
+            raise InputError(
+                f"the {len(train)} training stimuli of a fold have {np.count_nonzero(has_value)} pair(s) with a "
+                "value, of at least 3 needed. Use more folds, or drop the stimuli whose pairs are missing."
+            )
         return weight_path(
             self.patterns[train],
             self.targets[:, pairs[has_value]],
@@ -249,7 +257,20 @@ def _repeated_folds(
         yield from stimulus_folds(cv, n_stimuli, random_state=generator)
 
 
-def _check_sizes(n_stimuli: int, n_rows: int, n_repeats: int) -> None:
+def _check_values(targets: Matrix) -> None:
+    if targets.shape[1] < 3:
+        raise InputError(
+            f"`rdm` has {targets.shape[1]} pair(s) with a value in all RDMs, of at least 3 needed. Drop the "
+            "stimuli whose pairs are missing."
+        )
+    flat = np.flatnonzero(constant_along(targets, axis=1))
+    if len(flat):
+        raise InputError(f"RDM {flat[0]} of `rdm` is constant: there is nothing to predict. Leave it out.")
+
+
+def _check_sizes(n_stimuli: int, n_rows: int, n_units: int, n_repeats: int) -> None:
+    if n_units == 0:
+        raise InputError(f"`X` has no units, got shape {(n_rows, 0)}.")
     if n_rows != n_stimuli:
         raise InputError(
             f"`rdm` has the pairs of {n_stimuli} stimuli, but `X` has {n_rows} rows. Give both the same "

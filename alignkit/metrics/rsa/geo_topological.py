@@ -18,6 +18,7 @@ from ..._core.errors import InputError
 from ..._core.threads import fixed_threads
 from .._arrays import torch_too
 from .._registry import METRICS
+from .._rounding import ROUNDING
 from ._pairs import count_stimuli, load_rdms
 
 GeodesicRule = Literal["adaptive", "nearest", "quantile"]
@@ -233,15 +234,20 @@ def _scaled(values: Matrix, rank: bool) -> Matrix:
         raise InputError(
             f"an RDM needs at least 3 pairs with a value, row {counts.argmin()} has {min(counts)}."
         )
-    if rank:
-        values = rankdata(values, axis=1, nan_policy="omit")
-    lowest, highest = (reduce(values, axis=1, keepdims=True) for reduce in (np.nanmin, np.nanmax))
-    constant = np.flatnonzero(lowest == highest)
+    lowest, highest = _ends(values)
+    constant = np.flatnonzero(highest - lowest <= ROUNDING * np.maximum(np.abs(highest), np.abs(lowest)))
     if len(constant):
         raise InputError(
             f"RDM {constant[0]} is constant, so that no pair is nearer than another. Leave it out."
         )
+    if rank:
+        values = rankdata(values, axis=1, nan_policy="omit")
+        lowest, highest = _ends(values)
     return np.asarray((values - lowest) / (highest - lowest))
+
+
+def _ends(values: Matrix) -> tuple[Matrix, Matrix]:
+    return np.nanmin(values, axis=1, keepdims=True), np.nanmax(values, axis=1, keepdims=True)
 
 
 def _nearest(lengths: Matrix, k: int, n_stimuli: int, neighbours: str) -> NDArray[np.bool_]:

@@ -14,6 +14,8 @@ from ..._core.checks import check_array, check_option
 from ..._core.errors import InputError
 from ..._core.progress import track
 from .._arrays import torch_too
+from .._rounding import check_range, constant_along
+from ._pairs import count_stimuli
 from .geo_topological import geodesic_transform, topological_transform
 
 IdentificationTransform = Literal["geo-topological", "geodesic", "none", "rank"]
@@ -121,7 +123,10 @@ def identify_layers(
     thresholds = np.stack([low.ravel(), high.ravel()], axis=1)
     if transform in ("none", "rank"):
         thresholds = np.full((1, 2), np.nan)
-    n_instances, n_layers, _ = values.shape
+    n_instances, n_layers, n_pairs = values.shape
+    if count_stimuli(n_pairs) < 3:
+        raise InputError(f"`rdms` must hold at least the 3 pairs of 3 stimuli, got {n_pairs} pair(s).")
+    check_range("rdms", values)
     least = 4 if len(thresholds) > 1 else 3
     if n_instances < least or n_layers < 2:
         raise InputError(
@@ -164,9 +169,10 @@ def _transformed(values: Matrix, transform: str, thresholds: Matrix, rank: bool)
 def _gram(vectors: Matrix, distance: str) -> Matrix:
     """Return inner products of the vectors; a common shift changes no distance, and is taken out."""
     if distance == "correlation":
+        flat = constant_along(vectors, axis=1)
         vectors = vectors - vectors.mean(axis=1, keepdims=True)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        if not lengths.all():
+        if flat.any():
             raise InputError(
                 "a transformed RDM is constant, so that it has no correlation. Use distance='euclidean' or "
                 "other thresholds."

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array, kron
+from scipy.sparse import csr_array, issparse, kron
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
 from ..._core.checks import check_array
 from ..._core.errors import InputError
 from ..._core.progress import track
+from .._arrays import as_array
+from .._rounding import check_range
 
 Neighbours = csr_array
 Floats = NDArray[np.float64]
@@ -21,6 +23,8 @@ _ROUNDING = 1e-9
 _CHUNK_ELEMENTS = 2**22
 # How far a position may be from its voxel's centre, in voxels.
 _OFF_GRID = 1e-3
+# No image has voxels farther out than this.
+_FAR_VOXEL = 2**31
 # Vertices that are walked from at once; their searches share one small part of the mesh.
 _SOURCES = 256
 # More voxels than this in the box around all positions, and a tree is used: 1 GiB of indices.
@@ -67,7 +71,8 @@ def volume_neighbours(
            [1, 1, 0],
            [0, 0, 1]])
     """
-    positions = check_array("positions_mm", positions_mm, ndim=2, dtype=np.float64)
+    positions = check_array("positions_mm", as_array(positions_mm), ndim=2, dtype=np.float64)
+    check_range("positions_mm", positions)
     if positions.shape[1] != 3:
         raise InputError(f"`positions_mm` must have shape (n_channels, 3), got {positions.shape}.")
     reach = _check_radius(radius_mm)
@@ -123,7 +128,8 @@ def surface_neighbours(
     >>> surface_neighbours(square, triangles, radius_mm=1.0).toarray().astype(int)[1]
     array([1, 1, 1, 0])
     """
-    vertices = check_array("vertices_mm", vertices_mm, ndim=2, dtype=np.float64)
+    vertices = check_array("vertices_mm", as_array(vertices_mm), ndim=2, dtype=np.float64)
+    check_range("vertices_mm", vertices)
     if vertices.shape[1] != 3:
         raise InputError(f"`vertices_mm` must have shape (n_vertices, 3), got {vertices.shape}.")
     reach = _check_radius(radius_mm)
@@ -171,7 +177,7 @@ def spatiotemporal_neighbours(
     Raises
     ------
     InputError
-        If the window does not fit in the time points.
+        If `neighbours` is not sparse, or the window does not fit in the time points.
 
     Examples
     --------
@@ -179,6 +185,13 @@ def spatiotemporal_neighbours(
     array([[1, 1, 0, 1, 1, 0],
            [0, 1, 1, 0, 1, 1]])
     """
+    # Bound to a name, so that the stubs' base class without attributes is not taken for its type.
+    is_sparse = issparse(neighbours)
+    if not is_sparse or neighbours.ndim != 2:
+        raise InputError(
+            f"`neighbours` must be a sparse array of shape (n_centres, n_channels), got "
+            f"{type(neighbours).__name__}. Use `volume_neighbours` or `surface_neighbours`."
+        )
     if not (1 <= window <= n_times and step >= 1):
         raise InputError(
             f"`window` must be 1 to {n_times} time points and `step` at least 1, got {window} and {step}."
@@ -259,8 +272,14 @@ def _voxels(positions: Floats, affine: ArrayLike) -> tuple[NDArray[np.intp], Flo
             f"`affine` must be an invertible matrix of shape (4, 4), got shape {matrix.shape}"
             f"{' of lower rank' if matrix.shape == (4, 4) else ''}."
         )
+    check_range("affine", matrix[:3, :3])
     exact = (positions - matrix[:3, 3]) @ np.linalg.inv(matrix[:3, :3]).T
     voxels = np.rint(exact)
+    if np.abs(voxels).max() > _FAR_VOXEL:
+        raise InputError(
+            f"`positions_mm` lie up to {np.abs(voxels).max():.3g} voxels of `affine` from its origin. Give both in "
+            "millimetres."
+        )
     worst = float(np.abs(exact - voxels).max())
     if worst > _OFF_GRID:
         raise InputError(

@@ -11,6 +11,7 @@ from ..._core.checks import check_array, check_option
 from ..._core.errors import InputError
 from .._arrays import torch_too
 from .._registry import METRICS
+from .._rounding import check_range
 
 Shrinkage = Literal["diagonal", "identity", "none", "univariate"]
 
@@ -49,7 +50,7 @@ def noise_covariance(
     Raises
     ------
     InputError
-        If there are NaN, fewer than 3 samples, a channel is constant or `dof` is not in (0, n_samples].
+        If there are NaN, fewer than 3 samples, no channels, a channel is constant or `dof` is not in (0, n_samples].
 
     References
     ----------
@@ -67,6 +68,9 @@ def noise_covariance(
     """
     check_option("shrinkage", shrinkage, get_args(Shrinkage))
     given = check_array("residuals", residuals, ndim=2, min_rows=3)
+    if given.shape[1] == 0:
+        raise InputError(f"`residuals` has no channels, got shape {given.shape}.")
+    check_range("residuals", given)
     noise = given.astype(np.float64)
     n_samples = len(noise)
     means = noise.mean(axis=0)

@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 from ..._core.checks import check_option
 from ..._core.errors import InputError
 from .._arrays import torch_too
+from .._rounding import constant_along
 from ._pairs import load_both, load_rdms, shared_masks
 
 PartialMethod = Literal["pearson", "spearman"]
@@ -89,11 +90,23 @@ def partial_correlation(
                 f"{len(controls)} control RDM(s) need at least {len(controls) + 3} pairs with a value in "
                 f"all RDMs, got {n_kept} for row {rows_a[0]} of `a` and row {rows_b[0]} of `b`."
             )
-        basis = _basis(_prepared(controls[:, kept], method))
+        moving = controls[:, kept][~constant_along(controls[:, kept], axis=1)]
+        basis = _basis(_prepared(moving, method))
+        for name, values, rows in (("a", first, rows_a), ("b", second, rows_b)):
+            _check_spread(name, values[np.ix_(rows, kept)], rows)
         left_a = _unit_residuals("a", _prepared(first[np.ix_(rows_a, kept)], method), basis, rows_a)
         left_b = _unit_residuals("b", _prepared(second[np.ix_(rows_b, kept)], method), basis, rows_b)
         result[np.ix_(rows_a, rows_b)] = (left_a @ left_b.T).clip(-1, 1)
     return float(result[0, 0]) if np.ndim(a) == 1 and np.ndim(b) == 1 else result
+
+
+def _check_spread(name: str, values: Matrix, rows: NDArray[np.intp]) -> None:
+    flat = np.flatnonzero(constant_along(values, axis=1))
+    if len(flat):
+        raise InputError(
+            f"RDM {rows[flat[0]]} of `{name}` is constant over the {values.shape[1]} pairs compared, so that "
+            "nothing is left to correlate. Leave it out."
+        )
 
 
 def _prepared(values: Matrix, method: str) -> Matrix:
@@ -105,6 +118,8 @@ def _basis(controls: Matrix) -> Matrix:
     """Return orthonormal rows that span the centred controls; fewer where these are collinear."""
     lengths = np.linalg.norm(controls, axis=1)
     varied = lengths > 0
+    if not varied.any():
+        return np.empty((0, controls.shape[1]))
     _, values, basis = np.linalg.svd(controls[varied] / lengths[varied, None], full_matrices=False)
     return np.asarray(basis[values > 1e-10])
 
@@ -116,7 +131,7 @@ def _unit_residuals(name: str, centred: Matrix, basis: Matrix, rows: NDArray[np.
     before, after = (centred**2).sum(axis=1), (left**2).sum(axis=1)
     explained = np.flatnonzero(after <= _NOTHING * before)
     if len(explained):
-        what = "is constant" if before[explained[0]] == 0 else "is explained wholly by `given`"
+        what = "is explained wholly by `given`"
         raise InputError(
             f"RDM {rows[explained[0]]} of `{name}` {what} over the {centred.shape[1]} pairs compared, so "
             "that nothing is left to correlate. Leave it out, or give other controls."

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._core.checks import check_array
 from ...solvers.algebra import multiply
 from .._arrays import torch_too
 from .._registry import METRICS
-from .crossvalidated import cell_sums, mean_distances, read_design
+from .crossvalidated import cell_sums, check_trials, mean_distances, read_design
 from .dissimilarities import check_counts, poisson_rates
 
 
@@ -76,7 +75,7 @@ def crossvalidated_poisson(
     >>> crossvalidated_poisson(counts, [0, 1, 0, 1], [1, 1, 2, 2]).round(6)
     array([0.823882])
     """
-    trials = check_array("X", X, ndim=2, dtype=np.float64)
+    trials = check_trials(X).astype(np.float64, copy=False)
     check_counts(trials)
     design = read_design(conditions, runs, len(trials))
     present = design.counts > 0

@@ -12,7 +12,9 @@ from ..._core.checks import check_array, check_option
 from ..._core.errors import InputError
 from ..._core.progress import track
 from .._arrays import torch_too
+from .._rounding import check_range
 from ._batches import BatchMethod, SetDistances
+from ._inner_products import single_or_double
 from .crossvalidated import Weighting
 from .dissimilarities import precision_root
 
@@ -87,7 +89,8 @@ def time_rdms(
     """
     check_option("method", method, get_args(BatchMethod))
     check_option("within_window", within_window, get_args(WithinWindow))
-    data = check_array("X", X, ndim=3)
+    data = single_or_double(check_array("X", X, ndim=3))
+    check_range("X", data)
     n_rows, n_channels, n_times = data.shape
     if n_channels == 0:
         raise InputError(f"`X` has no channels, got shape {data.shape}.")

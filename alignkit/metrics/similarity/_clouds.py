@@ -11,8 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from ..._core.checks import check_array, check_finite
 from ..._core.errors import InputError
 from ...solvers.algebra import svd
+from .._rounding import check_size, equal_rows
 
 Matrix = NDArray[np.float64]
+
+
+# Squared norms between these leave room for what is computed with them.
+_MODEST = (1e-100, 1e100)
 
 
 class Cloud(NamedTuple):
@@ -50,8 +55,12 @@ def centred(name: str, X: ArrayLike) -> Matrix:
     # Few units repeat their first value, and only these can be constant.
     suspects = np.flatnonzero(values[0] == values[1])
     moved[:, suspects[(values[:, suspects] == values[0, suspects]).all(axis=0)]] = 0
-    if not moved.any():
+    if equal_rows(values, moved):
         raise InputError(f"all {len(values)} rows of `{name}` are equal: there is no geometry to compare.")
+    with np.errstate(over="ignore"):
+        power = float(np.vdot(moved, moved))
+    if not _MODEST[0] < power < _MODEST[1]:
+        check_size(name, float(np.abs(moved).max()))
     return moved
 
 

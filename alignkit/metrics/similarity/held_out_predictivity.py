@@ -21,6 +21,7 @@ from ...solvers.ridge import ridge_cv
 from .._arrays import torch_too
 from .._folds import CrossValidation, Rows, stimulus_folds
 from .._registry import METRICS
+from .._rounding import check_range, constant_along
 from ..correlation import column_correlation
 
 Method = Literal["pls", "ridge", "one-to-one"]
@@ -144,11 +145,11 @@ def predictivity(
     folds = stimulus_folds(cv, len(first), groups=groups, random_state=rng)
     scores = np.empty((len(folds), second.shape[1]))
     for number, (train, test) in enumerate(track(folds, f"{method} predictivity: folds")):
-        if (first[train] == first[train[0]]).all():
+        if constant_along(first[train], axis=0).all():
             raise InputError(f"all units of `X` are constant over the training part of fold {number}.")
         predict = _predictor(method, n_components, alphas, labels[train], rng, device)
         # What does not vary where it is learned is predicted as that constant, up to rounding.
-        flat = (second[train] == second[train[0]]).all(axis=0)
+        flat = constant_along(second[train], axis=0)
         prediction = np.where(flat, 0.0, predict(first, second, train, test))
         scores[number] = _fold_correlation(second[test], prediction)
     defined = ~np.isnan(scores)
@@ -165,7 +166,10 @@ def predictivity(
 
 def _load(name: str, values: ArrayLike) -> Matrix:
     array = check_array(name, values, ndim=2, dtype=np.float64, min_rows=2)
-    if (array == array[0]).all():
+    check_range(name, array)
+    if array.shape[1] == 0:
+        raise InputError(f"`{name}` has no units, got shape {array.shape}.")
+    if constant_along(array, axis=0).all():
         raise InputError(
             f"all {len(array)} rows of `{name}` are equal: there is nothing to predict with or from."
         )
@@ -188,7 +192,9 @@ def _predictor(
     if method == "one-to-one":
         return partial(_one_to_one, device=device)
     n_groups = len(np.unique(labels))
-    inner = stimulus_folds(min(INNER_FOLDS, n_groups), len(labels), groups=labels, random_state=rng, least=2)
+    # With few stimuli fewer folds, so that each has something to test on.
+    n_inner = max(2, min(INNER_FOLDS, n_groups // 2))
+    inner = stimulus_folds(n_inner, len(labels), groups=labels, random_state=rng, least=2)
     return partial(_ridge, alphas=ALPHAS if alphas is None else alphas, inner=inner, device=device)
 
 
@@ -219,7 +225,7 @@ def _ridge(
 
 def _one_to_one(X: Matrix, Y: Matrix, train: Rows, test: Rows, *, device: str | None) -> Matrix:
     sources = X[train] - X[train].mean(axis=0)
-    flat = (X[train] == X[train[0]]).all(axis=0)
+    flat = constant_along(X[train], axis=0)
     norms = np.sqrt(np.einsum("ij,ij->j", sources, sources))
     sources /= np.where(flat | (norms == 0), 1.0, norms)
     # The norm of a target does not change which source is best.
@@ -231,7 +237,7 @@ def _one_to_one(X: Matrix, Y: Matrix, train: Rows, test: Rows, *, device: str | 
 
 def _fold_correlation(truth: Matrix, prediction: Matrix) -> Matrix:
     r = column_correlation(truth, prediction)
-    silent = (prediction == prediction[0]).all(axis=0) & (truth != truth[0]).any(axis=0)
+    silent = constant_along(prediction, axis=0) & ~constant_along(truth, axis=0)
     return np.where(silent, 0.0, r)
 
 

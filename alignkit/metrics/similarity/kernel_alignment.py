@@ -9,11 +9,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._core.checks import check_array, check_option, check_same_samples
+from ..._core.checks import check_array, check_finite, check_option, check_same_samples
 from ..._core.errors import InputError
 from ...solvers.algebra import multiply
 from .._arrays import torch_too
 from .._registry import METRICS
+from .._rounding import check_range, equal_rows
 from ..rsa.dissimilarities import rdm
 
 Kernel = Literal["linear", "rbf"]
@@ -169,6 +170,7 @@ def _grams(K: ArrayLike, L: ArrayLike, debiased: bool) -> tuple[Matrix, Matrix]:
     loaded = []
     for name, value in (("K", K), ("L", L)):
         gram = check_array(name, value, ndim=2, dtype=np.float64, min_rows=4 if debiased else 2)
+        check_range(name, gram)
         if gram.shape[0] != gram.shape[1] or np.abs(gram - gram.T).max() > 1e-8 * np.abs(gram).max():
             raise InputError(f"`{name}` must be a square, symmetric kernel matrix, got shape {gram.shape}.")
         loaded.append(gram)
@@ -177,15 +179,15 @@ def _grams(K: ArrayLike, L: ArrayLike, debiased: bool) -> tuple[Matrix, Matrix]:
 
 
 @torch_too
-def centred_gram(gram: Matrix, *, debiased: bool = True) -> Matrix:
+def centred_gram(gram: ArrayLike, *, debiased: bool = True) -> Matrix:
     """Return a Gram matrix centred for HSIC: the inner product of two is proportional to it.
 
-    For loops over many pairs of matrices, which centre each once; unchecked.
+    For loops over many pairs of matrices, which centre each once. Of the values only the sums are checked.
 
     Parameters
     ----------
-    gram : ndarray of shape (n_samples, n_samples)
-        Symmetric, float64.
+    gram : array of shape (n_samples, n_samples)
+        Symmetric. At least 3 samples for `debiased`, whose diagonal is not looked at.
     debiased : bool, default=True
         U-centring, whose inner products are unbiased for the dependence (the diagonal is left out);
         otherwise double centring.
@@ -193,23 +195,45 @@ def centred_gram(gram: Matrix, *, debiased: bool = True) -> Matrix:
     Returns
     -------
     centred : ndarray of shape (n_samples, n_samples)
-        A new matrix.
+        A new matrix, in float64.
+
+    Raises
+    ------
+    InputError
+        If the matrix is not square, too small, or holds NaN or infinity.
 
     References
     ----------
-    Song et al. (2012), Feature selection via dependence maximization, JMLR 13.
+    Song L et al. (2012). Feature selection via dependence maximization, JMLR 13:1393.
+
+    Examples
+    --------
+    >>> centred_gram([[2.0, 0.0], [0.0, 2.0]], debiased=False)
+    array([[ 1., -1.],
+           [-1.,  1.]])
     """
-    n = len(gram)
+    kernel = check_array("gram", gram, ndim=2, dtype=np.float64, finite=False, min_rows=3 if debiased else 1)
+    n = len(kernel)
+    if kernel.shape != (n, n):
+        raise InputError(f"`gram` must be square, one row and column per sample, got shape {kernel.shape}.")
     if not debiased:
-        means = gram.mean(axis=0)
-        return np.asarray(gram - means - means[:, None] + means.mean())
+        means = kernel.mean(axis=0)
+        _check_sums(kernel, means)
+        return np.asarray(kernel - means - means[:, None] + means.mean())
     # U-centring; the diagonal holds what makes the estimate biased.
-    centred = gram.copy()
+    centred = kernel.copy()
     np.fill_diagonal(centred, 0)
     sums = centred.sum(axis=0)
+    _check_sums(centred, sums)
     centred += sums.sum() / ((n - 1) * (n - 2)) - (sums + sums[:, None]) / (n - 2)
     np.fill_diagonal(centred, 0)
     return centred
+
+
+def _check_sums(gram: Matrix, sums: Matrix) -> None:
+    # NaN and infinity reach the sums, so that the values need no pass of their own.
+    if not np.isfinite(sums).all():
+        check_finite("gram", gram)
 
 
 def check_kernel(kernel: str, bandwidth: float) -> None:
@@ -222,10 +246,12 @@ def check_kernel(kernel: str, bandwidth: float) -> None:
 def load_responses(name: str, X: ArrayLike, *, debiased: bool) -> Matrix:
     """Return responses in float64, columns centred, after checking them."""
     values = check_array(name, X, ndim=2, dtype=np.float64, min_rows=4 if debiased else 2)
-    if (values == values[0]).all():
-        raise InputError(f"all {len(values)} rows of `{name}` are equal: there is no geometry to compare.")
+    check_range(name, values)
     # Shifts change nothing in exact arithmetic, but a large mean costs digits.
-    return np.asarray(values - values.mean(axis=0))
+    deviations = np.asarray(values - values.mean(axis=0))
+    if equal_rows(values, deviations):
+        raise InputError(f"all {len(values)} rows of `{name}` are equal: there is no geometry to compare.")
+    return deviations
 
 
 def load_pair(X: ArrayLike, Y: ArrayLike, *, debiased: bool) -> tuple[Matrix, Matrix]:

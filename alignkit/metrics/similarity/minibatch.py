@@ -65,7 +65,7 @@ def minibatch_cka(
     Raises
     ------
     InputError
-        If there is no batch, or one is not usable; the message says which.
+        If there is no batch, one is not usable (the message says which), or the numbers of units change.
 
     References
     ----------
@@ -82,19 +82,38 @@ def minibatch_cka(
     check_kernel(kernel, bandwidth)
     totals, n_seen = np.zeros(3), 0
     widths: Widths | None = None
-    for number, (X, Y) in enumerate(batches):
+    units: tuple[int, int] | None = None
+    for number, batch in enumerate(_pairs(batches)):
         try:
-            terms, widths, n_stimuli = _batch_terms(
-                X, Y, kernel=kernel, bandwidth=bandwidth, widths=widths, device=device
+            terms, widths, n_stimuli, found = _batch_terms(
+                *batch, kernel=kernel, bandwidth=bandwidth, widths=widths, device=device
             )
         except InputError as error:
             raise InputError(f"batch {number}: {error}") from error
+        if found != (units or found):
+            raise InputError(
+                f"batch {number} has {found[0]} and {found[1]} units, those before {units}. All batches must be "
+                "of the same units."
+            )
+        units = found
         totals += n_stimuli * np.array(terms)
         n_seen += n_stimuli
     if n_seen == 0:
         raise InputError("`batches` is empty. Give (X, Y) pairs; an iterator can be gone through only once.")
     cross, own_x, own_y = (float(total) / n_seen for total in totals)
     return cka_ratio((cross, own_x, own_y))
+
+
+def _pairs(batches: Iterable[tuple[ArrayLike, ArrayLike]]) -> Iterator[tuple[ArrayLike, ArrayLike]]:
+    if not isinstance(batches, Iterable):
+        raise InputError(f"`batches` must be an iterable of (X, Y), got {type(batches).__name__}.")
+    for number, batch in enumerate(batches):
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            raise InputError(
+                f"`batches` must hold pairs (X, Y), but batch {number} is of type {type(batch).__name__}. Make "
+                "them with `minibatches`."
+            )
+        yield batch[0], batch[1]
 
 
 def minibatches(
@@ -127,8 +146,14 @@ def minibatches(
     Raises
     ------
     InputError
-        If the numbers of stimuli differ or there would be a batch of fewer than 4.
+        If X or Y is no array, the numbers of stimuli differ or there would be a batch of fewer than 4.
     """
+    for name, value in (("X", X), ("Y", Y)):
+        if not hasattr(value, "shape") or hasattr(value, "iloc") or len(value.shape) != 2:
+            raise InputError(
+                f"`{name}` must be an array or a tensor of shape (n_stimuli, n_units), got "
+                f"{type(value).__name__}{f' of shape {value.shape}' if hasattr(value, 'shape') else ''}."
+            )
     check_same_samples("X", X, "Y", Y)
     n_stimuli = len(X)
     n_batches = -(-n_stimuli // max(batch_size, 1))
@@ -160,11 +185,12 @@ def _batch_terms(
     bandwidth: float,
     widths: Widths | None,
     device: str | None,
-) -> tuple[Terms, Widths | None, int]:
+) -> tuple[Terms, Widths | None, int, tuple[int, int]]:
     first, second = load_pair(X, Y, debiased=True)
+    units = first.shape[1], second.shape[1]
     if kernel == "linear":
-        return linear_terms(first, second, device=device), None, len(first)
+        return linear_terms(first, second, device=device), None, len(first), units
     width_x, width_y = widths or (None, None)
     K, width_x = rbf_gram("X", first, bandwidth, width=width_x, device=device)
     L, width_y = rbf_gram("Y", second, bandwidth, width=width_y, device=device)
-    return gram_terms(K, L, debiased=True), (width_x, width_y), len(first)
+    return gram_terms(K, L, debiased=True), (width_x, width_y), len(first), units

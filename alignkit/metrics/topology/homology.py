@@ -94,7 +94,8 @@ def persistent_homology(
     ------
     InputError
         For NaN, negative or infinite distances, a matrix that is not symmetric or has a diagonal, a number
-        of pairs that no number of stimuli has, or `max_dim` or `max_distance` below 0.
+        of pairs that no number of stimuli has, `max_dim` or `max_distance` below 0, or `max_dim` above the
+        number of stimuli less 2 (above 1, for 2 of them).
 
     Notes
     -----
@@ -126,6 +127,12 @@ def persistent_homology(
     distances = check_distances("rdm", rdm)
     if max_dim < 0:
         raise InputError(f"`max_dim` must be 0 or more, got {max_dim}. 1 computes components and loops.")
+    most = max(1, n_points(len(distances)) - 2)
+    if max_dim > most:
+        raise InputError(
+            f"`max_dim` must be at most {most} for {n_points(len(distances))} stimuli, got {max_dim}: a class of "
+            "dimension d needs d + 2 of them."
+        )
     if max_distance is not None and not max_distance >= 0:
         raise InputError(f"`max_distance` must be 0 or more, got {max_distance}. Leave it out for no limit.")
     limit = np.inf if max_distance is None else float(max_distance)

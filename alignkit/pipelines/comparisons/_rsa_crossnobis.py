@@ -236,9 +236,9 @@ def _whitening(
     dof = len(left) - int((counts > 1).sum()) - n_means
     if dof < 3:
         raise InputError(
-            "the noise of channels is estimated from repeats of a stimulus besides the fold at hand, and "
-            f"there are {max(dof, 0)} degrees of freedom of at least 3. Use `noise_normalisation: none`, or "
-            "more repeats."
+            "distance 'crossnobis' takes the noise of channels from repeats of a stimulus besides the fold at "
+            f"hand, which have {max(dof, 0)} degrees of freedom of at least 3. Three repeats would do; with two, "
+            "use `noise_normalisation: none`, or another distance."
         )
     if noise == "univariate":
         scale = np.sqrt((left**2).sum(axis=0) / dof)

@@ -22,8 +22,8 @@ Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
 Arrays = dict[str, NDArray[Any]]
 N_BLOCKS = 20
-# Numbers held per block of centres, and per block of exchanged models: 32 MiB each.
-BLOCK_ELEMENTS = 2**22
+# Numbers held per block of centres, and per block of exchanged models: 8 MiB, of which ranking holds several.
+BLOCK_ELEMENTS = 2**20
 # A relabelling that changes nothing must count as a tie although sums were taken in another order.
 _TIE = 1e-12
 

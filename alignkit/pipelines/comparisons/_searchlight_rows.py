@@ -152,12 +152,13 @@ def _maps_of(
         facts = {"subject": recording.subject, "model": column.name, "metric": name, "unit": unit}
         return ChannelScores(values[m][None], (column.layer,), table, **facts)
 
+    # The name of a map of p is its unit.
     # A report draws the first few: the model that fits best on average, where it is significant, the next.
     made, last = [], []
     for m in np.argsort(-np.nanmean(arrays["similarity"], axis=1), kind="stable"):
         made.append(scores(m, metric, _UNITS[found.search.comparison], arrays["similarity"]))
-        made.append(scores(m, f"{metric} -log10 p corrected", "-log10 p", _minus_log10(arrays["p_max"])))
-        last.append(scores(m, f"{metric} -log10 p", "-log10 p", _minus_log10(arrays["p"])))
+        made.append(scores(m, f"{metric} -log10 p corrected", "", _minus_log10(arrays["p_max"])))
+        last.append(scores(m, f"{metric} -log10 p", "", _minus_log10(arrays["p"])))
     return made + last
 
 

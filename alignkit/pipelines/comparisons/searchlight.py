@@ -92,8 +92,8 @@ def searchlight_rsa(
 
     Notes
     -----
-    With c centres, n pairs, m models and k exchanges, O(c n (log n + m k)). A few tens of MiB are held next
-    to the patterns, whatever the number of centres.
+    With c centres, n pairs, m models and k exchanges, O(c n (log n + m k)). Next to the patterns and the
+    neighbourhoods some 150 MiB are held, whatever the number of centres.
     """
     check_option("comparison", comparison, get_args(SphereComparison))
     options = SphereOptions(distance, radius_mm, min_channels, fold_by, (mesh_left, mesh_right))

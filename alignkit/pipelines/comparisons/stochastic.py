@@ -115,6 +115,7 @@ def stochastic_shape(
         permute=lambda trials, order: trials[:, order],
         brains=lambda roi: _brains(context, roi, n_components, n_stimuli),
         model=model,
+        version=2,
         ceiling=lambda brains, seed: _floor(brains, compare, seed),
         settings={"form": form, "alpha": alpha, "noise": noise, "n": n_components, "shrinkage": shrinkage},
         needs_patterns=True,
