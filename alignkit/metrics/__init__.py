@@ -34,6 +34,7 @@ __all__ = [
     "all_pairs",
     "betti_curve",
     "betti_distance",
+    "block_curvatures",
     "bures_distance",
     "canonical_correlations",
     "cca",
@@ -61,6 +62,7 @@ __all__ = [
     "feature_reweighted_rsa",
     "fit_power_law_tail",
     "fit_rdms",
+    "fit_spectrum_decay",
     "flow_communities",
     "forman_ricci",
     "gaussian_shape_distance",
@@ -140,7 +142,12 @@ if TYPE_CHECKING:
     from .geometry.power_laws import PowerLawTail, fit_power_law_tail
     from .geometry.separation import generalised_discrimination_value
     from .geometry.sparsity import hoyer_sparsity, treves_rolls_sparsity
-    from .geometry.spectrum import SpectrumDecay, cross_validated_spectrum, eigenspectrum_decay
+    from .geometry.spectrum import (
+        SpectrumDecay,
+        cross_validated_spectrum,
+        eigenspectrum_decay,
+        fit_spectrum_decay,
+    )
     from .geometry.trajectories import trajectory_angles, trajectory_curvature, trajectory_straightness
     from .geometry.weight_spectra import weight_spectra, weight_spectrum_alpha
     from .graphs.communities import FlowCommunities, flow_communities, modularity
@@ -149,6 +156,7 @@ if TYPE_CHECKING:
     from .graphs.forman import forman_ricci
     from .graphs.ollivier import EntropicCurvature, entropic_ricci, lin_lu_yau, node_curvature, ollivier_ricci
     from .graphs.systems import (
+        block_curvatures,
         community_agreement,
         compare_graphs,
         curvature_distance,
@@ -212,6 +220,7 @@ _HOMES = {
     "SpectrumDecay": "geometry.spectrum",
     "cross_validated_spectrum": "geometry.spectrum",
     "eigenspectrum_decay": "geometry.spectrum",
+    "fit_spectrum_decay": "geometry.spectrum",
     "trajectory_angles": "geometry.trajectories",
     "trajectory_curvature": "geometry.trajectories",
     "trajectory_straightness": "geometry.trajectories",
@@ -230,6 +239,7 @@ _HOMES = {
     "lin_lu_yau": "graphs.ollivier",
     "node_curvature": "graphs.ollivier",
     "ollivier_ricci": "graphs.ollivier",
+    "block_curvatures": "graphs.systems",
     "community_agreement": "graphs.systems",
     "compare_graphs": "graphs.systems",
     "curvature_distance": "graphs.systems",

@@ -36,7 +36,7 @@ def unique_labels(name: str, labels: NDArray[Any]) -> tuple[NDArray[Any], NDArra
     missing = np.flatnonzero(pd.isna(labels))
     if len(missing):
         raise InputError(
-            f"`{name}` holds {len(missing)} missing label(s) (NaN or None), the first at index {missing[0]}. "
+            f"`{name}` holds {len(missing)} NaN or missing label(s), the first at index {missing[0]}. "
             "Drop the samples without a label first."
         )
     try:

@@ -7,9 +7,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._core.checks import check_array, check_same_samples
 from .._core.errors import InputError
+from ._arrays import torch_too
 from ._registry import METRICS
+from ._rounding import constant_along
+
+# Squares between these leave room for what is computed with them.
+_MODEST = (1e-100, 1e100)
 
 
+@torch_too
 def column_correlation(
     A: ArrayLike, B: ArrayLike, *, weights: ArrayLike | None = None
 ) -> NDArray[np.float64]:
@@ -29,7 +35,8 @@ def column_correlation(
     Returns
     -------
     r : ndarray of shape (n_columns,)
-        float64 in [-1, 1]. NaN where a column of A or B is constant: such a column has no correlation.
+        float64 in [-1, 1]. NaN where a column of A or B is constant, but for rounding: such a column has no
+        correlation.
 
     Raises
     ------
@@ -50,15 +57,14 @@ def column_correlation(
     counts = _check_weights(weights, len(first))
     first, constant_first = _centred(first, counts)
     second, constant_second = _centred(second, counts)
-    covariance = np.einsum("i,ij,ij->j", counts, first, second)
-    powers = [np.einsum("i,ij,ij->j", counts, side, side) for side in (first, second)]
     undefined = constant_first | constant_second
     # One root each: the product of both powers leaves float64 before they do.
-    lengths = [np.sqrt(np.where(undefined, 1.0, power)) for power in powers]
-    r = covariance / lengths[0] / lengths[1]
+    lengths = [np.where(undefined, 1.0, _lengths(side, counts)) for side in (first, second)]
+    r = np.einsum("i,ij,ij->j", counts, first, second) / lengths[0] / lengths[1]
     return np.where(undefined, np.nan, r.clip(-1, 1))
 
 
+@torch_too
 def column_r2(Y: ArrayLike, prediction: ArrayLike) -> NDArray[np.float64]:
     """Compute the coefficient of determination of every column.
 
@@ -75,7 +81,8 @@ def column_r2(Y: ArrayLike, prediction: ArrayLike) -> NDArray[np.float64]:
     Returns
     -------
     r2 : ndarray of shape (n_columns,)
-        float64, at most 1. 0 where a column of Y is constant: there is no variance to explain.
+        float64, at most 1. 0 where a column of Y is constant, but for rounding: there is no variance to
+        explain.
 
     Raises
     ------
@@ -89,8 +96,12 @@ def column_r2(Y: ArrayLike, prediction: ArrayLike) -> NDArray[np.float64]:
     """
     truth, guess = _check_columns("Y", Y, "prediction", prediction)
     centred, constant = _centred(truth, np.full(len(truth), 1 / len(truth)))
-    total = np.einsum("ij,ij->j", centred, centred)
     error = truth - guess
+    sizes = np.abs(centred).max(axis=0)
+    odd = ~constant & ~((sizes > _MODEST[0]) & (sizes < _MODEST[1]))
+    centred[:, odd] /= sizes[odd]
+    error[:, odd] /= sizes[odd]
+    total = np.einsum("ij,ij->j", centred, centred)
     r2 = 1 - np.einsum("ij,ij->j", error, error) / np.where(constant, 1.0, total)
     return np.where(constant, 0.0, r2)
 
@@ -126,10 +137,21 @@ def _check_weights(weights: ArrayLike | None, n_samples: int) -> NDArray[np.floa
 def _centred(
     values: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    # Constants are told by equality: the computed mean of equal numbers is often not that number.
-    counted = values[weights > 0]
-    constant = (counted == counted[0]).all(axis=0)
+    # Constants are told by their ends: the computed mean of equal numbers is often not that number.
+    constant = constant_along(values[weights > 0], axis=0)
     return values - weights @ values, constant
+
+
+def _lengths(deviations: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the root mean square of columns; those whose squares leave float64 are divided by their largest."""
+    with np.errstate(over="ignore"):
+        power = np.einsum("i,ij,ij->j", weights, deviations, deviations)
+    odd = np.flatnonzero(~((power > _MODEST[0]) & (power < _MODEST[1])))
+    if len(odd):
+        largest = np.abs(deviations[:, odd]).max(axis=0)
+        deviations[:, odd] /= np.where(largest > 0, largest, 1.0)
+        power[odd] = np.einsum("i,ij,ij->j", weights, deviations[:, odd], deviations[:, odd])
+    return np.sqrt(power)
 
 
 METRICS.register(

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._core.checks import check_array, check_same_samples
 from ..._core.errors import InputError
 from .._labels import unique_labels
-from .._rounding import check_range, equal_rows
+from .._rounding import equal_rows
 
 Floats = NDArray[np.float64]
 
@@ -18,7 +18,6 @@ def load_patterns(X: ArrayLike, *, min_rows: int, name: str = "X") -> Floats:
     patterns = check_array(name, X, ndim=2, dtype=np.float64, min_rows=min_rows)
     if patterns.shape[1] == 0:
         raise InputError(f"`{name}` has no units, got shape {patterns.shape}.")
-    check_range(name, patterns)
     return patterns
 
 

@@ -113,6 +113,7 @@ def eigenspectrum_decay(
     1.0
     """
     patterns = load_patterns(X, min_rows=2)
+    check_range("X", patterns)
     eigenvalues = _variances(patterns, device)
     bounds = ranks or _default_ranks(eigenvalues, len(patterns))
     fit = fit_spectrum_decay(eigenvalues, ranks=bounds, weighting=weighting)

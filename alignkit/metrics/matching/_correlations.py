@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._core.checks import check_array, check_same_samples
 from ..._core.errors import InputError
 from ...solvers.algebra import multiply
-from .._rounding import check_range, constant_along
+from .._rounding import constant_along
 
 Matrix = NDArray[np.float64]
 Units = NDArray[np.intp]
@@ -27,7 +27,6 @@ def load(name: str, X: ArrayLike) -> Matrix:
     """Return responses in float64, with at least 3 rows and one unit that is not constant."""
     # Over two stimuli every correlation is 1 or -1.
     values = check_array(name, X, ndim=2, dtype=np.float64, min_rows=3)
-    check_range(name, values)
     if not varying(values).any():
         raise InputError(
             f"`{name}` has {values.shape[1]} units and none of them varies over the {len(values)} stimuli: "

@@ -21,6 +21,7 @@ from ..._core.threads import fixed_threads
 from ...solvers.algebra import multiply
 from .._arrays import torch_too
 from .._folds import CrossValidation, Rows, stimulus_folds
+from .._rounding import check_range
 from ._correlations import as_list, correlations, load, load_pair, varying
 
 Affinity = Literal["absolute", "positive"]
@@ -144,6 +145,8 @@ def sparse_prediction(
     if max_predictors < 1:
         raise InputError(f"`max_predictors` must be at least 1, got {max_predictors}.")
     first, second = load_pair(X, Y)
+    check_range("X", first)
+    check_range("Y", second)
     folds = stimulus_folds(cv, len(first), groups=groups, random_state=random_state)
     n_counts = 1 + min(max_predictors, first.shape[1])
     errors, power = np.zeros((n_counts, second.shape[1])), np.zeros(second.shape[1])

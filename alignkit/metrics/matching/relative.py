@@ -122,6 +122,8 @@ def relative_representation(
         middle = chosen.mean(axis=0)
         values, chosen = values - middle, chosen - middle
     if similarity == "dot":
+        check_range("X", values)
+        check_range("anchors", chosen)
         return multiply(values, chosen.T, device=device)
     if similarity == "correlation":
         values, chosen = (rows - rows.mean(axis=1, keepdims=True) for rows in (values, chosen))
@@ -201,6 +203,8 @@ def stitching_score(
     """
     first, second = _responses("X", X), _responses("Y", Y)
     check_same_samples("X", first, "Y", second)
+    for name, values in (("X", first), ("Y", second)):
+        check_range(name, values)
     rows, classes = _rows(np.asarray(anchors), len(first)), _codes("labels", labels, len(first))
     together = None if groups is None else _codes("groups", groups, len(first))
     rest = np.setdiff1d(np.arange(len(first)), rows)
@@ -232,7 +236,6 @@ def _responses(name: str, X: ArrayLike) -> Matrix:
     values = check_array(name, X, ndim=2, dtype=np.float64)
     if values.shape[1] == 0:
         raise InputError(f"`{name}` has no units, got shape {values.shape}.")
-    check_range(name, values)
     return values
 
 

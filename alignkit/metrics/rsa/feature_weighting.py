@@ -231,10 +231,10 @@ class _Task:
 
     def _path(self, train: Rows) -> WeightPath:
         pairs, has_value = self._pairs(train)
-        if np.count_nonzero(has_value) < 3:
+        if not has_value.any():
             raise InputError(
-                f"the {len(train)} training stimuli of a fold have {np.count_nonzero(has_value)} pair(s) with a "
-                "value, of at least 3 needed. Use more folds, or drop the stimuli whose pairs are missing."
+                f"the {len(train)} training stimuli of a fold have no pair with a value. Use more folds, or drop "
+                "the stimuli whose pairs are missing."
             )
         return weight_path(
             self.patterns[train],

@@ -236,9 +236,9 @@ def _whitening(
     dof = len(left) - int((counts > 1).sum()) - n_means
     if dof < 3:
         raise InputError(
-            "distance 'crossnobis' takes the noise of channels from repeats of a stimulus besides the fold at "
-            f"hand, which have {max(dof, 0)} degrees of freedom of at least 3. Three repeats would do; with two, "
-            "use `noise_normalisation: none`, or another distance."
+            "distance 'crossnobis' takes the noise of channels from repeats of a stimulus besides the fold "
+            f"at hand, which have {max(dof, 0)} degrees of freedom of at least 3. With fewer than three "
+            "repeats use `noise_normalisation: none`, or another distance."
         )
     if noise == "univariate":
         scale = np.sqrt((left**2).sum(axis=0) / dof)

@@ -80,13 +80,14 @@ def curvature(
         compare=lambda model, brain: float(model @ brain),
         permute=lambda nodes, order: nodes[order],
         pool=_pool,
+        version=2,
         settings={"curvature": curvature, "k": k, "alpha": alpha},
         distance=distance,
         n_blocks=10,
         note=f"Correlation over stimuli of the {name} curvature in model and brain",
         methods=f"Curvature: stimuli are joined with their {k} nearest neighbours; the {name} curvature of a "
         "stimulus is the mean over its edges, and model and brain are compared by its correlation over "
-        "stimuli.",
+        "stimuli. It goes along with how many neighbours a stimulus has.",
         references=(_OLLIVIER if curvature == "ollivier" else _FORMAN,),
     )
     return compare_by(context, "curvature", measure)
@@ -94,7 +95,7 @@ def curvature(
 
 def _edges(graph: Any, curvature: Curvature, alpha: float) -> Any:
     if curvature == "ollivier":
-        return ollivier_ricci(graph, alpha=alpha)
+        return ollivier_ricci(graph, alpha=alpha, length_scale="median")
     variants: dict[str, Any] = {"forman": "plain", "augmented-forman": "augmented"}
     return forman_ricci(graph, variant=variants.get(curvature, "balanced"))
 

@@ -98,6 +98,7 @@ def weighted_rsa(
     audit: list[tuple[str, str, str]] = []
     for roi in track(context.rois, settings.metric):
         brain = brain_matrices(context, roi, distance)
+        _check_matrices(brain, roi)
         folds = _folds(brain, settings, context.plan.seed)
         audit.append(_audit(context, brain, folds, settings.metric))
         region = _region(context, brain, folds, models, roi, settings)
@@ -141,6 +142,19 @@ def _check(settings: Settings, context: Context) -> None:
             "Euclidean distances are no sum over units. Use distance squared-euclidean, correlation, cosine "
             "or crossnobis."
         )
+
+
+def _check_matrices(brain: Brain, roi: str) -> None:
+    for subject, matrix in zip(brain.subjects, brain.values, strict=True):
+        if not np.isfinite(matrix).all():
+            raise InputError(
+                f"`weighted-rsa` needs every pair of stimuli, but {int((~np.isfinite(matrix)).sum())} "
+                f"dissimilarities of {subject!r} in {roi!r} are missing. Drop the stimuli without them."
+            )
+        if not np.ptp(matrix) > 0:
+            raise InputError(
+                f"all dissimilarities of {subject!r} in {roi!r} are equal; leave that region or subject out."
+            )
 
 
 def _usable(context: Context, settings: Settings) -> tuple[Candidate, ...]:

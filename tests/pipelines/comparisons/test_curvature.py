@@ -24,7 +24,9 @@ def test_a_score_is_the_correlation_of_node_curvatures(make_context, planted):
     outcome = curvature.curvature(context, k=5, distance="euclidean")
     recording = context.dataset.study["sub0"].select(roi="A").average_repetitions()
     nodes = [
-        node_curvature(ollivier_ricci(representation_graph(rdm(values, method="euclidean"), k=5)))
+        node_curvature(
+            ollivier_ricci(representation_graph(rdm(values, method="euclidean"), k=5), length_scale="median")
+        )
         for values in (planted["other"].features.matrix("only", recording.stimulus_ids), recording.data)
     ]
     found = outcome.scores.select(subject="all", roi="A", model="other", layer="only").table["value"].iloc[0]

@@ -336,6 +336,23 @@ def test_data_and_models_that_cannot_be_weighted_are_refused(make_context, plant
         compare(make_context(dataset=dataset, candidates=[model]))
 
 
+def test_matrices_that_cannot_be_fitted_are_named(make_context):
+    rng = np.random.default_rng(0)
+    _, model = mixture((1.0, 0.8))
+    table = pd.DataFrame({"subject": list("ab"), "roi": "R"})
+    for bad, message in (
+        (np.full(1128, 0.5), "all dissimilarities of 'b' in 'R' are equal"),
+        (
+            np.where(np.arange(1128) < 3, np.nan, rng.random(1128)),
+            "3 dissimilarities of 'b' in 'R' are missing",
+        ),
+    ):
+        values = np.stack([rng.random(1128), bad])
+        dataset = Dataset("toy", rdms=RDMs(values, tuple(NAMES), table, "correlation"))
+        with pytest.raises(InputError, match=message):
+            compare(make_context(dataset=dataset, candidates=[model]))
+
+
 def test_patterns_without_length_have_no_correlation_distance(make_context, planted):
     values = np.random.default_rng(0).standard_normal((48, 6)).astype(np.float32)
     values[3] = 1.0
