@@ -100,9 +100,11 @@ def column_r2(Y: ArrayLike, prediction: ArrayLike) -> NDArray[np.float64]:
     sizes = np.abs(centred).max(axis=0)
     odd = ~constant & ~((sizes > _MODEST[0]) & (sizes < _MODEST[1]))
     centred[:, odd] /= sizes[odd]
-    error[:, odd] /= sizes[odd]
-    total = np.einsum("ij,ij->j", centred, centred)
-    r2 = 1 - np.einsum("ij,ij->j", error, error) / np.where(constant, 1.0, total)
+    total = np.where(constant, 1.0, np.einsum("ij,ij->j", centred, centred))
+    # What is off by more than float64 can tell in units of Y explains -inf of it.
+    with np.errstate(over="ignore"):
+        error[:, odd] /= sizes[odd]
+        r2 = 1 - np.einsum("ij,ij->j", error, error) / total
     return np.where(constant, 0.0, r2)
 
 
@@ -139,11 +141,12 @@ def _centred(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     # Constants are told by their ends: the computed mean of equal numbers is often not that number.
     constant = constant_along(values[weights > 0], axis=0)
-    return values - weights @ values, constant
+    deviations: NDArray[np.float64] = values - weights @ values
+    return deviations, constant
 
 
 def _lengths(deviations: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the root mean square of columns; those whose squares leave float64 are divided by their largest."""
+    """Return the root mean square of columns, of those out of range after a division by their largest."""
     with np.errstate(over="ignore"):
         power = np.einsum("i,ij,ij->j", weights, deviations, deviations)
     odd = np.flatnonzero(~((power > _MODEST[0]) & (power < _MODEST[1])))
@@ -151,7 +154,7 @@ def _lengths(deviations: NDArray[np.float64], weights: NDArray[np.float64]) -> N
         largest = np.abs(deviations[:, odd]).max(axis=0)
         deviations[:, odd] /= np.where(largest > 0, largest, 1.0)
         power[odd] = np.einsum("i,ij,ij->j", weights, deviations[:, odd], deviations[:, odd])
-    return np.sqrt(power)
+    return np.asarray(np.sqrt(power))
 
 
 METRICS.register(

@@ -21,6 +21,9 @@ from .._rounding import equal_rows
 from ._centre_structure import mean_centre_cosine, shared_directions
 from ._patterns import Floats, load_labelled
 
+# Beyond it moves are so long that their squares lose what the points add.
+_LARGEST_MARGIN = 1e6
+
 
 @dataclass(frozen=True)
 class ManifoldCapacity:
@@ -91,7 +94,7 @@ def manifold_capacity(
     labels : array of shape (n_samples,)
         Each sample's class, at least 2 classes.
     margin : float, default=0.0
-        Least distance from the hyperplane, see :func:`point_capacity`.
+        Least distance from the hyperplane, up to 1e6, see :func:`point_capacity`.
     n_directions : int, default=300
         Random directions per manifold, at least 2; 200 and more are usual.
     n_common : int, optional
@@ -142,8 +145,8 @@ def manifold_capacity(
     (True, True)
     """
     patterns, names, members = load_labelled(X, labels, min_rows=1)
-    if not 0 <= margin < np.inf:
-        raise InputError(f"`margin` must be 0 or more and finite, got {margin:g}.")
+    if not 0 <= margin <= _LARGEST_MARGIN:
+        raise InputError(f"`margin` must be 0 or more and at most {_LARGEST_MARGIN:g}, got {margin:g}.")
     if n_directions < 2:
         raise InputError(f"`n_directions` must be at least 2, got {n_directions}.")
     if n_common is not None and not 0 <= n_common <= max(len(names) - 2, 0):

@@ -84,7 +84,7 @@ def fit_power_law_tail(values: ArrayLike, *, x_min: float | None = None, min_tai
     check_range("values", given)
     if given[0] <= 0:
         raise InputError(f"`values` must be positive, but the smallest is {given[0]:.3g}. Drop values of 0.")
-    if min_tail < 2:
+    if not min_tail >= 2:
         raise InputError(f"`min_tail` must be at least 2, got {min_tail}.")
     if x_min is not None and not 0 < x_min < np.inf:
         raise InputError(f"`x_min` must be above 0 and finite, got {x_min:g}.")

@@ -42,7 +42,9 @@ def keys(edges: Edges, names: Indices | None, n_nodes: int) -> Indices:
 def correlate(first: Floats, second: Floats, correlation: Correlation) -> float:
     """Return the correlation, NaN where a side has no spread."""
     # Values that differ by rounding alone, as on a regular graph, have no spread to correlate, nor to rank.
-    if any(np.ptp(values) <= _NO_SPREAD * max(1.0, float(np.abs(values).max())) for values in (first, second)):
+    if any(
+        np.ptp(values) <= _NO_SPREAD * max(1.0, float(np.abs(values).max())) for values in (first, second)
+    ):
         return float("nan")
     if correlation == "spearman":
         first, second = rankdata(first), rankdata(second)

@@ -174,7 +174,7 @@ def ricci_flow(
 def _check_ranges(step_size: float, surgery_every: int | None, surgery_length: float) -> None:
     if not 0 < step_size <= 1:
         raise InputError(f"`step_size` must be in (0, 1], got {step_size:g}.")
-    if surgery_every is not None and surgery_every < 1:
+    if surgery_every is not None and not surgery_every >= 1:
         raise InputError(f"`surgery_every` must be at least 1 step, got {surgery_every}.")
     if not surgery_length > 1:
         raise InputError(

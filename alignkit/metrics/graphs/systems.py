@@ -18,6 +18,7 @@ from ..._core.errors import InputError
 from ..._core.progress import track
 from .._arrays import torch_too
 from .._registry import METRICS
+from .._rounding import check_range
 from ._graph import Graph, check_edge_values, edges_of
 from ._matching import Correlation, correlate, inverse, keys, permutation
 from .communities import check_labels, flow_communities
@@ -205,6 +206,7 @@ def node_correlation(
     for name, values in (("a", first), ("b", second)):
         if np.isinf(values).any():
             raise InputError(f"`{name}` holds {np.isinf(values).sum()} infinite curvatures.")
+        check_range(name, values)
     if order is not None:
         second = second[permutation(order, second.size)]
     both = ~np.isnan(first) & ~np.isnan(second)

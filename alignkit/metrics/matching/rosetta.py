@@ -133,6 +133,8 @@ def rosetta_units(
             "`n_neighbors` and `batch_size` must be at least 1 and `n_shuffles` at least 0, got "
             f"{n_neighbors}, {batch_size} and {n_shuffles}."
         )
+    if not -1 <= least_correlation < 1:
+        raise InputError(f"`least_correlation` must be a correlation below 1, got {least_correlation:g}.")
     moments = [_moments(name, model, batch_size) for name, model in zoo]
     arrays = [model for _, model in zoo]
     rng = as_generator(random_state)

@@ -60,8 +60,8 @@ def configuration(rdm: Matrix) -> Matrix:
             UserWarning,
             stacklevel=6,
         )
-    # Of an eigenvalue that is rounding error the root is not: 1e-16 would add 1e-8. How large the rounding is,
-    # as of an RDM that was once float32, the eigenvalues below 0 tell.
+    # Of an eigenvalue that is rounding error the root is not: 1e-16 would add 1e-8. How large it is, as of an
+    # RDM that was once float32, the eigenvalues below 0 tell.
     rounding = len(gram) * np.finfo(np.float64).eps * values.max()
     if -values[0] <= _ROUNDING * values.max():
         rounding = max(rounding, -values[0])

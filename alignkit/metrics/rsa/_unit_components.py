@@ -110,9 +110,11 @@ class UnitComponents:
 
 def predict(X: Matrix, weights: Matrix, kind: str) -> Matrix:
     """Return the weighted sum of the components over all pairs of stimuli, (n_pairs,)."""
-    products = (X * weights) @ X.T
     if kind == "products":
-        return np.asarray(-squareform(products, checks=False))
+        return np.asarray(-squareform((X * weights) @ X.T, checks=False))
+    # Differences do not see a shift, but a large mean would cancel in the products.
+    centred = X - X.mean(axis=0)
+    products = (centred * weights) @ centred.T
     own = products.diagonal()
     return np.asarray(squareform(own + own[:, None] - 2 * products, checks=False))
 

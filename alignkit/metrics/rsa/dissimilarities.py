@@ -276,9 +276,10 @@ def check_counts(counts: Floats) -> None:
 
 def poisson_rates(counts: Floats, prior_rate: float, prior_weight: float) -> Floats:
     """Return non-negative counts with the prior mixed in, after checking that all are above 0 then."""
-    if prior_rate < 0 or prior_weight < 0:
+    if not (0 <= prior_rate < np.inf and 0 <= prior_weight < np.inf):
         raise InputError(
-            f"`prior_rate` and `prior_weight` must not be negative, got {prior_rate:g} and {prior_weight:g}."
+            "`prior_rate` and `prior_weight` must be finite and must not be negative, got "
+            f"{prior_rate:g} and {prior_weight:g}."
         )
     rates = (counts + prior_weight * prior_rate) / (1 + prior_weight)
     if (rates == 0).any():

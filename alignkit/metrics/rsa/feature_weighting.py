@@ -148,7 +148,7 @@ def feature_reweighted_rsa(
     targets = load_rdms("rdm", rdm)
     patterns = check_array("X", X, ndim=2, dtype=np.float64)
     check_range("X", patterns)
-    _check_sizes(count_stimuli(targets.shape[1]), *patterns.shape, n_repeats)
+    _check_sizes(count_stimuli(targets.shape[1]), len(patterns), patterns.shape[1], n_repeats)
     if alphas is None:
         alphas = _ALPHAS if method == "ridge" else (0.0,)
     if len(alphas) == 0 or not all(0 <= alpha < np.inf for alpha in alphas):
@@ -233,8 +233,8 @@ class _Task:
         pairs, has_value = self._pairs(train)
         if not has_value.any():
             raise InputError(
-                f"the {len(train)} training stimuli of a fold have no pair with a value. Use more folds, or drop "
-                "the stimuli whose pairs are missing."
+                f"the {len(train)} training stimuli of a fold have no pair with a value. Use more folds, or "
+                "drop the stimuli whose pairs are missing."
             )
         return weight_path(
             self.patterns[train],

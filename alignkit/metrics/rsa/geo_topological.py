@@ -75,7 +75,7 @@ def topological_transform(rdm: ArrayLike, *, lower: ArrayLike, upper: ArrayLike,
     array([1. , 0. , 0. , 1. , 0.5])
     """
     values = load_rdms("rdm", rdm)
-    low, high = _thresholds(lower, upper)
+    low, high = check_thresholds(lower, upper)
     scaled = _scaled(values, rank)
     result = np.empty((low.size, *scaled.shape))
     for row, own in enumerate(scaled):
@@ -114,7 +114,7 @@ def threshold_grid(n_steps: int = 10) -> tuple[Matrix, Matrix]:
     >>> threshold_grid(2)
     (array([0. , 0. , 0.5]), array([0.5, 1. , 1. ]))
     """
-    if n_steps < 1:
+    if not 1 <= n_steps < np.inf:
         raise InputError(f"`n_steps` must be at least 1, got {n_steps}.")
     first, second = np.triu_indices(n_steps + 1, k=1)
     return first / n_steps, second / n_steps
@@ -206,7 +206,7 @@ def geodesic_transform(
         if rule == "nearest":
             edges = np.stack([_nearest(row, k, n_stimuli, neighbours) for row in lengths])
         else:
-            low, high = _thresholds(0.0, upper)
+            low, high = check_thresholds(0.0, upper)
             shape = high.shape
             limits = np.quantile(lengths, high.ravel(), axis=1)[:, :, None]
             edges = lengths <= limits
@@ -216,8 +216,18 @@ def geodesic_transform(
     return result.reshape(shape + np.shape(rdm))
 
 
-def _thresholds(lower: ArrayLike, upper: ArrayLike) -> tuple[Matrix, Matrix]:
-    low, high = np.broadcast_arrays(np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64))
+def check_thresholds(lower: ArrayLike, upper: ArrayLike) -> tuple[Matrix, Matrix]:
+    """Return thresholds broadcast to one shape, after checking that they are quantiles in order."""
+    try:
+        low, high = np.broadcast_arrays(np.asarray(lower, dtype=float), np.asarray(upper, dtype=float))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "`lower` and `upper` must be numbers, or arrays of them whose shapes broadcast, got "
+            f"{np.shape(lower)} and {np.shape(upper)} of types {type(lower).__name__} and "
+            f"{type(upper).__name__}."
+        ) from error
+    if low.size == 0:
+        raise InputError("`lower` and `upper` are empty. Give at least one threshold each.")
     wrong = ~((low >= 0) & (low <= high) & (high <= 1))
     if wrong.any():
         raise InputError(

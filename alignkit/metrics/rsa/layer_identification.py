@@ -16,7 +16,7 @@ from ..._core.progress import track
 from .._arrays import torch_too
 from .._rounding import check_range, constant_along
 from ._pairs import count_stimuli
-from .geo_topological import geodesic_transform, topological_transform
+from .geo_topological import check_thresholds, geodesic_transform, topological_transform
 
 IdentificationTransform = Literal["geo-topological", "geodesic", "none", "rank"]
 IdentificationDistance = Literal["correlation", "euclidean"]
@@ -119,7 +119,7 @@ def identify_layers(
     check_option("transform", transform, get_args(IdentificationTransform))
     check_option("distance", distance, get_args(IdentificationDistance))
     values = check_array("rdms", rdms, ndim=3, dtype=np.float64)
-    low, high = np.broadcast_arrays(np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64))
+    low, high = check_thresholds(lower, upper)
     thresholds = np.stack([low.ravel(), high.ravel()], axis=1)
     if transform in ("none", "rank"):
         thresholds = np.full((1, 2), np.nan)

@@ -76,7 +76,7 @@ def volume_neighbours(
     if positions.shape[1] != 3:
         raise InputError(f"`positions_mm` must have shape (n_channels, 3), got {positions.shape}.")
     reach = _check_radius(radius_mm)
-    if min_channels < 1:
+    if not min_channels >= 1:
         raise InputError(f"`min_channels` must be at least 1, got {min_channels}.")
     counts, indices = _by_tree(positions, reach) if affine is None else _by_grid(positions, reach, affine)
     kept = counts >= min_channels
@@ -133,7 +133,7 @@ def surface_neighbours(
     if vertices.shape[1] != 3:
         raise InputError(f"`vertices_mm` must have shape (n_vertices, 3), got {vertices.shape}.")
     reach = _check_radius(radius_mm)
-    if min_channels < 1:
+    if not min_channels >= 1:
         raise InputError(f"`min_channels` must be at least 1, got {min_channels}.")
     graph = _mesh_graph(vertices, faces)
     tree = cKDTree(vertices)
@@ -266,7 +266,7 @@ def _by_grid(
 
 def _voxels(positions: Floats, affine: ArrayLike) -> tuple[NDArray[np.intp], Floats]:
     """Return voxel indices, and the millimetres of a step along each axis in columns."""
-    matrix = check_array("affine", affine, ndim=2, dtype=np.float64)
+    matrix = check_array("affine", as_array(affine), ndim=2, dtype=np.float64)
     if matrix.shape != (4, 4) or np.linalg.matrix_rank(matrix[:3, :3]) < 3:
         raise InputError(
             f"`affine` must be an invertible matrix of shape (4, 4), got shape {matrix.shape}"
@@ -277,8 +277,8 @@ def _voxels(positions: Floats, affine: ArrayLike) -> tuple[NDArray[np.intp], Flo
     voxels = np.rint(exact)
     if np.abs(voxels).max() > _FAR_VOXEL:
         raise InputError(
-            f"`positions_mm` lie up to {np.abs(voxels).max():.3g} voxels of `affine` from its origin. Give both in "
-            "millimetres."
+            f"`positions_mm` lie up to {np.abs(voxels).max():.3g} voxels of `affine` from its origin. Give "
+            "both in millimetres."
         )
     worst = float(np.abs(exact - voxels).max())
     if worst > _OFF_GRID:
@@ -291,7 +291,7 @@ def _voxels(positions: Floats, affine: ArrayLike) -> tuple[NDArray[np.intp], Flo
 
 def _mesh_graph(vertices: Floats, faces: ArrayLike) -> csr_array:
     """Return the lengths of the mesh's edges, (n_vertices, n_vertices), both directions stored."""
-    triangles = np.asarray(faces)
+    triangles = np.asarray(as_array(faces))
     if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.dtype.kind not in "iu":
         raise InputError(
             f"`faces` must be whole numbers of shape (n_faces, 3), got {triangles.dtype} of shape "

@@ -50,7 +50,8 @@ def noise_covariance(
     Raises
     ------
     InputError
-        If there are NaN, fewer than 3 samples, no channels, a channel is constant or `dof` is not in (0, n_samples].
+        If there are NaN, fewer than 3 samples, no channels, a channel is constant or `dof` is not in
+        (0, n_samples].
 
     References
     ----------

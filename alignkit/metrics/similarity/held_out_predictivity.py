@@ -169,11 +169,13 @@ def _load(name: str, values: ArrayLike) -> Matrix:
     check_range(name, array)
     if array.shape[1] == 0:
         raise InputError(f"`{name}` has no units, got shape {array.shape}.")
-    if constant_along(array, axis=0).all():
+    flat = constant_along(array, axis=0)
+    if flat.all():
         raise InputError(
             f"all {len(array)} rows of `{name}` are equal: there is nothing to predict with or from."
         )
-    return array
+    # No correlation sees a shift, but a large mean costs digits where penalties leave little of a prediction.
+    return np.asarray(np.where(flat, 0.0, array - array.mean(axis=0)))
 
 
 Predictor = Callable[[Matrix, Matrix, Rows, Rows], Matrix]

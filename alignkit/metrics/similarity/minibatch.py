@@ -92,8 +92,8 @@ def minibatch_cka(
             raise InputError(f"batch {number}: {error}") from error
         if found != (units or found):
             raise InputError(
-                f"batch {number} has {found[0]} and {found[1]} units, those before {units}. All batches must be "
-                "of the same units."
+                f"batch {number} has {found[0]} and {found[1]} units, those before {units}. All batches must "
+                "be of the same units."
             )
         units = found
         totals += n_stimuli * np.array(terms)
@@ -110,8 +110,8 @@ def _pairs(batches: Iterable[tuple[ArrayLike, ArrayLike]]) -> Iterator[tuple[Arr
     for number, batch in enumerate(batches):
         if not isinstance(batch, tuple | list) or len(batch) != 2:
             raise InputError(
-                f"`batches` must hold pairs (X, Y), but batch {number} is of type {type(batch).__name__}. Make "
-                "them with `minibatches`."
+                f"`batches` must hold pairs (X, Y), but batch {number} is of type {type(batch).__name__}. "
+                "Make them with `minibatches`."
             )
         yield batch[0], batch[1]
 
@@ -156,8 +156,8 @@ def minibatches(
             )
     check_same_samples("X", X, "Y", Y)
     n_stimuli = len(X)
-    n_batches = -(-n_stimuli // max(batch_size, 1))
-    if batch_size < LEAST or n_stimuli < LEAST * n_batches:
+    n_batches = -(-n_stimuli // batch_size) if batch_size >= LEAST else 0
+    if n_batches == 0 or n_stimuli < LEAST * n_batches:
         raise InputError(
             f"batches need at least {LEAST} stimuli each, got `batch_size` = {batch_size} for {n_stimuli} "
             "stimuli. Use larger batches."

@@ -169,7 +169,7 @@ def total_persistence(diagram: ArrayLike, *, order: float = 1.0) -> float:
     Raises
     ------
     InputError
-        For an array that is not a diagram, or an order that is not above 0.
+        For an array that is not a diagram, an order that is not above 0, or one whose powers overflow.
 
     Examples
     --------
@@ -178,7 +178,11 @@ def total_persistence(diagram: ArrayLike, *, order: float = 1.0) -> float:
     """
     if not 0 < order < np.inf:
         raise InputError(f"`order` must be above 0 and finite, got {order}.")
-    return float((_lengths(diagram) ** order).sum())
+    with np.errstate(over="ignore"):
+        total = float((_lengths(diagram) ** order).sum())
+    if not np.isfinite(total):
+        raise InputError(f"bars to the power of `order` = {order:g} leave the range of float64. Lower it.")
+    return total
 
 
 @torch_too
@@ -234,7 +238,8 @@ def _wasserstein_costs(crossing: Floats, fallback_a: Floats, fallback_b: Floats,
     largest = max(fallback_a.max(initial=0.0), fallback_b.max(initial=0.0))
     if crossing.size == 0 or largest == 0:
         return np.concatenate([fallback_a, fallback_b])
-    saved = (crossing / largest) ** order
+    with np.errstate(over="ignore"):
+        saved = (crossing / largest) ** order
     saved -= (fallback_a[:, None] / largest) ** order
     saved -= (fallback_b / largest) ** order
     rows, columns = linear_sum_assignment(np.minimum(saved, 0.0))

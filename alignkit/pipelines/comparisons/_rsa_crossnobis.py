@@ -32,9 +32,9 @@ REFERENCES = (
 )
 _NAMED = {"multivariate": "", "univariate": ", univariate noise", "none": ", not normalised"}
 _NOISE = {
-    "multivariate": " in the metric of the noise (covariance between channels of repeats about their mean "
+    "multivariate": ", in the metric of the noise (covariance between channels of repeats about their mean "
     "over the same {others}, correlations shrunk towards 0)",
-    "univariate": " in units of each channel's noise (variance of repeats about their mean over the same "
+    "univariate": ", in units of each channel's noise (variance of repeats about their mean over the same "
     "{others})",
     "none": "",
 }

@@ -49,8 +49,14 @@ def notes_of(settings: Settings, brain: Brain, context: Context) -> dict[str, st
 
 
 def warnings_of(region: Region, roi: str) -> list[str]:
-    """Return what a reader should know of a region's ceiling and subjects."""
-    found = []
+    """Return what a reader should know of a region's models, ceiling and subjects."""
+    names = [candidate.name for candidate in region.candidates]
+    found = [
+        f"{roi}: no fold gives {name} a weight above 0 by {region.metric}: it explains nothing, and has no "
+        "interval."
+        for name, low in zip(names, region.spread.ci_low, strict=True)
+        if np.isnan(low)
+    ]
     if not np.isfinite(region.ceiling.upper):
         found.append(f"{region.metric} has no ceiling in {roi}.")
     if 1 < len(region.subjects) < 5:

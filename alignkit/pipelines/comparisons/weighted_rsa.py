@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -264,7 +264,15 @@ def _region(
         chosen=arrays["chosen"],
         p_layers=arrays["p_layers"],
         p_chosen=arrays["p_chosen"],
-        spread=Spread.from_arrays(arrays),
+        spread=_spread(arrays),
         ceiling=RegionCeiling.from_arrays(arrays),
         n=len(brain.items.ids),
     )
+
+
+def _spread(arrays: Mapping[str, Floats]) -> Spread:
+    spread = Spread.from_arrays(arrays)
+    # Weights of 0 wherever one looks have no spread, which is not to be sure of 0.
+    empty = ~arrays["chosen"].any(axis=0) & (spread.ci_low == spread.ci_high)
+    bounds = {name: np.where(empty, np.nan, getattr(spread, name)) for name in ("ci_low", "ci_high")}
+    return replace(spread, **bounds)

@@ -183,7 +183,7 @@ def test_the_registered_metrics_are_fields_of_the_result():
         (np.ones((4, 2)), [0, 0, 1, 1], {}, "all 4 rows of `X` are equal"),
         (np.array([[1.0], [-1], [1], [-1]]), [0, 0, 1, 1], {}, "the centres of all classes are equal"),
         (np.array([[2.0], [-2], [0], [0]]), [0, 1, 2, 2], {}, "the centre of class 2 lies at the mean"),
-        (np.eye(4), range(4), {"margin": -1}, "`margin` must be 0 or more and finite, got -1"),
+        (np.eye(4), range(4), {"margin": -1}, "`margin` must be 0 or more and at most 1e.06, got -1"),
         (np.eye(4), range(4), {"n_directions": 1}, "`n_directions` must be at least 2, got 1"),
         (np.eye(4), range(4), {"n_common": 3}, "from 0 to the number of classes less 2, 2, got 3"),
         (np.full((4, 2), np.nan), range(4), {}, r"`X` holds 8 NaN or infinite value\(s\)"),

@@ -200,7 +200,10 @@ def test_tensors_come_back_as_tensors():
         (np.arange(105.0), np.eye(15), {"n_repeats": 0}, "`n_repeats` must be at least 1, got 0"),
         (np.arange(105.0), np.eye(15), {"alphas": [-1.0]}, r"`alphas` must hold penalties.*got \[-1.0\]"),
         (np.arange(105.0), np.full((15, 2), np.nan), {}, "`X` holds 30 NaN"),
-        (np.where(np.arange(105) < 90, np.nan, 1.0), np.eye(15), {}, "a test part of . stimuli has . pair"),
+        (np.r_[[np.nan] * 90, np.arange(15.0)], np.eye(15), {}, "a test part of . stimuli has . pair"),
+        (np.r_[[np.nan] * 103, 1.0, 2.0], np.eye(15), {}, r"`rdm` has 2 pair\(s\) with a value"),
+        (np.full(105, 0.1), np.eye(15), {}, "RDM 0 of `rdm` is constant"),
+        (np.arange(105.0), np.ones((15, 0)), {}, r"`X` has no units, got shape \(15, 0\)"),
         (np.arange(9.0), np.eye(5), {}, "9 pairs are not the pairs of any number of stimuli"),
     ],
 )

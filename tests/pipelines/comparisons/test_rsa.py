@@ -411,8 +411,8 @@ def test_a_partial_similarity_that_cannot_be_meant_is_refused(make_context, plan
     context = make_context()
     with pytest.raises(InputError, match="comparison 'kendall' has no form. Use pearson or spearman"):
         rsa.rsa(context, comparison="kendall", partial=["true"])
-    with pytest.raises(InputError, match="`partial`: 'tru', did you mean 'true'"):
-        rsa.rsa(context, partial=["tru"])
+    with pytest.raises(InputError, match="`partial`: 'trues', did you mean 'true'"):
+        rsa.rsa(context, partial=["trues"])
     with pytest.raises(InputError, match="names all models of the comparison"):
         rsa.rsa(context, partial=["true", "other"])
     same = replace(

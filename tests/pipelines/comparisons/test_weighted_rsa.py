@@ -91,6 +91,28 @@ def test_nothing_is_found_where_nothing_was_planted(make_context, planted, chose
         assert row["ci_low"] < 0 < row["ci_high"]
 
 
+def test_a_model_without_any_weight_explains_nothing_and_has_no_interval(make_context, chosen):
+    _, model = mixture((1.0, 0.8))
+    matrix = rdm(model.features.matrix("one", NAMES), method="squared-euclidean")
+    noise = np.random.default_rng(0).random(matrix.size)
+    # What is near in the brain is far here.
+    published = RDMs(
+        (matrix.max() - matrix + noise)[None],
+        tuple(NAMES),
+        pd.DataFrame({"subject": ["x"], "roi": "R"}),
+        "squared-euclidean",
+    )
+    against = make_model("against", {"one": model.features["one"]})
+    context = make_context(dataset=Dataset("toy", rdms=published), candidates=[against, model])
+    outcome = compare(context)
+    row = chosen(outcome, "R", "against")
+    assert row["value"] == 0
+    assert row["p"] > 0.3
+    assert np.isnan(row["ci_low"])
+    assert np.isnan(row["ci_high"])
+    assert any("no fold gives against a weight above 0" in warning for warning in outcome.warnings)
+
+
 def test_the_null_that_fits_again_is_uniform():
     found = []
     for seed in range(60):
