@@ -6,13 +6,15 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import squareform
 
 from ..._core.errors import InputError
 from ...metrics import compare_rdms
 from ._comparison import Context, Outcome
 from ._measure import Measure, compare_by
 from ._rsa_data import DISTANCES, REFERENCES, Distance
-from ._systems import pairs_of
+from ._systems import System, pairs_of
+from .shape import configuration, overlap
 
 Floats = NDArray[np.float64]
 PairwiseComparison = Literal["bures", "tau-b", "whitened-correlation", "whitened-cosine"]
@@ -31,13 +33,19 @@ def compare_pairwise(context: Context, distance: Distance, comparison: PairwiseC
             f"comparison {comparison!r} needs every pair of stimuli, and a run-wise analysis has pairs of "
             "different runs only. Use spearman, kendall, rho-a, pearson or cosine."
         )
+    # The points behind a matrix are found once, and not for every pair of matrices.
+    points = comparison == "bures"
     words = _PAIRWISE[comparison]
+
+    def compare(model: Floats, brain: Floats) -> float:
+        return float(compare_rdms(model, brain, method=comparison))
+
     measure = Measure(
         metric=f"rsa-{comparison} ({distance})",
         unit=comparison,
-        prepare=lambda system: system.dissimilarities,
-        compare=lambda model, brain: float(compare_rdms(model, brain, method=comparison)),
-        permute=pairs_of,
+        prepare=_points if points else lambda system: system.dissimilarities,
+        compare=overlap if points else compare,
+        permute=(lambda state, order: state[order]) if points else pairs_of,
         settings={"comparison": comparison},
         distance=distance,
         max_permutations=1000,
@@ -46,3 +54,7 @@ def compare_pairwise(context: Context, distance: Distance, comparison: PairwiseC
         references=REFERENCES,
     )
     return compare_by(context, "rsa", measure)
+
+
+def _points(system: System) -> Floats:
+    return configuration(squareform(system.dissimilarities) / -2)

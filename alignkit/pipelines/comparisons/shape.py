@@ -64,7 +64,7 @@ def shape(
     measure = Measure(
         metric=f"{what} ({', '.join(named)})" if named else what,
         unit="rad",
-        prepare=lambda system: _root(system.gram, alpha),
+        prepare=lambda system: configuration(system.gram, alpha),
         compare=_below_exchange if below_exchange else _angle,
         permute=lambda root, order: root[order],
         settings={"alpha": alpha, "below_exchange": below_exchange},
@@ -81,7 +81,7 @@ def shape(
     return compare_by(context, "shape", measure)
 
 
-def _root(gram: Floats, alpha: float) -> Floats:
+def configuration(gram: Floats, alpha: float = 1.0) -> Floats:
     """Return points (n_stimuli, n_dimensions) of unit total norm with the centred inner products."""
     values, vectors = np.linalg.eigh(centred_gram(gram, debiased=False))
     kept = values > len(gram) * np.finfo(np.float64).eps * np.abs(values).max()
@@ -103,6 +103,10 @@ def _below_exchange(model: Floats, brain: Floats) -> float:
 
 
 def _angle(model: Floats, brain: Floats) -> float:
-    cosine = np.linalg.svd(model.T @ brain, compute_uv=False).sum()
+    return float(np.arccos(overlap(model, brain)))
+
+
+def overlap(model: Floats, brain: Floats) -> float:
+    """Return the cosine of the angle between two configurations."""
     # Above 1 by rounding only: both have unit norm.
-    return float(np.arccos(min(cosine, 1.0)))
+    return min(float(np.linalg.svd(model.T @ brain, compute_uv=False).sum()), 1.0)

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from alignkit._core.errors import InputError
 from alignkit.datasets import Dataset
-from alignkit.metrics import crossnobis, noise_covariance, partial_correlation, rdm
+from alignkit.metrics import compare_rdms, crossnobis, noise_covariance, partial_correlation, rdm
 from alignkit.pipelines.candidates import Candidate, label_candidates
 from alignkit.pipelines.comparisons import COMPARISONS, _rsa_crossnobis, rsa
 from alignkit.pipelines.comparisons._items import stimulus_items
@@ -158,13 +158,22 @@ def test_too_few_stimuli_or_runs_are_refused(make_context, planted):
 
 
 @pytest.mark.parametrize("comparison", ["whitened-cosine", "whitened-correlation", "bures", "tau-b"])
-def test_comparisons_of_whole_matrices_find_the_planted_model(make_context, chosen, comparison):
-    outcome = rsa.rsa(make_context(), distance="squared-euclidean", comparison=comparison)
+def test_comparisons_of_whole_matrices_find_the_planted_model(make_context, chosen, planted, comparison):
+    context = make_context(n_subjects=3)
+    outcome = rsa.rsa(context, distance="squared-euclidean", comparison=comparison)
     true, other = (chosen(outcome, "A", name) for name in ("true", "other"))
     assert true["value"] > other["value"]
     assert true["p"] == 0.01
     assert chosen(outcome, "B", "true")["p"] > 0.05
     assert any("no ceiling" in warning for warning in outcome.warnings)
+    expected = []
+    for subject in context.dataset.study.values():
+        recording = subject.select(roi="A").average_repetitions()
+        layer = planted["other"].features.matrix("only", recording.stimulus_ids)
+        rdms = [rdm(values, method="squared-euclidean") for values in (layer, recording.data)]
+        expected.append(compare_rdms(*rdms, method=comparison))
+    found = outcome.scores.select(subject="all", roi="A", model="other", layer="only").table["value"].iloc[0]
+    assert found == pytest.approx(np.mean(expected), rel=1e-7)
 
 
 def repeated_dataset(n_repeats=4, noise=1.5, column=None, n_subjects=1, seed=3):
