@@ -89,6 +89,10 @@ def column_r2(Y: ArrayLike, prediction: ArrayLike) -> NDArray[np.float64]:
     InputError
         If the shapes differ, or there are NaN or fewer than 2 samples.
 
+    References
+    ----------
+    Wright S (1921). Correlation and causation, J Agric Res 20:557.
+
     Examples
     --------
     >>> column_r2([[1.0], [2.0], [3.0]], [[1.0], [2.0], [2.0]])

@@ -85,6 +85,7 @@ def summarise(
             for metric, note in outcome.notes.items()
         },
         chance={metric: value for outcome in outcomes for metric, value in outcome.chance.items()},
+        without_zero=tuple(metric for outcome in outcomes for metric in outcome.without_zero),
     )
 
 
@@ -239,7 +240,7 @@ def _finding(leader: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
     bound = "floor" if distance else "ceiling"
     leads = "leads" if leader["runner_up"] else "scores"
     if distance:
-        leads = "is closest" if leader["runner_up"] else "lies"
+        leads = "is closest" if leader["runner_up"] else "is measured"
     elif leader["value"] <= 0:
         leads = "is the least bad" if leader["runner_up"] else "explains nothing"
     text = f"{where}{leader['model']} {leads} by {leader['metric']} ({_number(leader['value'])}"

@@ -96,7 +96,7 @@ def _region_panels(
     metric, region = str(part["metric"].iloc[0]), _views.region_name(roi)
     ordered = _views.ranked(_views.of(part, roi=roi))
     best = ordered.iloc[0]
-    reference = _views.reference(part, summary.chance)
+    reference = _views.reference(part, summary.chance, summary.without_zero)
     alt = (
         f"{len(ordered)} model(s) in {region} by {metric}; first is {best['model']} with "
         f"{_format.number(float(best['value']))}. The results table holds every value."
@@ -129,11 +129,11 @@ def _ranking_caption(summary: RunSummary, part: pd.DataFrame, with_differences: 
     said = ["Large mark and number: a model's value."]
     if part["ci_low"].notna().any():
         said.append("Line: its interval.")
-    if len(dots):
+    if dots["subject"].nunique() > 1:
         said.append(f"Small dots: the {dots['subject'].nunique()} subjects.")
     if _views.ceilings(part):
         said.append(f"Band (or thick line): noise {_views.bound_name(part)}.")
-    reference = _views.reference(part, summary.chance)
+    reference = _views.reference(part, summary.chance, summary.without_zero)
     if reference is not None:
         said.append(f"Thin line: {'chance' if reference else '0, no relation'}.")
     said.append(caption(part, summary.metric_notes.get(metric, "")))
@@ -155,7 +155,7 @@ def layer_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) 
     for i, metric in enumerate(_views.names(rows, "metric")):
         part = _views.of(rows, metric=metric)
         sizes = part.groupby(["roi", "model"])["layer"].size()
-        reference = _views.reference(part, summary.chance)
+        reference = _views.reference(part, summary.chance, summary.without_zero)
         panels = []
         for j, roi in enumerate(_views.names(part, "roi")):
             if not (sizes[sizes.index.get_level_values("roi") == roi] > 1).any():
@@ -195,7 +195,7 @@ def time_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) -
     blocks = []
     for i, metric in enumerate(_views.names(rows, "metric")):
         part = _views.of(rows, metric=metric)
-        reference = _views.reference(part, summary.chance)
+        reference = _views.reference(part, summary.chance, summary.without_zero)
         panels = []
         for j, roi in enumerate(_views.names(part, "roi")):
 

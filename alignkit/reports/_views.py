@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,12 +65,14 @@ def is_group_mean(metric: str) -> bool:
     return "group mean" in metric.lower()
 
 
-def reference(rows: pd.DataFrame, chance: Mapping[str, float]) -> float | None:
+def reference(
+    rows: pd.DataFrame, chance: Mapping[str, float], without_zero: Sequence[str] = ()
+) -> float | None:
     """Return the value that means "nothing": chance where it is known, 0 for correlations and the like."""
     metric = str(rows["metric"].iloc[0])
     if metric in chance:
         return float(chance[metric])
-    related = (rows["closer"] == HIGHER).all()
+    related = (rows["closer"] == HIGHER).all() and metric not in without_zero
     return 0.0 if related and "accuracy" not in metric.lower() else None
 
 

@@ -29,7 +29,7 @@ CHANNEL_COLUMNS = ("roi", "model", "metric", "value")
 _FACTS = "summary.json"
 _FORMAT = 1
 _TEXTS = ("title", "sentence", "coverage", "config_yaml", "command")
-_LISTS = ("headline", "warnings", "methods", "references")
+_LISTS = ("headline", "warnings", "methods", "references", "without_zero")
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +101,8 @@ class RunSummary:
         from 1,000 bootstrap samples of stimuli; n counts subjects."`` It goes into every caption.
     chance : mapping of str to float
         Value of a metric under chance, where that is not 0.
+    without_zero : tuple of str
+        Metrics whose 0 does not mean "no relation", so that no line is drawn there.
 
     Raises
     ------
@@ -129,6 +131,7 @@ class RunSummary:
     command: str = ""
     metric_notes: Mapping[str, str] = field(default_factory=dict)
     chance: Mapping[str, float] = field(default_factory=dict)
+    without_zero: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_columns("differences", self.differences, DIFFERENCE_COLUMNS)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from alignkit._core.errors import InputError
+from alignkit.metrics import rdm
 from alignkit.metrics._arrays import torch_too
 
 
@@ -52,3 +54,11 @@ def test_containers_are_looked_into_and_numbers_stay_numbers(arrays):
     assert isinstance(found["pair"].values, torch.Tensor)
     assert found["pair"].name == "total"
     assert found["weighted"] is True
+
+
+def test_bfloat16_and_tensors_with_a_gradient_are_taken_and_sparse_ones_refused():
+    X = torch.arange(12.0).reshape(4, 3) ** 2
+    found = rdm(X.bfloat16().requires_grad_(), method="squared-euclidean")
+    np.testing.assert_allclose(found, rdm(X.bfloat16().float().numpy(), method="squared-euclidean"))
+    with pytest.raises(InputError, match="tensors must be dense, got one of layout torch.sparse_coo"):
+        rdm(X.to_sparse())

@@ -101,3 +101,22 @@ def test_unusable_columns_are_refused(function):
 def test_unusable_weights_are_refused(weights, message):
     with pytest.raises(InputError, match=message):
         column_correlation(np.eye(3), np.eye(3), weights=weights)
+
+
+def test_columns_of_any_size_have_their_correlation_and_those_of_rounding_none(columns):
+    A, B = columns
+    sizes = np.logspace(-200, 200, A.shape[1])
+    np.testing.assert_allclose(column_correlation(A * sizes, B / sizes), column_correlation(A, B), rtol=1e-12)
+    np.testing.assert_allclose(column_r2(A * sizes, B * sizes), column_r2(A, B), rtol=1e-9)
+    noise = 0.1 * (1 + 1.1e-16 * np.random.default_rng(0).integers(-1, 2, A.shape))
+    assert np.isnan(column_correlation(noise, B)).all()
+    assert (column_r2(noise, B) == 0).all()
+
+
+def test_tensors_come_back_as_tensors(columns):
+    torch = pytest.importorskip("torch")
+    A, B = (torch.tensor(side, requires_grad=True) for side in columns)
+    for function in (column_correlation, column_r2):
+        found = function(A, B)
+        assert isinstance(found, torch.Tensor)
+        np.testing.assert_array_equal(found.numpy(), function(*columns))

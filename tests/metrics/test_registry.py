@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from scipy.spatial.distance import squareform
+from threadpoolctl import threadpool_limits
 
 import alignkit.metrics
 from alignkit.metrics import METRICS, noise_covariance, rdm
@@ -311,3 +312,82 @@ def test_the_package_lists_what_it_hands_on_and_stays_light():
     code = f"import sys, alignkit.metrics, alignkit.solvers; print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def with_first_changed(name, change):
+    """Return the metric of its usual arguments, the first of them (and the noise) changed."""
+    metric, inputs = METRICS[name], METRICS.facts(name)["inputs"]
+    if inputs == "columns":
+        truth = rng().standard_normal((20, 5))
+        return metric(truth, change(truth + rng(1).standard_normal((20, 5))))
+    if inputs == "residuals":
+        return metric(change(rng().standard_normal((30, 5))))
+    if inputs == "trials" or name in WITH_NOISE:
+        rest = (np.arange(12) % 4, np.arange(12) // 4) if inputs == "trials" else ()
+        noise = noise_covariance(change(rng().standard_normal((40, 6))), shrinkage="none")
+        options = {"precision": np.linalg.inv(noise)} if name in WITH_NOISE else {}
+        return metric(change(patterns(12)), *rest, **options)
+    first, *others = INPUTS[inputs][0]()
+    if isinstance(first, csr_array):
+        return metric(with_lengths(first, change(first.data)), *others)
+    return metric(change(first), *others)
+
+
+def off(after, before):
+    return np.max(np.abs(numbers(after) - numbers(before))) / np.max(np.abs(numbers(before)))
+
+
+def invariant(*maps):
+    return [n for n in METRICS if set(maps) & set(METRICS.facts(n)["invariant_to"])]
+
+
+@quiet
+@pytest.mark.parametrize("factor", [1e-12, 1e12])
+@pytest.mark.parametrize("name", invariant("scale", "column-scale"))
+def test_any_unit_of_measurement_gives_the_same(name, factor):
+    assert off(with_first_changed(name, lambda x: factor * x), with_first_changed(name, lambda x: x)) < 1e-9
+
+
+@quiet
+@pytest.mark.parametrize("name", invariant("shift", "column-shift"))
+def test_a_large_common_offset_costs_no_more_than_the_digits_it_takes_from_the_data(name):
+    after = with_first_changed(name, lambda x: x + 1e8)
+    assert off(after, with_first_changed(name, lambda x: x)) < 1e-6
+    assert off(after, with_first_changed(name, lambda x: (x + 1e8) - 1e8)) < 1e-7
+
+
+@quiet
+@pytest.mark.parametrize("name", invariant("unit-scale"))
+def test_units_of_all_sizes_give_the_same(name):
+    spread = with_first_changed(name, lambda x: x * np.logspace(-12, 12, x.shape[-1]))
+    assert off(spread, with_first_changed(name, lambda x: x)) < 1e-8
+
+
+@quiet
+@pytest.mark.parametrize("name", list(METRICS))
+def test_float32_is_as_good_as_its_digits(name):
+    before = with_first_changed(name, lambda x: x)
+    after = with_first_changed(name, lambda x: x.astype(np.float32))
+    rounded = with_first_changed(name, lambda x: x.astype(np.float32).astype(np.float64))
+    assert off(after, before) < 1e-5
+    assert off(after, rounded) < 1e-9
+
+
+# These take seconds at a size that several threads share.
+SLOW = ("delta-hyperbolicity", "pls-predictivity", "ridge-predictivity")
+
+
+@quiet
+@pytest.mark.parametrize("name", [n for n in METRICS if n not in SLOW])
+def test_the_number_of_threads_of_the_matrix_library_does_not_matter(name):
+    inputs, found = METRICS.facts(name)["inputs"], []
+    latents = rng(0).standard_normal((150, 5))
+    X, Y = (latents @ rng(k).standard_normal((5, 60)) + rng(k + 2).standard_normal((150, 60)) for k in (1, 5))
+    arguments = {"patterns": (np.abs(X),), "responses": (X, Y), "labelled": (X, labels(150)), "matrix": (X,)}
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            if inputs in arguments and name not in WITH_NOISE:
+                found.append(METRICS[name](*arguments[inputs]))
+            else:
+                found.append(with_first_changed(name, lambda x: x))
+    assert off(*found) < 1e-9

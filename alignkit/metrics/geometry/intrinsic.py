@@ -14,6 +14,7 @@ from ..._core.progress import track
 from ...solvers.algebra import multiply
 from .._arrays import torch_too
 from .._registry import METRICS
+from .._rounding import equal_rows
 from ._patterns import Floats, load_patterns
 
 IntrinsicDimensionMethod = Literal["mle", "mle-mean", "two-nn", "two-nn-slope"]
@@ -96,6 +97,8 @@ def intrinsic_dimension(
     patterns = load_patterns(X, min_rows=1)
     # Equal rows would be neighbours at distance 0, which the laws do not know.
     points = np.unique(patterns + 0.0, axis=0)
+    if equal_rows(patterns, patterns - patterns.mean(axis=0)):
+        points = points[:1]
     if len(points) <= most:
         raise InputError(
             f"method {method!r} needs more than {most} different rows, got {len(points)} of {len(patterns)}. "

@@ -53,7 +53,7 @@ def treves_rolls_sparsity(rates: ArrayLike, *, kind: SparsityKind = "lifetime") 
     >>> treves_rolls_sparsity([[1, 1, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0]])
     array([ 0.,  1., nan])
     """
-    values, found = _responding(rates, kind)
+    values, found = _responding("rates", rates, kind)
     if values.size and values.min() < 0:
         raise InputError(
             f"`rates` must be 0 or more, but the smallest is {values.min():.3g}. Rectify the responses, or "
@@ -100,17 +100,17 @@ def hoyer_sparsity(X: ArrayLike, *, kind: SparsityKind = "lifetime") -> NDArray[
     >>> hoyer_sparsity([[1, -1, 0], [0, 1, 0], [0, 1, 0], [0, -1, 0]])
     array([ 1.,  0., nan])
     """
-    values, found = _responding(X, kind)
+    values, found = _responding("X", X, kind)
     n = values.shape[1]
     ratios = np.abs(values).sum(axis=1) / np.sqrt((values**2).sum(axis=1))
     found[~np.isnan(found)] = (np.sqrt(n) - ratios) / (np.sqrt(n) - 1)
     return np.clip(found, 0.0, 1.0)
 
 
-def _responding(X: ArrayLike, kind: SparsityKind) -> tuple[Floats, Floats]:
+def _responding(name: str, X: ArrayLike, kind: SparsityKind) -> tuple[Floats, Floats]:
     """Return one row per unit (or stimulus) that answers at all, over its largest; and NaN for the others."""
     check_option("kind", kind, get_args(SparsityKind))
-    patterns = load_patterns(X, min_rows=1)
+    patterns = load_patterns(X, min_rows=1, name=name)
     rows = patterns.T if kind == "lifetime" else patterns
     if rows.shape[1] < 2:
         over = "stimuli" if kind == "lifetime" else "units"

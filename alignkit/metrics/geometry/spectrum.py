@@ -157,6 +157,10 @@ def fit_spectrum_decay(
     InputError
         If the range is not in the spectrum, holds fewer than 3 ranks, or an eigenvalue in it is not positive.
 
+    References
+    ----------
+    Stringer C et al. (2019), doi:10.1038/s41586-019-1346-5.
+
     Examples
     --------
     >>> fit = fit_spectrum_decay(5.0 / np.arange(1, 101) ** 1.5, ranks=(11, 60))

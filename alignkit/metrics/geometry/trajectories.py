@@ -31,6 +31,10 @@ def trajectory_angles(X: ArrayLike) -> NDArray[np.float64]:
     InputError
         If X holds NaN or no unit, or fewer than 2 steps move.
 
+    References
+    ----------
+    Henaff OJ, Goris RLT, Simoncelli EP (2019), doi:10.1038/s41593-019-0377-4.
+
     Examples
     --------
     >>> trajectory_angles([[0, 0], [1, 0], [2, 0], [2, 1]])

@@ -19,7 +19,7 @@ from ..._core.progress import track
 from .._arrays import torch_too
 from .._registry import METRICS
 from .._rounding import check_range
-from ._graph import Graph, check_edge_values, edges_of
+from ._graph import Graph, check_edge_values, check_graph, edges_of
 from ._matching import Correlation, correlate, inverse, keys, permutation
 from .communities import check_labels, flow_communities
 from .construction import check_condensed, representation_graph
@@ -83,10 +83,11 @@ def compare_graphs(
     """
     check_option("method", method, get_args(Comparison))
     check_option("curvature", curvature, get_args(Curvature))
-    _check_same_nodes(a, b)
+    graphs = check_graph("a", a), check_graph("b", b)
+    _check_same_nodes(*graphs)
     if method == "community-agreement":
-        return community_agreement(*(flow_communities(ricci_flow(graph)).labels for graph in (a, b)))
-    first, second = (_CURVATURES[curvature](graph) for graph in (a, b))
+        return community_agreement(*(flow_communities(ricci_flow(graph)).labels for graph in graphs))
+    first, second = (_CURVATURES[curvature](graph) for graph in graphs)
     if method == "edge-correlation":
         return edge_correlation(first, second)
     if method == "node-correlation":
@@ -120,7 +121,7 @@ def edge_correlation(
     Returns
     -------
     correlation : float
-        In [-1, 1]. NaN if the curvature of one side is constant over the edges compared.
+        In [-1, 1]. NaN if the curvature of one side is constant, to 1e-12, over the edges compared.
 
     Raises
     ------
@@ -184,7 +185,7 @@ def node_correlation(
     Returns
     -------
     correlation : float
-        In [-1, 1]. NaN if one side is constant over the stimuli compared.
+        In [-1, 1]. NaN if one side is constant, to 1e-12, over the stimuli compared.
 
     Raises
     ------

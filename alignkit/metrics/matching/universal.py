@@ -78,8 +78,8 @@ def excess_correlation(
     Returns
     -------
     result : ExcessCorrelation
-        The excess never without its baseline, which depends on the numbers of units and samples: with 8
-        independent units it is about .5, and it falls with more.
+        The excess never without its baseline, which depends on the numbers of units and samples: for models
+        that share 8 independent units it is about .5, and it falls with more.
 
     Raises
     ------

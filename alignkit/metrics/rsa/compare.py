@@ -204,7 +204,7 @@ def bures_distance(a: ArrayLike, b: ArrayLike) -> float | Matrix:
 def _check_whole(what: str, kept: NDArray[np.bool_]) -> None:
     if not kept.all():
         raise InputError(
-            f"{what} needs a value for every pair, but {np.count_nonzero(~kept)} are NaN. "
+            f"{what} needs a value for every pair, but {np.count_nonzero(~kept)} are NaN in `a` or `b`. "
             "Drop their stimuli, or use 'whitened-cosine'."
         )
 

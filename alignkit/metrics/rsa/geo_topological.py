@@ -175,7 +175,8 @@ def geodesic_transform(
 
     Notes
     -----
-    O(n_stimuli^3) per RDM and threshold, or less where edges are few.
+    O(n_stimuli^3) per RDM and threshold, or less where edges are few. With `lower` above 0, "adaptive" has
+    paths of length 0 wherever the pairs below it connect: at .2 and 40 random patterns, nine pairs in ten.
 
     References
     ----------
@@ -314,10 +315,11 @@ def _register() -> None:
         range=(0.0, float("inf")),
         higher_is_closer=None,
         invariant_to=("monotone", "scale", "shift", "stimulus-permutation"),
-        unit="sum of geo-topological steps, quantiles .2 and .8",
+        unit="sum of ranks, scaled to 1 at the quantile .8",
         paper=paper,
-        summary="shortest paths over the pairs of a geo-topological transform that are below 1",
-    )(partial(geodesic_transform, lower=0.2, upper=0.8))
+        summary="shortest paths, by rank, over the four fifths of the pairs that are nearest",
+        # With a lower threshold above 0, paths of no length would join most stimuli.
+    )(partial(geodesic_transform, lower=0.0, upper=0.8))
 
 
 _register()

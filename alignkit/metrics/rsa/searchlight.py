@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
-from ..._core.checks import check_array, check_option
+from ..._core.checks import check_option
 from ..._core.errors import InputError
 from .._arrays import torch_too
 from ._batches import BatchMethod
+from ._pairs import load_rdms
 from ._spheres import Spheres
 from .compare import ComparisonMethod, compare_rdms
 from .crossvalidated import Weighting
@@ -72,6 +73,19 @@ def iterate_searchlight_rdms(
     ------
     InputError
         If X holds NaN, `neighbours` is not sparse or of other channels, or labels do not fit the method.
+
+    References
+    ----------
+    Kriegeskorte N, Goebel R, Bandettini P (2006). Information-based functional brain mapping. PNAS,
+    doi:10.1073/pnas.0600244103.
+
+    Examples
+    --------
+    >>> X, spheres = [[0.0, 0.0, 1.0], [3.0, 4.0, 1.0]], csr_array([[1, 1, 0], [0, 0, 1]])
+    >>> for centres, rdms in iterate_searchlight_rdms(X, spheres, method="squared-euclidean"):
+    ...     print(centres, rdms)
+    [1] [[0.]]
+    [0] [[12.5]]
     """
     light = Spheres(
         X,
@@ -118,6 +132,10 @@ def searchlight_rdms(
     ------
     InputError
         As :func:`iterate_searchlight_rdms`.
+
+    References
+    ----------
+    Kriegeskorte N, Goebel R, Bandettini P (2006), doi:10.1073/pnas.0600244103.
 
     Examples
     --------
@@ -184,6 +202,10 @@ def searchlight_compare(
     InputError
         As :func:`iterate_searchlight_rdms` and :func:`compare_rdms`.
 
+    References
+    ----------
+    Kriegeskorte N, Goebel R, Bandettini P (2006), doi:10.1073/pnas.0600244103.
+
     Examples
     --------
     >>> X = [[0.0, 0.0], [1.0, 1.0], [3.0, 3.0]]
@@ -192,7 +214,7 @@ def searchlight_compare(
     array([[1.]])
     """
     check_option("comparison", comparison, get_args(ComparisonMethod))
-    models = np.atleast_2d(check_array("model_rdms", model_rdms, ndim=(1, 2), dtype=np.float64, finite=False))
+    models = load_rdms("model_rdms", model_rdms)
     light = Spheres(
         X,
         neighbours,

@@ -80,6 +80,11 @@ def time_rdms(
     -----
     Beside the result only one batch of windows is held.
 
+    References
+    ----------
+    Cichy RM, Pantazis D, Oliva A (2014). Resolving human object recognition in space and time. Nat Neurosci,
+    doi:10.1038/nn.3635.
+
     Examples
     --------
     >>> X = [[[0.0, 1.0], [0.0, 1.0]], [[3.0, 1.0], [4.0, 1.0]]]
@@ -94,6 +99,8 @@ def time_rdms(
     n_rows, n_channels, n_times = data.shape
     if n_channels == 0:
         raise InputError(f"`X` has no channels, got shape {data.shape}.")
+    if n_times == 0:
+        raise InputError(f"`X` has no time points, got shape {data.shape}.")
     if not (1 <= window <= n_times and step >= 1):
         raise InputError(
             f"`window` must be 1 to {n_times} time points and `step` at least 1, got {window} and {step}."

@@ -127,6 +127,11 @@ def fit_rdms(
     The fit is to these very stimuli: to compare models, use :func:`weighted_rsa`. Of components that are
     nearly collinear, single weights mean nothing though their sum predicts well.
 
+    References
+    ----------
+    Jozwik KM et al. (2016), doi:10.1016/j.neuropsychologia.2015.10.023 (non-negative weights). Diedrichsen J
+    et al. (2020), doi:10.48550/arXiv.2007.02789 (whitening).
+
     Examples
     --------
     >>> components = np.random.default_rng(0).random((3, 45))

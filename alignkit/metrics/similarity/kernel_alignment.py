@@ -129,6 +129,16 @@ def cka_from_grams(K: ArrayLike, L: ArrayLike, *, debiased: bool = True) -> floa
     ------
     InputError
         If the matrices are not square, symmetric and of one size, or there are too few stimuli.
+
+    References
+    ----------
+    Kornblith S et al. (2019), doi:10.48550/arXiv.1905.00414. Song L et al. (2012), JMLR 13:1393.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).standard_normal((50, 5))
+    >>> round(cka_from_grams(X @ X.T, 2.0 * X @ X.T), 6)
+    1.0
     """
     first, second = _grams(K, L, debiased)
     return cka_ratio(gram_terms(first, second, debiased), debiased)
@@ -161,6 +171,12 @@ def hsic(K: ArrayLike, L: ArrayLike, *, debiased: bool = True) -> float:
     References
     ----------
     Gretton A et al. (2005), doi:10.1007/11564089_7. Song L et al. (2012), JMLR 13:1393.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0], [-1.0], [2.0], [-2.0], [0.0]])
+    >>> hsic(x @ x.T, x @ x.T, debiased=False), round(hsic(x @ x.T, x @ x.T), 6)
+    (6.25, 5.166667)
     """
     first, second = _grams(K, L, debiased)
     return _product(centred_gram(first, debiased=debiased), centred_gram(second, debiased=debiased), debiased)

@@ -147,6 +147,12 @@ def minibatches(
     ------
     InputError
         If X or Y is no array, the numbers of stimuli differ or there would be a batch of fewer than 4.
+
+    Examples
+    --------
+    >>> X, Y = np.arange(20.0).reshape(10, 2), np.arange(10.0).reshape(10, 1)
+    >>> [len(rows) for rows, _ in minibatches(X, Y, batch_size=6, random_state=0)]
+    [5, 5]
     """
     for name, value in (("X", X), ("Y", Y)):
         if not hasattr(value, "shape") or hasattr(value, "iloc") or len(value.shape) != 2:

@@ -142,6 +142,10 @@ def soft_matching_plan(X: ArrayLike, Y: ArrayLike, *, by: MatchBy = "correlation
     UserWarning
         See :func:`soft_matching_distance`.
 
+    References
+    ----------
+    Khosla M, Williams AH (2024), doi:10.48550/arXiv.2311.09466.
+
     Examples
     --------
     >>> X = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 1.0]])

@@ -97,6 +97,13 @@ def population_hsic(X: ArrayLike, Y: ArrayLike, *, device: str | None = None) ->
     References
     ----------
     Chun C et al. (2025), doi:10.48550/arXiv.2502.15104.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> draws = [population_hsic(*rng.standard_normal((2, 30, 4))) for _ in range(300)]
+    >>> bool((np.abs(np.mean(draws, axis=0)) < [0.01, 1.1, 1.1]).all())
+    True
     """
     first, second = load_pair(X, Y, debiased=True)
     for name, values in (("X", first), ("Y", second)):

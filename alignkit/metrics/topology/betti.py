@@ -33,6 +33,10 @@ def betti_curve(diagram: ArrayLike, scales: ArrayLike) -> NDArray[np.int64]:
     InputError
         For an array that is not a diagram, or scales that are not finite.
 
+    References
+    ----------
+    Giusti C et al. (2015), doi:10.1073/pnas.1506407112.
+
     Examples
     --------
     >>> betti_curve([[0.0, 1.0], [0.5, 2.0]], [0.0, 0.5, 1.0, 2.0]).tolist()

@@ -113,6 +113,10 @@ def compare_topology(
     :func:`alignkit.stats.group_permutation_topology`, and for "rtd"
     :func:`alignkit.stats.stimulus_permutation_topology`.
 
+    References
+    ----------
+    See :func:`diagram_distance`, :func:`betti_distance` and :func:`representation_topology_divergence`.
+
     Examples
     --------
     A square and a star, by their loops:

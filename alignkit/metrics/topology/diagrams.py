@@ -171,6 +171,10 @@ def total_persistence(diagram: ArrayLike, *, order: float = 1.0) -> float:
     InputError
         For an array that is not a diagram, an order that is not above 0, or one whose powers overflow.
 
+    References
+    ----------
+    Cohen-Steiner D et al. (2010), doi:10.1007/s10208-010-9060-6.
+
     Examples
     --------
     >>> total_persistence([[0.0, 1.0], [1.0, 3.0], [0.0, float("inf")]])

@@ -130,8 +130,8 @@ def persistent_homology(
     most = max(1, n_points(len(distances)) - 2)
     if max_dim > most:
         raise InputError(
-            f"`max_dim` must be at most {most} for {n_points(len(distances))} stimuli, got {max_dim}: a class "
-            "of dimension d needs d + 2 of them."
+            f"`max_dim` must be at most {most} for {n_points(len(distances))} stimuli, got {max_dim}: one "
+            "class of dimension d needs d + 2 of them."
         )
     if max_distance is not None and not max_distance >= 0:
         raise InputError(f"`max_distance` must be 0 or more, got {max_distance}. Leave it out for no limit.")

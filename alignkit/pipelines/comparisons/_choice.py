@@ -18,7 +18,13 @@ MIN_UNITS_TO_SPLIT = 12
 
 
 def choose_layers(
-    layers: Floats, make_scorer: MakeScorer, columns: Sequence[Column], *, n_units: int, seed: int
+    layers: Floats,
+    make_scorer: MakeScorer,
+    columns: Sequence[Column],
+    *,
+    n_units: int,
+    seed: int,
+    all_by_halves: bool = False,
 ) -> LayerScores:
     """Return scores per subject and model, each layer chosen on other subjects or on other stimuli.
 
@@ -38,6 +44,9 @@ def choose_layers(
         Stimuli, or runs.
     seed : int
         Of the halves.
+    all_by_halves : bool, default=False
+        With one subject, score models of one layer on the halves as well: where scores depend on the number
+        of stimuli, those of all stimuli are not comparable.
 
     Returns
     -------
@@ -62,14 +71,24 @@ def choose_layers(
             f"with one subject and {n_units} stimuli a layer cannot be chosen on other stimuli; name one "
             "layer per model (`layers: [...]`)."
         )
-    return _crossed_halves(make_scorer, groups, n_units, seed)
+    return _crossed_halves(make_scorer, groups, n_units, seed, all_by_halves)
+
+
+def both_halves(n_units: int, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which units are in the first random half, and which in the second."""
+    order = np.random.default_rng(derive_seed(seed, "halves")).permutation(n_units)
+    first = np.isin(np.arange(n_units), order[: n_units // 2])
+    return first, ~first
 
 
 def _crossed_halves(
-    make_scorer: MakeScorer, groups: Sequence[NDArray[np.intp]], n_units: int, seed: int
+    make_scorer: MakeScorer,
+    groups: Sequence[NDArray[np.intp]],
+    n_units: int,
+    seed: int,
+    all_by_halves: bool,
 ) -> LayerScores:
-    order = np.random.default_rng(derive_seed(seed, "halves")).permutation(n_units)
-    first = np.isin(np.arange(n_units), order[: n_units // 2])
+    first, _ = both_halves(n_units, seed)
     everything, all_columns = np.ones(n_units), np.arange(sum(map(len, groups)))
     crossed = []
     for half in (first, ~first):
@@ -77,7 +96,7 @@ def _crossed_halves(
         found = np.nan_to_num(make_scorer(all_columns, half)(everything)[0], nan=-np.inf)
         best = np.array([group[np.argmax(found[group])] for group in groups])
         crossed.append(make_scorer(best, ~half))
-    single = np.array([len(group) == 1 for group in groups])
+    single = np.array([len(group) == 1 and not all_by_halves for group in groups])
     only = make_scorer(np.array([group[0] for group in groups]), None)
 
     def scores(weights: Floats) -> Floats:

@@ -116,6 +116,8 @@ class Outcome:
         Per metric, what its value, its interval and its n are.
     chance : mapping of str to float
         Value of a metric under chance, where that is not 0.
+    without_zero : tuple of str
+        Metrics whose 0 does not mean "no relation".
     """
 
     scores: Scores
@@ -128,6 +130,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
     chance: Mapping[str, float] = field(default_factory=dict)
+    without_zero: tuple[str, ...] = ()
 
 
 # Facts: `summary`, `needs`, `paper`, and in `named_by` the options that the names of its scores hold.

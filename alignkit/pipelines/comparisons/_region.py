@@ -159,6 +159,8 @@ class Region:
         Of the mean over subjects.
     n : int
         Stimuli (or runs) that the score rests on.
+    n_chosen : int or None
+        The same of scores with a chosen layer, where these rest on fewer.
     closer : {"higher", "lower"}
         Which values are the better ones.
     """
@@ -175,6 +177,7 @@ class Region:
     spread: Spread
     ceiling: RegionCeiling
     n: int
+    n_chosen: int | None = None
     closer: str = HIGHER
 
     @property
@@ -217,9 +220,13 @@ class Region:
             "n": self.n,
         }
 
+    @property
+    def _size(self) -> dict[str, int]:
+        return {} if self.n_chosen is None else {"n": self.n_chosen}
+
     def _subject_rows(self) -> list[dict[str, Any]]:
         return [
-            {**self._common(column), "subject": subject, "value": self.chosen[s, m]}
+            {**self._common(column), **self._size, "subject": subject, "value": self.chosen[s, m]}
             for m, column in enumerate(chosen_columns(self.candidates))
             for s, subject in enumerate(self.subjects)
         ]
@@ -238,6 +245,7 @@ class Region:
         return [
             {
                 **self._common(column),
+                **self._size,
                 "subject": "all",
                 "value": means[m],
                 "ci_low": self.spread.ci_low[m],

@@ -11,7 +11,8 @@ from scipy.spatial.distance import squareform
 from ..._core.errors import InputError
 from ...metrics import compare_rdms
 from ._comparison import Context, Outcome
-from ._measure import Measure, compare_by
+from ._measure import Measure
+from ._measure_run import compare_by
 from ._rsa_data import DISTANCES, REFERENCES, Distance
 from ._systems import System, pairs_of
 from .shape import configuration, overlap
@@ -48,6 +49,8 @@ def compare_pairwise(context: Context, distance: Distance, comparison: PairwiseC
         permute=(lambda state, order: state[order]) if points else pairs_of,
         settings={"comparison": comparison},
         distance=distance,
+        size_free=not points,
+        zero_is_chance=comparison in ("tau-b", "whitened-correlation"),
         max_permutations=1000,
         note=f"{words[:1].upper()}{words[1:]} of model and brain matrices",
         methods=f"RSA: matrices of {DISTANCES[distance]} are compared by {words}.",

@@ -93,6 +93,12 @@ class Brains:
     units: Index  # what is resampled: the stimulus, with its near-duplicates
     digest: str
 
+    def take(self, rows: Index) -> Brains:
+        """Keep some stimuli, in the order of `rows`."""
+        ids = [self.stimulus_ids[i] for i in rows]
+        systems = [system.take(rows) for system in self.systems]
+        return replace(self, systems=systems, stimulus_ids=ids, units=self.units[rows])
+
 
 def brain_systems(context: Context, roi: str, *, distance: Distance, kind: str, patterns: bool) -> Brains:
     """Return a region's systems.

@@ -13,7 +13,8 @@ from ..._core.random import derive_seed
 from ...metrics import centred_gram
 from ...stats import cka_ceiling
 from ._comparison import COMPARISONS, Context, Outcome
-from ._measure import Measure, compare_by
+from ._measure import Measure
+from ._measure_run import compare_by
 from ._region import RegionCeiling
 from ._systems import Brains
 
@@ -74,6 +75,8 @@ def cka(
         permute=lambda state, order: state[np.ix_(order, order)],
         pool=_pool,
         ceiling=_repeat_ceiling if plain else None,
+        size_free=debiased,
+        zero_is_chance=debiased,
         version=5,
         settings={"kernel": kernel, "debiased": debiased},
         distance=distance,

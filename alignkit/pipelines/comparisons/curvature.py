@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ..._core.errors import InputError
 from ...metrics import forman_ricci, node_curvature, ollivier_ricci, representation_graph
 from ._comparison import COMPARISONS, Context, Outcome
-from ._measure import Measure, compare_by
+from ._measure import Measure
+from ._measure_run import compare_by
 from ._systems import Distance, System
 
 Floats = NDArray[np.float64]

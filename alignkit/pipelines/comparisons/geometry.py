@@ -15,7 +15,8 @@ from ..._core.hashing import digest_json
 from ...metrics import METRICS
 from ...recordings.scores import NEITHER, Scores
 from ._comparison import COMPARISONS, Context, Outcome
-from ._measure import Measure, compare_by
+from ._measure import Measure
+from ._measure_run import compare_by
 from ._region import Column, layer_columns
 from ._systems import Brains, Distance, System, brain_systems, model_system
 

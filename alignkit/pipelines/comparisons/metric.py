@@ -12,7 +12,8 @@ from ..._core.checks import did_you_mean
 from ..._core.errors import InputError
 from ...metrics import METRICS, representation_graph
 from ._comparison import COMPARISONS, Context, Outcome
-from ._measure import Measure, compare_by
+from ._measure import Measure
+from ._measure_run import compare_by
 from ._systems import Distance, System, pairs_of
 
 Index = NDArray[np.intp]
@@ -25,6 +26,8 @@ _ORDER_FREE = (
     "topology-bottleneck",
     "topology-wasserstein",
 )
+# Their expectation does not depend on the number of stimuli, and is 0 without a relation.
+_SIZE_FREE = ("cka", "pearson", "rho-a", "spearman", "tau-a", "tau-b", "whitened-correlation")
 
 
 @COMPARISONS.register(
@@ -96,6 +99,8 @@ def metric(
         needs_patterns=of_responses,
         lower_is_closer=not facts["higher_is_closer"],
         bounded=bool(-1 <= low and high <= 1),
+        zero_is_chance=name in _SIZE_FREE,
+        size_free=name in _SIZE_FREE,
         n_blocks=10,
         max_permutations=n_permutations,
         note=f"{facts['summary'][:1].upper()}{facts['summary'][1:]}",

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from ..._core.errors import InputError
 from ...metrics import centred_gram
 from ._comparison import COMPARISONS, Context, Outcome
-from ._measure import Measure, compare_by
+from ._measure import Measure
+from ._measure_run import compare_by
 from .cka import Geometry
 
 Floats = NDArray[np.float64]

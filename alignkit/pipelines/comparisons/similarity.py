@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ..._core.errors import InputError
 from ...metrics import METRICS, cca, pwcca, svcca
 from ._comparison import COMPARISONS, Context, Outcome
-from ._measure import Measure, compare_by
+from ._measure import Measure
+from ._measure_run import compare_by
 from ._systems import System
 
 Floats = NDArray[np.float64]
@@ -137,6 +138,7 @@ def matching(context: Context, *, method: Matching = "one-to-one", n_units: int 
         permute=lambda values, order: values[order],
         settings={"method": method, "n_units": n_units},
         needs_patterns=True,
+        zero_is_chance=False,
         max_permutations=200,
         n_blocks=20,
         note="Mean correlation of matched channels and units, matched on the same stimuli",
@@ -167,6 +169,7 @@ def _of_components(
         permute=lambda values, order: values[order],
         settings={"n_components": n_components, **(settings or {})},
         needs_patterns=True,
+        zero_is_chance=False,
         note=f"Of the {n_components} leading components of each side, {what}",
         methods=f"{kind.upper()}: of the {n_components} leading principal components of responses and of "
         f"features, {what}. It is above 0 for unrelated responses as well; p takes that into account.",

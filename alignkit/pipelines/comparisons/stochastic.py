@@ -16,7 +16,8 @@ from ...metrics import stochastic_shape_distance
 from ...recordings.recording import Recording
 from ._comparison import COMPARISONS, Context, Outcome, near_duplicates, region_of
 from ._items import numbered
-from ._measure import Measure, compare_by
+from ._measure import Measure
+from ._measure_run import compare_by
 from ._region import Column, RegionCeiling
 from ._systems import Brains, System
 

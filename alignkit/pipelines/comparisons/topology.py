@@ -13,7 +13,8 @@ from ...metrics import persistent_homology, representation_topology_divergence
 from ...metrics.topology.comparison import distance_of_diagrams
 from ...metrics.topology.divergence import normalised
 from ._comparison import COMPARISONS, Context, Outcome
-from ._measure import Measure, compare_by
+from ._measure import Measure
+from ._measure_run import compare_by
 from ._systems import Distance, System, pairs_of
 
 Floats = NDArray[np.float64]

@@ -106,3 +106,9 @@ def test_what_no_dimension_splits_is_said():
 def test_unusable_input_is_refused(function, X, options, message):
     with pytest.raises(InputError, match=message):
         function(X, [0, 1], **options)
+
+
+def test_equal_rows_whose_mean_is_rounded_have_no_capacity():
+    for function in (joint_capacity, simulated_capacity):
+        with pytest.raises(InputError, match="all 6 rows of `X` are equal: there are no manifolds"):
+            function(np.full((6, 5), 0.1), [0, 0, 1, 1, 2, 2])

@@ -179,3 +179,11 @@ def test_unusable_options_of_the_rank_are_refused():
         effective_rank(np.eye(3), epsilon=-1)
     with pytest.raises(UnknownNameError, match="`method` is 'rank'"):
         effective_rank(np.eye(3), method="rank")
+
+
+def test_equal_responses_whose_mean_is_rounded_have_no_variance():
+    with pytest.raises(InputError, match="all stimuli of `trials` have equal responses"):
+        signal_participation_ratio(np.full((3, 7, 4), 0.1))
+    noise = np.random.default_rng(0).integers(-1, 2, (7, 4))
+    with pytest.raises(InputError, match="all 7 rows of `X` are equal"):
+        participation_ratio(0.1 * (1 + 1.1e-16 * noise))

@@ -76,3 +76,9 @@ def test_scale_is_free_ties_are_one_start_and_tensors_are_fine(draws):
 def test_unusable_values_are_refused(values, options, message):
     with pytest.raises(InputError, match=message):
         fit_power_law_tail(values, **options)
+
+
+def test_values_that_differ_by_rounding_alone_have_no_tail():
+    values = 0.1 * (1 + 1.1e-16 * np.random.default_rng(0).integers(-1, 2, 50))
+    with pytest.raises(InputError, match="values of the tail are equal"):
+        fit_power_law_tail(values)

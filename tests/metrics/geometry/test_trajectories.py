@@ -89,3 +89,13 @@ def test_tensors_come_back_with_equal_numbers():
 def test_unusable_input_is_refused(function, X, message):
     with pytest.raises(InputError, match=message):
         function(X)
+
+
+def test_a_step_by_rounding_alone_is_no_step():
+    still = [0.1, 0.1 + np.spacing(0.1)]
+    for function in (trajectory_angles, trajectory_curvature):
+        with pytest.raises(InputError, match="an angle needs at least 2 steps that move, `X` has 0"):
+            function(np.array([still, still[::-1], still]))
+    np.testing.assert_allclose(
+        trajectory_angles([[0.1, 0], [0.1 + np.spacing(0.1), 0], [1, 0], [1, 1]]), [90]
+    )

@@ -165,3 +165,8 @@ def test_unusable_matrices_and_modules_are_refused(net):
     net[3].weight.data[0, 0] = float("nan")
     with pytest.raises(InputError, match=r"`3.weight` holds 1 NaN or infinite value\(s\), the first at"):
         weight_spectra(net, min_size=10)
+
+
+def test_a_matrix_without_columns_is_refused():
+    with pytest.raises(InputError, match=r"`W` has no columns, got shape \(4, 0\)"):
+        weight_spectrum_alpha(np.zeros((4, 0)))

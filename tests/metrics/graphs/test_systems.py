@@ -198,3 +198,20 @@ def test_bad_input_is_refused():
         community_agreement([0, 0, 1], [0, 0, 1, 1])
     with pytest.raises(InputError, match="more than `k` = 4 stimuli, the smallest of 2 has 4"):
         block_curvatures(np.ones(45), [0] * 6 + [1] * 4, k=4)
+
+
+def test_curvature_that_varies_by_rounding_alone_has_no_ranks():
+    rng = np.random.default_rng(0)
+    noise = 1e-16 * rng.standard_normal(9)
+    for values in (noise, 0.25 + noise):
+        for correlation in ("spearman", "pearson"):
+            assert np.isnan(node_correlation(values, rng.random(9), correlation=correlation))
+            assert np.isnan(node_correlation(rng.random(9), values, correlation=correlation))
+
+
+def test_the_graph_that_is_wrong_is_named():
+    good = representation_graph(np.random.default_rng(0).random(45), k=3)
+    with pytest.raises(InputError, match="`b` must be a scipy.sparse.csr_array, got ndarray"):
+        compare_graphs(good, good.toarray())
+    with pytest.raises(InputError, match="`a` has no nodes"):
+        curvature_distance(csr_array((0, 0)), good)

@@ -186,3 +186,16 @@ def test_unusable_stitching_is_refused_with_the_numbers():
         stitching_score(X, Y, labels, anchors=[0], n_folds=20)
     with pytest.raises(InputError, match=r"got 0 class\(es\), the smallest with 0"):
         stitching_score(X, Y, labels, anchors=np.arange(40))
+
+
+def test_labels_that_are_numbers_with_a_point_are_classes_and_missing_ones_are_refused():
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    X = rng.standard_normal((40, 3)) + 3 * labels[:, None]
+    options = {"anchors": [0, 1, 2, 3], "n_folds": 2}
+    whole, half = (stitching_score(X, X, values, **options) for values in (labels, labels + 0.5))
+    assert whole == half
+    with pytest.raises(InputError, match="`labels` holds 1 NaN or missing label"):
+        stitching_score(X, X, [None, *labels[1:]], **options)
+    with pytest.raises(InputError, match=r"`X` has no units, got shape \(40, 0\)"):
+        stitching_score(X[:, :0], X, labels, **options)

@@ -142,3 +142,20 @@ def test_unusable_input_is_refused_with_the_numbers():
         rosetta_units([np.ones((20, 2)), models[1]])
     with pytest.raises(InputError, match="got 0, 5 and 1"):
         rosetta_units(models, n_neighbors=0, batch_size=5)
+
+
+def test_what_is_no_sequence_of_models_and_an_impossible_least_correlation_are_refused():
+    with pytest.raises(InputError, match="`models` must be a sequence of arrays .*, got NoneType"):
+        rosetta_units(None)
+    X = np.random.default_rng(0).standard_normal((9, 3))
+    for least in (float("nan"), 1.0):
+        with pytest.raises(InputError, match="`least_correlation` must be a correlation below 1, got"):
+            rosetta_units([X, X], least_correlation=least)
+    assert len(rosetta_units(values for values in (X, X[:, ::-1])).groups) == 3
+
+
+def test_a_unit_that_varies_by_rounding_alone_is_constant():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((9, 3))
+    flat = 0.1 * (1 + 1.1e-16 * rng.integers(-1, 2, (9, 1)))
+    assert rosetta_units([X, np.hstack([X, flat])]).n_constant.tolist() == [0, 1]

@@ -418,3 +418,21 @@ def test_unusable_rdms_are_refused_with_the_numbers(a, b, method, message):
 def test_an_unknown_method_lists_close_ones(pair):
     with pytest.raises(UnknownNameError, match="did you mean 'spearman'"):
         compare_rdms(*pair, method="spearmen")
+
+
+@pytest.mark.parametrize("method", ["pearson", "spearman", "tau-a", "tau-b", "rho-a", "whitened-correlation"])
+def test_an_rdm_that_varies_by_rounding_alone_has_no_correlation(pair, method):
+    noise = np.random.default_rng(0).integers(-1, 2, len(pair[0]))
+    with pytest.raises(InputError, match="RDM 0 of `a` is constant"):
+        compare_rdms(0.1 * (1 + 1.1e-16 * noise), pair[1], method=method)
+
+
+def test_an_rdm_that_was_once_float32_has_the_bures_similarity_of_itself(responses):
+    X, Y = (rdm(values, method="squared-euclidean") for values in responses)
+    for function in (bures_distance, lambda a, b: compare_rdms(a, b, method="bures")):
+        assert function(X.astype(np.float32), Y) == pytest.approx(function(X, Y), rel=1e-5)
+
+
+def test_rdms_out_of_the_range_of_float64_are_refused(pair):
+    with pytest.raises(InputError, match="`b` holds numbers of up to .*e.20"):
+        compare_rdms(pair[0], 1e200 * pair[1], method="pearson")

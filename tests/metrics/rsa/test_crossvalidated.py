@@ -242,3 +242,22 @@ def test_unusable_labels_are_refused(trials, conditions, runs, message):
 def test_an_unknown_weighting_is_refused(trials):
     with pytest.raises(UnknownNameError, match="`weighting` is 'runs'"):
         crossnobis(trials, CONDITIONS, RUNS, weighting="runs")
+
+
+@pytest.mark.parametrize("missing", [np.nan, None])
+def test_missing_and_mixed_labels_are_refused(trials, missing):
+    labels = np.array([missing, *range(1, len(trials))], dtype=object)
+    for name, given in (("conditions", (labels, RUNS)), ("runs", (CONDITIONS, labels))):
+        with pytest.raises(InputError, match=rf"`{name}` holds 1 NaN or missing label"):
+            crossnobis(trials, *given)
+
+
+def test_half_precision_trials_of_an_unbalanced_design_are_computed_in_full(trials):
+    half, conditions, runs = trials[:-1].astype(np.float16), CONDITIONS[:-1], RUNS[:-1]
+    expected = crossnobis(half.astype(np.float64), conditions, runs)
+    np.testing.assert_array_equal(crossnobis(half, conditions, runs), expected)
+
+
+def test_trials_without_channels_are_refused(trials):
+    with pytest.raises(InputError, match=r"`X` has no channels, got shape \(\d+, 0\)"):
+        crossnobis(trials[:, :0], CONDITIONS, RUNS)

@@ -226,3 +226,12 @@ def test_unknown_options_list_the_known_ones():
         feature_reweighted_rsa(np.arange(105.0), np.eye(15), components="differences")
     with pytest.raises(UnknownNameError, match="`score` is 'cosine'"):
         feature_reweighted_rsa(np.arange(105.0), np.eye(15), score="cosine")
+
+
+def test_a_large_offset_of_the_units_changes_no_score():
+    rng = np.random.default_rng(0)
+    X = rng.integers(-40, 40, (20, 3)) / 16
+    target = ((X[:, None] - X) ** 2 @ [2.0, 0.5, 0.1])[np.triu_indices(20, k=1)] + rng.random(190)
+    plain, shifted = (feature_reweighted_rsa(target, values, cv=4) for values in (X, X + 1e8))
+    assert shifted.score == pytest.approx(plain.score, rel=1e-9)
+    assert shifted.unweighted == pytest.approx(plain.unweighted, rel=1e-9)

@@ -285,3 +285,18 @@ def test_unknown_rules_list_the_known_ones():
 def test_a_grid_needs_a_step():
     with pytest.raises(InputError, match="`n_steps` must be at least 1, got 0"):
         threshold_grid(0)
+
+
+def test_an_rdm_that_varies_by_rounding_alone_has_no_neighbourhoods():
+    noise = np.random.default_rng(0).integers(-1, 2, 28)
+    with pytest.raises(InputError, match="RDM 0 is constant"):
+        topological_transform(0.1 * (1 + 1.1e-16 * noise), lower=0.2, upper=0.8)
+
+
+def test_thresholds_must_be_numbers_and_some():
+    with pytest.raises(InputError, match="`lower` and `upper` must be numbers, or arrays of them"):
+        topological_transform(SMALL, lower="low", upper=0.8)
+    with pytest.raises(InputError, match="`lower` and `upper` must be numbers, .* got .2,. and .3,."):
+        topological_transform(SMALL, lower=[0.1, 0.2], upper=[0.7, 0.8, 0.9])
+    with pytest.raises(InputError, match="`lower` and `upper` are empty"):
+        topological_transform(SMALL, lower=[], upper=[])

@@ -137,3 +137,10 @@ def test_unknown_options_list_the_known_ones():
         identify_layers(layers(), transform="topological")
     with pytest.raises(UnknownNameError, match="correlation, euclidean"):
         identify_layers(layers(), distance="manhattan")
+
+
+def test_what_holds_no_pairs_of_stimuli_is_refused():
+    with pytest.raises(InputError, match="at least the 3 pairs of 3 stimuli, got 0"):
+        identify_layers(np.ones((3, 2, 0)), transform="none")
+    with pytest.raises(InputError, match="4 pairs are not the pairs of any number of stimuli"):
+        identify_layers(np.random.default_rng(0).random((3, 2, 4)), transform="none")

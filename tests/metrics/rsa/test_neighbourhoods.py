@@ -178,3 +178,17 @@ def test_spatiotemporal_neighbours_are_channels_times_windows():
 def test_unusable_input_is_refused_with_the_numbers(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_what_is_no_sparse_neighbourhood_is_not_extended_over_time():
+    with pytest.raises(
+        InputError, match=r"must be a sparse array of shape \(n_centres, n_channels\), got list"
+    ):
+        spatiotemporal_neighbours([[1, 1]], n_times=3, window=2)
+
+
+def test_positions_out_of_every_image_are_refused():
+    with pytest.raises(InputError, match="lie up to 5e.11 voxels of `affine` from its origin"):
+        volume_neighbours([[0.0, 0, 0], [1e12, 0, 0]], radius_mm=2.0, affine=np.diag([2.0, 2, 2, 1]))
+    with pytest.raises(InputError, match="`positions_mm` holds numbers of up to 1e.200"):
+        volume_neighbours([[0.0, 0, 0], [1e200, 0, 0]], radius_mm=2.0)

@@ -125,3 +125,8 @@ def test_torch_in_gives_torch_out_with_the_same_numbers(residuals):
     ours = noise_covariance(torch.from_numpy(residuals))
     assert isinstance(ours, torch.Tensor)
     np.testing.assert_array_equal(ours.numpy(), noise_covariance(residuals))
+
+
+def test_residuals_without_channels_are_refused():
+    with pytest.raises(InputError, match=r"`residuals` has no channels, got shape \(5, 0\)"):
+        noise_covariance(np.zeros((5, 0)))

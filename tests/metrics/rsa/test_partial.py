@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import pearsonr, rankdata
 
 from alignkit._core.errors import InputError, UnknownNameError
-from alignkit.metrics import partial_correlation
+from alignkit.metrics import compare_rdms, partial_correlation
 
 
 def rdms(n, seed=0):
@@ -114,3 +114,14 @@ def test_unusable_rdms_are_refused_with_the_numbers(a, b, given, message):
 def test_an_unknown_method_lists_close_ones():
     with pytest.raises(UnknownNameError, match="did you mean 'spearman'"):
         partial_correlation(*rdms(3), method="spearmen")
+
+
+def test_an_rdm_that_varies_by_rounding_alone_is_constant_and_as_a_control_takes_nothing_out():
+    rng = np.random.default_rng(0)
+    a, b = rng.random((2, 45))
+    flat = 0.1 * (1 + 1.1e-16 * rng.integers(-1, 2, 45))
+    with pytest.raises(InputError, match="RDM 0 of `b` is constant over the 45 pairs"):
+        partial_correlation(a, flat, b)
+    for method in ("pearson", "spearman"):
+        plain = compare_rdms(a, b, method=method)
+        assert partial_correlation(a, b, flat, method=method) == pytest.approx(plain, rel=1e-12)

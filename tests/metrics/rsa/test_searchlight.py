@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_array
+from scipy.spatial.distance import squareform
 
 from alignkit._core.errors import InputError, UnknownNameError
 from alignkit.metrics import compare_rdms, crossnobis, noise_covariance, rdm
@@ -250,3 +251,44 @@ def test_unusable_models_are_refused(patterns, spheres):
         searchlight_compare(patterns, spheres, np.ones(36), comparison="pearsons")
     with pytest.raises(UnknownNameError, match="`method` is 'poisson'"):
         searchlight_rdms(patterns, spheres, method="poisson")
+
+
+def test_a_channel_stored_twice_is_a_neighbour_once_and_numbers_must_be_finite():
+    X = np.random.default_rng(0).standard_normal((6, 4))
+    twice = csr_array((np.ones(4), [0, 1, 1, 3], [0, 4]), shape=(1, 4))
+    once = csr_array(np.array([[1, 1, 0, 1]]))
+    np.testing.assert_array_equal(searchlight_rdms(X, twice), searchlight_rdms(X, once))
+    assert twice.nnz == 4
+    with pytest.raises(InputError, match="`neighbours.data` holds 1 NaN"):
+        searchlight_rdms(X, csr_array(np.array([[1.0, np.nan, 0.0, 1.0]])))
+    with pytest.raises(
+        InputError, match="`neighbours` must be bool, or numbers that are not 0, got complex128"
+    ):
+        searchlight_rdms(X, once.astype(complex))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_two_channels_correlate_with_one_or_minus_one_exactly(kind):
+    # Left to rounding, equal distances would be ordered by it, and rank correlations with them.
+    X = np.random.default_rng(0).standard_normal((24, 2)).astype(kind)
+    found = searchlight_rdms(X, csr_array(np.ones((1, 2))))[0]
+    rising = X[:, 0] < X[:, 1]
+    np.testing.assert_array_equal(squareform(found), 2.0 * (rising[:, None] != rising))
+    np.testing.assert_array_equal(rdm(X), found)
+
+
+def test_half_precision_is_computed_in_full():
+    X = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float16)
+    spheres = csr_array(np.ones((1, 4)))
+    found = searchlight_rdms(X, spheres, method="euclidean")
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, searchlight_rdms(X.astype(np.float64), spheres, method="euclidean"))
+
+
+def test_noise_that_cannot_be_inverted_is_refused():
+    X = np.random.default_rng(0).standard_normal((6, 3))
+    noise = np.random.default_rng(1).standard_normal((2, 3))[[0, 1, 0, 1, 0, 1, 0, 1]]
+    with pytest.raises(
+        InputError, match="the noise covariance of the 3 channels around a centre is singular"
+    ):
+        searchlight_rdms(X, csr_array(np.ones((1, 3))), method="mahalanobis", residuals=noise)

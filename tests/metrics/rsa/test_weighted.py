@@ -289,3 +289,12 @@ def test_unknown_options_list_the_known_ones():
         fit_rdms(subjects[0], parts, method="nonnegative")
     with pytest.raises(UnknownNameError, match="`score` is 'bures'"):
         weighted_rsa(subjects, parts, score="bures")
+
+
+def test_a_component_that_varies_by_rounding_alone_has_no_weight():
+    rng = np.random.default_rng(0)
+    target, component = rng.random((2, 45))
+    flat = 0.1 * (1 + 1.1e-16 * rng.integers(-1, 2, 45))
+    with pytest.raises(InputError, match="component 1 is constant over the pairs fitted"):
+        fit_rdms(target, [component, flat])
+    assert fit_rdms(target, [component, flat], ridge=1.0).weights[1] == 0

@@ -224,3 +224,17 @@ def test_unusable_input_is_refused_with_the_numbers(change, options, message):
 def test_an_unknown_method_is_refused():
     with pytest.raises(UnknownNameError, match="`method` is 'lasso'"):
         predictivity(*planted(), method="lasso")
+
+
+def test_few_training_stimuli_get_fewer_inner_folds():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((16, 2))
+    assert predictivity(X, X @ rng.standard_normal((2, 3)), method="ridge", cv=2).median > 0.99
+
+
+@pytest.mark.parametrize("method", ["pls", "ridge", "one-to-one"])
+def test_a_large_offset_of_the_responses_changes_no_score(method):
+    rng = np.random.default_rng(0)
+    X, Y = rng.integers(-40, 40, (40, 5)) / 16, rng.integers(-40, 40, (40, 4)) / 16
+    plain, shifted = (predictivity(X, Z, method=method).correlations for Z in (Y, Y + 1e8))
+    np.testing.assert_allclose(shifted, plain, rtol=1e-9, atol=1e-9)

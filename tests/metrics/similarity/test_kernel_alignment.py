@@ -249,3 +249,27 @@ def test_repeated_and_constant_columns_and_repeated_rows_are_fine(responses):
     assert cka(padded, Y) == pytest.approx(cka(X, Y), rel=1e-10)
     twice = np.repeat(X[:10], 2, axis=0)
     assert cka(twice, twice) == pytest.approx(1, abs=1e-12)
+
+
+def test_centring_takes_lists_and_refuses_what_is_no_kernel():
+    centred = centred_gram([[2.0, 0.0], [0.0, 2.0]], debiased=False)
+    np.testing.assert_allclose(centred, [[1, -1], [-1, 1]])
+    with pytest.raises(InputError, match=r"`gram` must be square.* got shape \(3, 2\)"):
+        centred_gram(np.ones((3, 2)))
+    with pytest.raises(InputError, match="`gram` needs at least 3 rows, got 2"):
+        centred_gram(np.eye(2))
+    for debiased in (True, False):
+        with pytest.raises(InputError, match="`gram` holds 1 NaN or infinite"):
+            centred_gram([[0, np.inf, 1], [1, 0, 1], [1, 1, 0]], debiased=debiased)
+
+
+@pytest.mark.parametrize("factor", [1e-200, 1e200])
+def test_responses_out_of_the_range_of_float64_are_refused_not_scored(responses, factor):
+    with pytest.raises(InputError, match="`Y` holds numbers of up to .*, whose powers leave the range"):
+        cka(responses[0], factor * responses[1])
+
+
+def test_responses_that_differ_by_rounding_alone_have_no_geometry(responses):
+    noise = np.random.default_rng(0).integers(-1, 2, responses[1].shape)
+    with pytest.raises(InputError, match="rows of `Y` are equal: there is no geometry"):
+        cka(responses[0], 0.1 * (1 + 1.1e-16 * noise))

@@ -148,3 +148,18 @@ def test_unusable_batches_are_refused_with_their_number(planted):
         minibatches(X, Y, batch_size=20, n_epochs=0)
     with pytest.raises(InputError, match="same number of samples, got 600 and 9"):
         minibatches(X, Y[:9], batch_size=20)
+
+
+def test_batches_of_other_units_and_what_are_no_batches_are_refused(planted):
+    X, Y, _ = planted
+    batches = [(X[:8], Y[:8]), (X[8:16, :3], Y[8:16])]
+    with pytest.raises(InputError, match=r"batch 1 has 3 and \d+ units, those before .* must be of the same"):
+        minibatch_cka(batches)
+    with pytest.raises(InputError, match="`batches` must be an iterable of .X, Y., got int"):
+        minibatch_cka(3)
+    with pytest.raises(InputError, match="must hold pairs .X, Y., but batch 0 is of type ndarray"):
+        minibatch_cka(X)
+    with pytest.raises(InputError, match="`Y` must be an array or a tensor of shape .* got list"):
+        minibatches(X, Y.tolist(), batch_size=8)
+    with pytest.raises(InputError, match="batches need at least 4 stimuli each, got `batch_size` = nan"):
+        minibatches(X, Y, batch_size=float("nan"))

@@ -252,3 +252,9 @@ def test_torch_gives_the_same_numbers(pair):
     assert shape_distance(*tensors) == pytest.approx(shape_distance(*pair), rel=1e-12)
     grams = [side @ side.T for side in tensors]
     assert shape_distance_from_grams(*grams) == pytest.approx(shape_distance(*pair), rel=1e-9)
+
+
+@pytest.mark.parametrize("factor", [1e-200, 1e200])
+def test_responses_out_of_the_range_of_float64_are_refused(pair, factor):
+    with pytest.raises(InputError, match="`X` holds numbers of up to .*, whose powers leave the range"):
+        shape_distance(factor * pair[0], pair[1])

@@ -252,3 +252,10 @@ def test_many_equal_bars_are_matched_one_to_one():
         a, b = np.tile([[0.0, 1.0]], (n_a, 1)), np.tile([[0.0, 1.0]], (n_b, 1))
         assert diagram_distance(a, b) == pytest.approx(abs(n_a - n_b) / np.sqrt(2))
         assert diagram_distance(a, b, kind="bottleneck") == pytest.approx(0.5 * (n_a != n_b))
+
+
+def test_orders_that_overflow_are_refused_or_have_their_limit():
+    bars, other = [[0.0, 2.0], [0.0, 5.0]], [[0.0, 3.0]]
+    with pytest.raises(InputError, match="bars to the power of `order` = 1e.09 leave the range"):
+        total_persistence(bars, order=1e9)
+    assert diagram_distance(bars, other, order=1e6) == pytest.approx(2.0, rel=1e-5)

@@ -239,3 +239,11 @@ def test_more_distances_than_float32_can_number_are_refused(monkeypatch):
         persistent_homology(distances)
     assert persistent_homology(distances, max_dim=0)[0].shape == (15, 2)
     assert len(persistent_homology(distances, max_distance=float(np.median(distances))).diagrams) == 2
+
+
+def test_more_dimensions_than_the_stimuli_can_have_are_refused():
+    square = [1.0, 2.0**0.5, 1.0, 1.0, 2.0**0.5, 1.0]
+    assert len(persistent_homology(square, max_dim=2).diagrams) == 3
+    with pytest.raises(InputError, match="`max_dim` must be at most 2 for 4 stimuli, got 1000000000"):
+        persistent_homology(square, max_dim=10**9)
+    assert len(persistent_homology([1.0]).diagrams) == 2
