@@ -101,14 +101,15 @@ def column_r2(Y: ArrayLike, prediction: ArrayLike) -> NDArray[np.float64]:
     truth, guess = _check_columns("Y", Y, "prediction", prediction)
     centred, constant = _centred(truth, np.full(len(truth), 1 / len(truth)))
     error = truth - guess
-    sizes = np.abs(centred).max(axis=0)
-    odd = ~constant & ~((sizes > _MODEST[0]) & (sizes < _MODEST[1]))
-    centred[:, odd] /= sizes[odd]
-    total = np.where(constant, 1.0, np.einsum("ij,ij->j", centred, centred))
     # What is off by more than float64 can tell in units of Y explains -inf of it.
     with np.errstate(over="ignore"):
-        error[:, odd] /= sizes[odd]
-        r2 = 1 - np.einsum("ij,ij->j", error, error) / total
+        total = np.einsum("ij,ij->j", centred, centred)
+        odd = np.flatnonzero(~constant & ~((total > _MODEST[0]) & (total < _MODEST[1])))
+        if len(odd):
+            sizes = np.abs(centred[:, odd]).max(axis=0)
+            error[:, odd] /= sizes
+            total[odd] = np.einsum("ij,ij->j", centred[:, odd] / sizes, centred[:, odd] / sizes)
+        r2 = 1 - np.einsum("ij,ij->j", error, error) / np.where(constant, 1.0, total)
     return np.where(constant, 0.0, r2)
 
 

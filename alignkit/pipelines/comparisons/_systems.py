@@ -66,6 +66,11 @@ class System:
         rows = self.patterns
         if self.distance == "correlation":
             rows = rows - rows.mean(axis=1, keepdims=True)
+        if self.distance in ("correlation", "cosine") and not rows.any(axis=1).all():
+            raise InputError(
+                f"some patterns are constant over their {rows.shape[1]} unit(s), so that {self.distance} "
+                "distances are not defined. Use distance 'squared-euclidean'."
+            )
         if self.distance in ("correlation", "cosine"):
             rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         centred = rows - rows.mean(axis=0)

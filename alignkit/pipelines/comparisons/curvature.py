@@ -64,11 +64,18 @@ def curvature(
     """
     if k < 2:
         raise InputError(f"`k` must be at least 2 neighbours, got {k}.")
+    if curvature != "ollivier" and alpha != 0.5:
+        raise InputError(f"`alpha` belongs to curvature 'ollivier'; leave it out with {curvature!r}.")
 
     def prepare(system: System) -> Floats:
         n_stimuli = round((1 + np.sqrt(1 + 8 * len(system.dissimilarities))) / 2)
         if k > n_stimuli // 2:
             raise InputError(f"`k` is {k}, more than half of the {n_stimuli} stimuli. Use fewer neighbours.")
+        if not (system.dissimilarities > 0).all():
+            raise InputError(
+                "some stimuli are no distance apart (as in a model that knows categories only), and have no "
+                "nearest neighbours. Leave that model out with `models`."
+            )
         graph = representation_graph(system.dissimilarities, k=k)
         edges = _edges(graph, curvature, alpha)
         return _standardised(np.asarray(node_curvature(edges), dtype=np.float64), curvature)

@@ -91,7 +91,7 @@ def configuration(gram: Floats, alpha: float = 1.0) -> Floats:
     if alpha < 1 and kept.sum() >= len(gram) - 1:
         raise InputError(
             f"`alpha` {alpha:g} whitens, and {len(gram)} stimuli in {kept.sum()} dimensions then all have "
-            "the same shape. Use alpha 1, or fewer units than stimuli."
+            "the same shape. Use alpha 1."
         )
     sizes = alpha * np.sqrt(values[kept]) + (1 - alpha)
     return np.asarray(vectors[:, kept] * (sizes / np.linalg.norm(sizes)))

@@ -89,6 +89,13 @@ def stochastic_shape(
     check_option("form", form, ("gaussian", "energy"))
     check_option("noise", noise, tuple(_NOISE))
     gaussian = form == "gaussian"
+    if n_components < 1 or (n_stimuli is not None and n_stimuli < 8):
+        raise InputError(
+            f"`n_components` must be at least 1 and `n_stimuli` at least 8, got {n_components} and "
+            f"{n_stimuli}."
+        )
+    if not gaussian and (alpha != 1.0 or shrinkage != 0.5):
+        raise InputError("`alpha` and `shrinkage` belong to form 'gaussian'; leave them out with 'energy'.")
 
     def compare(model: Floats, brain: Floats) -> float:
         if not gaussian:

@@ -55,6 +55,8 @@ def topological_rsa(
     outcome : Outcome
         As of ``rsa``.
     """
+    if not 0 <= lower < upper <= 1:
+        raise InputError(f"quantiles must be 0 <= `lower` < `upper` <= 1, got {lower:g} and {upper:g}.")
     geodesic = form == "geodesic"
     if geodesic and context.dataset.conditions is not None:
         raise InputError(

@@ -73,10 +73,12 @@ def topology(
     outcome : Outcome
         Distances, 0 for the same topology, of matrices divided by their own .9 quantile.
     """
-    if n_stimuli < 8 or n_draws < 1:
+    if n_stimuli < 8 or n_draws < 2:
         raise InputError(
-            f"`n_stimuli` must be at least 8 and `n_draws` at least 1, got {n_stimuli} and {n_draws}."
+            f"`n_stimuli` must be at least 8 and `n_draws` at least 2, got {n_stimuli} and {n_draws}."
         )
+    if method != "rtd" and (n_stimuli, n_draws) != (30, 3):
+        raise InputError(f"`n_stimuli` and `n_draws` belong to method 'rtd'; leave them out with {method!r}.")
     by_draws = method == "rtd"
     measure = _divergence(distance, n_stimuli, n_draws) if by_draws else _of_diagrams(method, distance)
     return compare_by(context, "topology", measure)

@@ -292,3 +292,17 @@ def test_noise_that_cannot_be_inverted_is_refused():
         InputError, match="the noise covariance of the 3 channels around a centre is singular"
     ):
         searchlight_rdms(X, csr_array(np.ones((1, 3))), method="mahalanobis", residuals=noise)
+
+
+@pytest.mark.parametrize(("kind", "size"), [(np.float32, 1e3), (np.float64, 1e7)])
+@pytest.mark.parametrize("method", ["euclidean", "squared-euclidean", "correlation", "cosine"])
+def test_small_distances_beside_a_large_common_pattern_or_one_large_pattern_keep_their_digits(
+    kind, size, method
+):
+    X = np.random.default_rng(0).standard_normal((12, 40))
+    common = (X + size * np.linspace(0, 1, 40)).astype(kind)
+    outlier = (X * np.where(np.arange(12) == 0, size, 1)[:, None]).astype(kind)
+    for values in (common, outlier):
+        found = searchlight_rdms(values, csr_array(np.ones((1, 40))), method=method)[0]
+        expected = rdm(values.astype(np.float64), method=method)
+        np.testing.assert_allclose(found, expected, rtol=1e-4 if kind == np.float32 else 1e-7)

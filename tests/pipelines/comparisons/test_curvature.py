@@ -36,5 +36,7 @@ def test_a_score_is_the_correlation_of_node_curvatures(make_context, planted):
 def test_graphs_that_say_nothing_are_refused(make_context):
     with pytest.raises(InputError, match="`k` must be at least 2 neighbours, got 1"):
         curvature.curvature(make_context(), k=1)
+    with pytest.raises(InputError, match="`alpha` belongs to curvature 'ollivier'"):
+        curvature.curvature(make_context(), curvature="forman", alpha=0.9)
     with pytest.raises(InputError, match="`k` is 30, more than half of the 48 stimuli"):
         curvature.curvature(make_context(), k=30)

@@ -8,7 +8,9 @@ from alignkit._core.errors import InputError
 from alignkit.datasets import Dataset
 from alignkit.metrics import rdm
 from alignkit.pipelines.comparisons import shape
-from alignkit.recordings import RDMs
+from alignkit.recordings import RDMs, Recording, Study
+
+IDS = [f"s{i:02d}" for i in range(48)]
 
 
 def test_the_planted_model_is_the_closest_and_its_p_is_small(make_context, chosen):
@@ -70,3 +72,27 @@ def test_below_exchange_a_model_without_the_brains_geometry_has_nothing(make_con
     assert true["value"] > 0.2
     assert abs(other["value"]) < 0.05
     assert true["p"] == 0.01
+
+
+def test_with_one_subject_and_noise_a_chosen_layer_is_no_closer_than_a_single_one(
+    make_context, planted, chosen
+):
+    # A half of the stimuli is fitted better than all: only what was scored alike can be compared.
+    ps, values = [], []
+    for seed in range(100, 112):
+        rng = np.random.default_rng(seed)
+        noise = Recording(
+            rng.standard_normal((48, 12)).astype(np.float32),
+            pd.DataFrame({"stimulus_id": IDS}),
+            pd.DataFrame({"name": [f"v{i}" for i in range(12)]}),
+            subject="noise",
+            modality="fmri",
+        )
+        outcome = shape.shape(make_context(dataset=Dataset("toy", study=Study.of(noise)), cache=f"s{seed}"))
+        rows = [chosen(outcome, "all", name) for name in ("true", "other")]
+        assert [row["n"] for row in rows] == [24, 24]
+        ps.append(rows[0]["p"])
+        values.append(rows[0]["value"] - rows[1]["value"])
+    assert np.mean(ps) > 0.25
+    assert sum(p <= 0.05 for p in ps) <= 3
+    assert abs(np.mean(values)) < 0.05

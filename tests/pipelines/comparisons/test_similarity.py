@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,3 +43,17 @@ def test_units_are_needed_and_counts_must_be_positive(make_context):
         similarity.canonical(make_context(), n_components=0)
     with pytest.raises(InputError, match="`n_units` must be at least 1, got 0"):
         similarity.matching(make_context(), n_units=0)
+
+
+def test_without_networks_the_comparison_says_so(make_context, planted):
+    labels = replace(planted["other"], features=None, values=np.arange(48) % 2, layers=("half",))
+    with pytest.raises(InputError, match="`cca` needs networks with features; name some under `models`"):
+        similarity.canonical(make_context(candidates=[labels]))
+
+
+def test_labels_that_cannot_take_part_are_named(make_context, planted):
+    labels = replace(planted["other"], name="half", features=None, values=np.arange(48) % 2, layers=("half",))
+    context = make_context(n_subjects=1, candidates=[planted["other"], labels])
+    outcome = similarity.canonical(context, n_components=4)
+    assert any("half has no features and takes no part" in warning for warning in outcome.warnings)
+    assert outcome.without_zero == ("cca",)

@@ -73,5 +73,9 @@ def test_repeats_and_signal_are_needed(make_context, planted):
     once = recording.select(samples=np.arange(60))
     with pytest.raises(InputError, match="needs every stimulus at least twice; 'sub0' has some only 1 time"):
         stochastic._equal_repeats(once, list(dict.fromkeys(once.stimulus_ids)))
+    with pytest.raises(InputError, match="`n_components` must be at least 1 and `n_stimuli` at least 8"):
+        stochastic.stochastic_shape(context, n_components=-1)
+    with pytest.raises(InputError, match="belong to form 'gaussian'"):
+        stochastic.stochastic_shape(context, form="energy", alpha=0.3)
     with pytest.raises(InputError, match="`noise` is 'pink'"):
         stochastic.stochastic_shape(context, noise="pink")

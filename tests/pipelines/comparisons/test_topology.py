@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alignkit._core.errors import InputError
 from alignkit.datasets import Dataset
 from alignkit.pipelines.comparisons import topology
 from alignkit.recordings import Recording, Study
@@ -57,3 +58,10 @@ def test_the_divergence_sees_which_stimulus_is_where(rings, chosen):
         "mean of 3",
         "all",
     ]
+
+
+def test_draws_are_checked(rings):
+    with pytest.raises(InputError, match="`n_draws` at least 2, got 30 and 1"):
+        topology.topology(rings, method="rtd", n_draws=1)
+    with pytest.raises(InputError, match="belong to method 'rtd'"):
+        topology.topology(rings, n_draws=5)
