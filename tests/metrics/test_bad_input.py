@@ -245,19 +245,8 @@ def n_nan(answer):
     return sum(int(np.isnan(values.astype(float)).sum()) for values in answer)
 
 
-ARRAYS = (
-    "responses",
-    "trials",
-    "times",
-    "gram",
-    "covariances",
-    "RDM",
-    "RDMs",
-    "RDM stacks",
-    "vector",
-    "diagram",
-)
-ARRAYS = (*ARRAYS, "node values", "places")
+ARRAYS = ("responses", "trials", "times", "gram", "covariances", "RDM", "RDMs", "RDM stacks")
+ARRAYS += ("vector", "diagram", "node values", "places")
 GRAPHS = ("graph", "curvature")
 SAMPLED = ("responses", "gram", "RDM", "node values", "labels", "whole labels")
 
@@ -369,9 +358,9 @@ REFUSED = {
 # What is a documented answer instead, by function: values that may be missing, stacks of RDMs, diagrams with
 # no bars, bars that never die; and minibatches, which hand on what they are given.
 MISSING = ("compare_rdms", "feature_reweighted_rsa", "fit_rdms", "node_correlation", "partial_correlation")
-MISSING = (*MISSING, "searchlight_compare", "shared_pairs", "topological_transform", "weighted_rsa")
+MISSING += ("searchlight_compare", "shared_pairs", "topological_transform", "weighted_rsa")
 STACKS = ("bures_distance", "compare_rdms", "feature_reweighted_rsa", "fit_rdms", "geodesic_transform")
-STACKS = (*STACKS, "partial_correlation", "searchlight_compare", "shared_pairs", "topological_transform")
+STACKS += ("partial_correlation", "searchlight_compare", "shared_pairs", "topological_transform")
 TOLD_APART = {"nan", "all nan", "inf", "-inf", "strings", "complex", "objects", "no columns"}
 
 

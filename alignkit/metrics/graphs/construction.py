@@ -130,12 +130,12 @@ def largest_component(graph: Graph) -> tuple[csr_array[Any], NDArray[np.intp]]:
 
 def check_condensed(rdm: ArrayLike) -> tuple[Floats, int]:
     """Return a condensed RDM and the number of its stimuli."""
-    if np.ndim(rdm) == 2:
+    values = check_array("rdm", rdm, ndim=(1, 2), dtype=np.float64)
+    if values.ndim == 2:
         raise InputError(
-            f"`rdm` must be condensed, of shape (n_pairs,), got shape {np.shape(rdm)}. Of a symmetric matrix "
+            f"`rdm` must be condensed, of shape (n_pairs,), got shape {values.shape}. Of a symmetric matrix "
             "with a zero diagonal, take scipy.spatial.distance.squareform; of several RDMs, one at a time."
         )
-    values = check_array("rdm", rdm, ndim=1, dtype=np.float64)
     n_stimuli = (1 + int(np.sqrt(1 + 8 * values.size))) // 2
     if n_stimuli * (n_stimuli - 1) // 2 != values.size:
         raise InputError(

@@ -98,7 +98,9 @@ def crossnobis(
     trials = check_trials(X)
     design = read_design(conditions, runs, len(trials))
     n_channels = trials.shape[1]
-    whitening = None if precision is None else np.asarray(precision)
+    whitening = None
+    if precision is not None:
+        whitening = check_array("precision", precision, ndim=(2, 3), dtype=np.float64)
     if whitening is not None:
         trials = trials.astype(np.float64, copy=False)
     sums, counts = cell_sums(trials, design), design.counts
