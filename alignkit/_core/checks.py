@@ -63,7 +63,12 @@ def check_array(
     InputError
         With the argument's name, the shape or count that came, and what to do.
     """
-    array = np.asarray(value)
+    if np.ma.is_masked(value):
+        raise InputError(f"`{name}` has masked values; drop those samples or channels, or fill them.")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"`{name}` must be an array, got rows of different lengths.") from error
     if array.dtype.kind not in "fiub":
         raise InputError(f"`{name}` must hold real numbers, got dtype {array.dtype}.")
     wanted = (ndim,) if isinstance(ndim, int) else ndim

@@ -52,3 +52,10 @@ def test_unequal_samples_show_both_numbers():
 def test_duplicates_are_named_once():
     with pytest.raises(InputError, match=r"2 value\(s\) come more than once: 'a', 'b'"):
         check_unique("ids", ["a", "b", "a", "a", "b", "c"])
+
+
+def test_ragged_and_masked_data_are_refused():
+    with pytest.raises(InputError, match="`X` must be an array, got rows of different lengths"):
+        check_array("X", [[1.0, 2.0], [3.0]], ndim=2)
+    with pytest.raises(InputError, match="`X` has masked values"):
+        check_array("X", np.ma.masked_array([1.0, 2.0], mask=[True, False]), ndim=1)

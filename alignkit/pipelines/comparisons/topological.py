@@ -31,7 +31,7 @@ _REFERENCES = (
 def topological_rsa(
     context: Context,
     *,
-    lower: float = 0.2,
+    lower: float | None = None,
     upper: float = 0.8,
     form: Literal["geo-topological", "geodesic"] = "geo-topological",
     distance: Distance = "correlation",
@@ -43,8 +43,11 @@ def topological_rsa(
     ----------
     context : Context
         Data, models and options of the run.
-    lower, upper : float, default=0.2 and 0.8
-        Quantiles of a matrix's own dissimilarities.
+    lower : float, optional
+        Quantile of a matrix's own dissimilarities up to which they become 0; by default 0.2, and 0 for
+        "geodesic", where pairs at 0 join into paths of no length.
+    upper : float, default=0.8
+        Quantile from which they become 1.
     form : {"geo-topological", "geodesic"}, default="geo-topological"
         "geodesic" then measures along the shortest paths over pairs below `upper`.
     distance, comparison : str
@@ -55,9 +58,11 @@ def topological_rsa(
     outcome : Outcome
         As of ``rsa``.
     """
+    geodesic = form == "geodesic"
+    if lower is None:
+        lower = 0.0 if geodesic else 0.2
     if not 0 <= lower < upper <= 1:
         raise InputError(f"quantiles must be 0 <= `lower` < `upper` <= 1, got {lower:g} and {upper:g}.")
-    geodesic = form == "geodesic"
     if geodesic and context.dataset.conditions is not None:
         raise InputError(
             "form 'geodesic' needs every pair of stimuli, and a run-wise analysis has pairs of different "
