@@ -36,6 +36,8 @@ def compare_pairwise(context: Context, distance: Distance, comparison: PairwiseC
         )
     # The points behind a matrix are found once, and not for every pair of matrices.
     points = comparison == "bures"
+    # The others rise as stimuli get fewer: on squared distances the whitened cosine is CKA, biased.
+    centred = comparison in ("tau-b", "whitened-correlation")
     words = _PAIRWISE[comparison]
 
     def compare(model: Floats, brain: Floats) -> float:
@@ -49,8 +51,8 @@ def compare_pairwise(context: Context, distance: Distance, comparison: PairwiseC
         permute=(lambda state, order: state[order]) if points else pairs_of,
         settings={"comparison": comparison},
         distance=distance,
-        size_free=not points,
-        zero_is_chance=comparison in ("tau-b", "whitened-correlation"),
+        size_free=centred,
+        zero_is_chance=centred,
         max_permutations=1000,
         note=f"{words[:1].upper()}{words[1:]} of model and brain matrices",
         methods=f"RSA: matrices of {DISTANCES[distance]} are compared by {words}.",

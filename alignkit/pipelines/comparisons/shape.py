@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,11 +64,17 @@ def shape(
     if below_exchange:
         note = f"By how much the angular shape distance lies below its mean over {N_EXCHANGES} exchanges"
     what = "shape below exchange" if below_exchange else "shape"
+
+    def compare(model: Floats, brain: Floats) -> float:
+        if alpha < 1:
+            _check_whitening(model, brain, alpha)
+        return _below_exchange(model, brain) if below_exchange else _angle(model, brain)
+
     measure = Measure(
         metric=f"{what} ({', '.join(named)})" if named else what,
         unit="rad",
         prepare=lambda system: configuration(system.gram, alpha),
-        compare=_below_exchange if below_exchange else _angle,
+        compare=compare,
         permute=lambda root, order: root[order],
         settings={"alpha": alpha, "below_exchange": below_exchange},
         distance=distance,
@@ -88,13 +96,27 @@ def configuration(gram: Floats, alpha: float = 1.0) -> Floats:
     kept = values > len(gram) * np.finfo(np.float64).eps * np.abs(values).max()
     if not kept.any():
         raise InputError("all stimuli have equal responses or features somewhere; leave that layer out.")
-    if alpha < 1 and kept.sum() >= len(gram) - 1:
-        raise InputError(
-            f"`alpha` {alpha:g} whitens, and {len(gram)} stimuli in {kept.sum()} dimensions then all have "
-            "the same shape. Use alpha 1."
+    negative = -values[values < 0].sum()
+    if negative > 1e-6 * values.max():
+        warnings.warn(
+            "some dissimilarities are not squared distances of any points: up to "
+            f"{negative / np.abs(values).sum():.1%} of their spectrum is negative and taken for 0",
+            UserWarning,
+            stacklevel=2,
         )
     sizes = alpha * np.sqrt(values[kept]) + (1 - alpha)
     return np.asarray(vectors[:, kept] * (sizes / np.linalg.norm(sizes)))
+
+
+def _check_whitening(model: Floats, brain: Floats, alpha: float) -> None:
+    """Refuse what overlaps whatever the responses are: more dimensions on both sides than stimuli."""
+    n_stimuli, n_model, n_brain = len(model), model.shape[1], brain.shape[1]
+    if n_stimuli <= n_model + n_brain:
+        raise InputError(
+            f"`shape`: alpha {alpha:g} whitens, and {n_stimuli} stimuli in {n_model} and {n_brain} "
+            "dimensions then have much the same shape whatever they are. Use alpha 1, or `cca`, which takes "
+            "components."
+        )
 
 
 def _below_exchange(model: Floats, brain: Floats) -> float:

@@ -469,3 +469,16 @@ def test_every_option_that_changes_a_score_changes_its_name():
         for noise in ("multivariate", "univariate", "none")
     }
     assert len(names) == 12
+
+
+def test_with_one_subject_whitened_cosines_of_halves_stand_beside_halves(make_context, chosen):
+    context = make_context(n_subjects=1)
+    sizes = {
+        comparison: [
+            chosen(rsa.rsa(context, distance="squared-euclidean", comparison=comparison), "A", name)["n"]
+            for name in ("true", "other")
+        ]
+        for comparison in ("whitened-cosine", "whitened-correlation")
+    }
+    # The cosine is biased CKA, which rises as stimuli get fewer; the correlation is not.
+    assert sizes == {"whitened-cosine": [24, 24], "whitened-correlation": [48, 48]}

@@ -6,7 +6,7 @@ import pytest
 
 from alignkit._core.errors import InputError
 from alignkit.datasets import Dataset
-from alignkit.metrics import rdm
+from alignkit.metrics import rdm, shape_distance
 from alignkit.pipelines.comparisons import shape
 from alignkit.recordings import RDMs, Recording, Study
 
@@ -61,7 +61,7 @@ def test_what_cannot_be_meant_is_refused(make_context):
         pd.DataFrame({"subject": ["a"]}),
         measure="correlation",
     )
-    with pytest.raises(InputError, match="48 stimuli in 47 dimensions then all have the same shape"):
+    with pytest.raises(InputError, match="stimuli in 6 and 47 dimensions then have much the same shape"):
         shape.shape(make_context(dataset=Dataset("toy", rdms=rdms)), alpha=0.5)
 
 
@@ -96,3 +96,19 @@ def test_with_one_subject_and_noise_a_chosen_layer_is_no_closer_than_a_single_on
     assert np.mean(ps) > 0.25
     assert sum(p <= 0.05 for p in ps) <= 3
     assert abs(np.mean(values)) < 0.05
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+def test_a_score_is_the_metric(make_context, planted, alpha):
+    context = make_context(n_subjects=1)
+    recording = context.dataset.study["sub0"].select(roi="A").average_repetitions()
+    layer = planted["other"].features.matrix("only", recording.stimulus_ids)
+    table = shape.shape(context, alpha=alpha).scores.select(subject="all", roi="A", layer="only").table
+    assert table["value"].iloc[0] == pytest.approx(shape_distance(layer, recording.data, alpha=alpha))
+
+
+def test_dissimilarities_of_no_points_are_told(make_context):
+    values = np.random.default_rng(0).random((1, 48 * 47 // 2)) + 0.1
+    rdms = RDMs(values, tuple(IDS), pd.DataFrame({"subject": ["a"]}), measure="correlation")
+    outcome = shape.shape(make_context(dataset=Dataset("toy", rdms=rdms)))
+    assert any("not squared distances of any points" in warning for warning in outcome.warnings)
