@@ -302,66 +302,67 @@ def _poisson(rates: Floats, device: str | None) -> Floats:
     return np.asarray(distances / rates.shape[1])
 
 
+_INFINITE = (0.0, float("inf"))
+_FACTS: dict[RDMMethod, dict[str, Any]] = {
+    "correlation": {
+        "range": (0.0, 2.0),
+        "invariant_to": (
+            "pattern-scale",
+            "pattern-shift",
+            "permutation",
+            "scale",
+            "stimulus-permutation",
+        ),
+        "unit": "1 - r",
+        "summary": "one minus Pearson's r of two patterns",
+    },
+    "cosine": {
+        "range": (0.0, 2.0),
+        "invariant_to": ("pattern-scale", "permutation", "rotation", "scale", "stimulus-permutation"),
+        "unit": "1 - cosine",
+        "summary": "one minus the cosine of the angle between two patterns",
+    },
+    "euclidean": {
+        "range": _INFINITE,
+        "invariant_to": ("permutation", "rotation", "shift", "stimulus-permutation"),
+        "unit": "unit of the data",
+        "summary": "root mean squared difference per channel",
+    },
+    "squared-euclidean": {
+        "range": _INFINITE,
+        "invariant_to": ("permutation", "rotation", "shift", "stimulus-permutation"),
+        "unit": "squared unit of the data",
+        "summary": "mean squared difference per channel",
+    },
+    "mahalanobis": {
+        "range": _INFINITE,
+        "invariant_to": (
+            "invertible-linear",
+            "permutation",
+            "rotation",
+            "scale",
+            "shift",
+            "stimulus-permutation",
+            "unit-scale",
+        ),
+        "unit": "noise variance",
+        "summary": "squared difference in units of the noise, per channel; precision of the same data",
+        "paper": "Walther et al. 2016, doi:10.1016/j.neuroimage.2015.12.012",
+    },
+    "poisson": {
+        "range": _INFINITE,
+        "invariant_to": ("permutation", "stimulus-permutation"),
+        "unit": "nats times rate",
+        "summary": "symmetrised divergence of Poisson rates, per channel",
+        "paper": "Schutt et al. 2023, doi:10.7554/eLife.82566",
+    },
+}
+
+
 def _register() -> None:
-    paper = "Nili et al. 2014, doi:10.1371/journal.pcbi.1003553"
-    schutt = "Schutt et al. 2023, doi:10.7554/eLife.82566"
-    infinite = (0.0, float("inf"))
-    facts: dict[RDMMethod, dict[str, Any]] = {
-        "correlation": {
-            "range": (0.0, 2.0),
-            "invariant_to": (
-                "pattern-scale",
-                "pattern-shift",
-                "permutation",
-                "scale",
-                "stimulus-permutation",
-            ),
-            "unit": "1 - r",
-            "summary": "one minus Pearson's r of two patterns",
-        },
-        "cosine": {
-            "range": (0.0, 2.0),
-            "invariant_to": ("pattern-scale", "permutation", "rotation", "scale", "stimulus-permutation"),
-            "unit": "1 - cosine",
-            "summary": "one minus the cosine of the angle between two patterns",
-        },
-        "euclidean": {
-            "range": infinite,
-            "invariant_to": ("permutation", "rotation", "shift", "stimulus-permutation"),
-            "unit": "unit of the data",
-            "summary": "root mean squared difference per channel",
-        },
-        "squared-euclidean": {
-            "range": infinite,
-            "invariant_to": ("permutation", "rotation", "shift", "stimulus-permutation"),
-            "unit": "squared unit of the data",
-            "summary": "mean squared difference per channel",
-        },
-        "mahalanobis": {
-            "range": infinite,
-            "invariant_to": (
-                "invertible-linear",
-                "permutation",
-                "rotation",
-                "scale",
-                "shift",
-                "stimulus-permutation",
-                "unit-scale",
-            ),
-            "unit": "noise variance",
-            "summary": "squared difference in units of the noise, per channel; precision of the same data",
-            "paper": "Walther et al. 2016, doi:10.1016/j.neuroimage.2015.12.012",
-        },
-        "poisson": {
-            "range": infinite,
-            "invariant_to": ("permutation", "stimulus-permutation"),
-            "unit": "nats times rate",
-            "summary": "symmetrised divergence of Poisson rates, per channel",
-            "paper": schutt,
-        },
-    }
-    for name, entry in facts.items():
-        shared = {"kind": "distance", "inputs": "patterns", "higher_is_closer": False, "paper": paper}
+    nili = "Nili et al. 2014, doi:10.1371/journal.pcbi.1003553"
+    for name, entry in _FACTS.items():
+        shared = {"kind": "distance", "inputs": "patterns", "higher_is_closer": False, "paper": nili}
         METRICS.register(f"{name}-rdm", **{**shared, **entry})(partial(rdm, method=name))
 
 

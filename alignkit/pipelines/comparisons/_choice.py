@@ -74,6 +74,13 @@ def choose_layers(
     return _crossed_halves(make_scorer, groups, n_units, seed, all_by_halves)
 
 
+def how_layers_are_chosen(several_subjects: bool) -> str:
+    """Return the clause that a methods section needs."""
+    if several_subjects:
+        return "each subject's layer is the one that is best on average over the other subjects"
+    return "layers are chosen on a random half of the stimuli and scored on the other half, both ways"
+
+
 def both_halves(n_units: int, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which units are in the first random half, and which in the second."""
     order = np.random.default_rng(derive_seed(seed, "halves")).permutation(n_units)

@@ -12,6 +12,7 @@ from ..._core.progress import track
 from ..._core.random import derive_seed
 from ...recordings.scores import HIGHER, LOWER, Scores
 from ..candidates import Candidate
+from ._choice import how_layers_are_chosen
 from ._comparison import Context, Outcome, read_arrays, write_part
 from ._measure import Measure
 from ._measure_scores import by_halves, compute
@@ -146,21 +147,19 @@ def _note(context: Context, measure: Measure, several: bool) -> str:
 
 
 def _methods(context: Context, measure: Measure, several: bool) -> str:
-    choice = (
-        "each subject's layer is the one that is best on average over the other subjects"
-        if several
-        else "layers are chosen on a random half of the stimuli and scored on the other half, both ways"
-    )
+    choice = how_layers_are_chosen(several)
     layered = any(len(candidate.layers) > 1 for candidate in context.candidates)
-    if not several and not measure.size_free:
+    halved = not several and not measure.size_free
+    if halved:
         choice += "; as values depend on the number of stimuli, models of one layer are scored so as well"
     resampled = "subjects and blocks of stimuli" if several else "blocks of stimuli"
+    against = "the same choice in each exchange" if halved else "the best of each exchange"
     count = min(context.inference.n_permutations, measure.max_permutations)
     p = (
         "Exchanging stimuli does not change it, so that there is no p against that."
         if measure.permute is None
         else f"p: {count} exchanges of stimuli, p = (b + 1) / (m + 1)"
-        f"{', for a chosen layer against the best of each exchange' if layered else ''}."
+        f"{f', for a chosen layer against {against}' if layered else ''}."
     )
     return (
         f"{measure.methods} {f'Of several layers, {choice}. ' if layered else ''}Intervals and differences "

@@ -17,7 +17,7 @@ from ..._core.threads import fixed_threads
 from ...stats import permutation_p, two_factor_jackknife
 from ...stats.ceilings_repeats import jackknife_se
 from ..config import InferenceOptions
-from ._choice import LayerScores, both_halves, choose_layers
+from ._choice import LayerScores, MakeScorer, both_halves, choose_layers
 from ._measure import Measure
 from ._region import Column, RegionCeiling, Spread, layers_of, p_of_layers
 from ._systems import Brains, System, model_system
@@ -41,25 +41,11 @@ def compute(
         for column in columns
     ]
     sign = -1.0 if measure.lower_is_closer else 1.0
-
-    def make_scorer(indices: Index, half: NDArray[np.bool_] | None) -> LayerScores:
-        def score(weights: Floats) -> Floats:
-            kept = weights > 0 if half is None else (weights > 0) & half
-            keep = np.flatnonzero(kept[brains.units])
-            models = [prepared(measure, systems[i].take(keep), columns[i]) for i in indices]
-            regions = [measure.prepare(system.take(keep)) for system in brains.systems]
-            return np.array([[sign * measure.compare(a, b) for a in models] for b in regions])
-
-        return score
-
+    make_scorer = _scorer(measure, systems, brains, columns)
     n_units = int(brains.units.max()) + 1
     everything = np.ones(n_units)
     halved = by_halves(measure, brains, columns)
-    with fixed_threads(1), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        layers = make_scorer(np.arange(len(columns)), None)(everything)
-    said = dict.fromkeys(str(warning.message) for warning in caught if warning.category is UserWarning)
-    messages = list(said)[:MOST_MESSAGES]
+    layers, messages = _with_messages(make_scorer(np.arange(len(columns)), None), everything)
     with fixed_threads(1), warnings.catch_warnings():
         # Said once, of all data, and not again of every part of them.
         warnings.simplefilter("ignore", UserWarning)
@@ -95,6 +81,34 @@ def compute(
         **ceiling.to_arrays(),
         "messages": np.array(messages, dtype=np.str_),
     }
+
+
+def _scorer(
+    measure: Measure, systems: Sequence[System], brains: Brains, columns: Sequence[Column]
+) -> MakeScorer:
+    """Return what makes scorers of some columns and some of the stimuli; larger is closer."""
+    sign = -1.0 if measure.lower_is_closer else 1.0
+
+    def make_scorer(indices: Index, half: NDArray[np.bool_] | None) -> LayerScores:
+        def score(weights: Floats) -> Floats:
+            kept = weights > 0 if half is None else (weights > 0) & half
+            keep = np.flatnonzero(kept[brains.units])
+            models = [prepared(measure, systems[i].take(keep), columns[i]) for i in indices]
+            regions = [measure.prepare(system.take(keep)) for system in brains.systems]
+            return np.array([[sign * measure.compare(a, b) for a in models] for b in regions])
+
+        return score
+
+    return make_scorer
+
+
+def _with_messages(score: LayerScores, everything: Floats) -> tuple[Floats, list[str]]:
+    """Return the scores of all stimuli, and the first few things that were warned of."""
+    with fixed_threads(1), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        layers = score(everything)
+    said = dict.fromkeys(str(warning.message) for warning in caught if warning.category is UserWarning)
+    return layers, list(said)[:MOST_MESSAGES]
 
 
 def by_halves(measure: Measure, brains: Brains, columns: Sequence[Column]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from ._choice import how_layers_are_chosen
 from ._comparison import Context
 from ._rsa_data import CROSSED_HALVES, DISTANCES, HALVES, Brain, Transform
 
@@ -81,11 +82,7 @@ def methods_of(
         else first.crossed or f"{DISTANCES[distance]} between the mean patterns of two {what}"
     )
     several = len(first.subjects) > 1
-    choice = (
-        "each subject's layer is the one that is best on average over the other subjects"
-        if several
-        else "layers are chosen on a random half of the stimuli and scored on the other half, both ways"
-    )
+    choice = how_layers_are_chosen(several)
     resampled = "subjects and stimuli" if several else ("runs" if first.items.run_wise else "stimuli")
     draws = f"{inference.n_bootstrap} bootstrap draws over {resampled}, in which copies make no pair"
     engine = f"a jackknife over {resampled}" if comparison == "kendall" else draws

@@ -170,6 +170,12 @@ def model_system(column: Column, stimulus_ids: list[str], distance: Distance) ->
     return System(distance, patterns=features.astype(np.float64))
 
 
+def some_units(patterns: Floats, n_units: int) -> Floats:
+    """Return at most so many units, evenly spread over all."""
+    n_all = patterns.shape[1]
+    return patterns[:, np.unique(np.linspace(0, n_all - 1, min(n_units, n_all)).astype(np.intp))]
+
+
 def pairs_of(condensed: Floats, rows: Index) -> Floats:
     """Return the dissimilarities of some stimuli, in the order of `rows`."""
     square = squareform(condensed)[np.ix_(rows, rows)]

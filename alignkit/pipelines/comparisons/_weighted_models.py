@@ -14,6 +14,7 @@ from ..._core.progress import track
 from ..._core.random import derive_seed
 from ._region import Column, layers_of
 from ._rsa_data import BrainDistance, model_matrices
+from ._systems import some_units
 from ._weighted_fits import Components, Fixed, Units, Weighted, choose_units
 from ._weighted_scores import HeldOut
 
@@ -101,8 +102,7 @@ def _patterns(column: Column, stimulus_ids: Sequence[str], settings: Settings) -
     """Return some units of a layer, so scaled that sums over them are the distance."""
     assert column.candidate.features is not None  # models without features are left out
     whole = column.candidate.features.matrix(column.layer, stimulus_ids).astype(np.float64)
-    n_all = whole.shape[1]
-    X = whole[:, np.unique(np.linspace(0, n_all - 1, min(settings.n_units, n_all)).astype(np.intp))]
+    X = some_units(whole, settings.n_units)
     if settings.distance == "correlation":
         X = X - X.mean(axis=1, keepdims=True)
     if settings.distance in ("correlation", "cosine"):

@@ -15,8 +15,10 @@ from ...metrics import METRICS, predictivity, representation_graph
 from ._comparison import COMPARISONS, Context, Outcome
 from ._measure import Measure
 from ._measure_run import compare_by
-from ._systems import Brains, Distance, System, brain_systems, model_system, pairs_of
+from ._region import Column
+from ._systems import Brains, Distance, System, brain_systems, model_system, pairs_of, some_units
 
+Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
 # What a metric's inputs are made from, and how their stimuli change places.
 _INPUTS = ("RDMs", "graphs", "responses")
@@ -78,19 +80,12 @@ def metric(
     outcome : Outcome
         Values per subject, layer and model.
     """
-    known = [each for each in METRICS if METRICS.facts(each)["inputs"] in _INPUTS]
-    if name not in known:
-        if name in METRICS and METRICS.facts(name)["kind"] == "statistic":
-            raise InputError(
-                f"`metric`: {name} is a statistic of one system; use `geometry` with `statistics`."
-            )
-        raise InputError(f"`metric`: {name!r}, {did_you_mean(name, known)}")
+    _check_name(name)
     if n_units is not None and n_units < 1 or n_permutations < 0 or k < 2:
         raise InputError("`n_units` must be at least 1, `k` at least 2 and `n_permutations` at least 0.")
     facts = METRICS.facts(name)
-    _refuse_idle(name, str(facts["inputs"]), distance=distance, k=k, n_units=n_units)
-    predicts = name in _PREDICTIVITY
     inputs = str(facts["inputs"])
+    _refuse_idle(name, inputs, distance=distance, k=k, n_units=n_units)
     low, high = facts["range"]
     of_responses = inputs == "responses"
     details = [f"{distance}, {k} neighbours" if inputs == "graphs" else distance] * (not of_responses)
@@ -100,30 +95,12 @@ def metric(
     def compare(model: Any, brain: Any) -> float:
         return float(np.mean(score(brain, model) if reverse else score(model, brain)))
 
-    def predict(model: Any, brain: Any) -> float:
-        source, target = (brain, model) if reverse else (model, brain)
-        # Near-duplicates stay on one side of a split.
-        found = predictivity(source[0], target[0], method=_PREDICTIVITY[name], groups=model[1])
-        return float(found.median)
-
-    def with_units(system: System, brains: Brains) -> System:
-        return replace(system, labels=brains.units)
-
-    def brains_of(roi: str) -> Brains:
-        found = brain_systems(context, roi, distance=distance, kind="metric", patterns=True)
-        return replace(found, systems=[with_units(system, found) for system in found.systems])
-
     measure = Measure(
         metric=f"{name} ({', '.join(details)})" if details else name,
         unit=facts["unit"],
-        prepare=_prepare(inputs, k, n_units, predicts),
-        compare=predict if predicts else compare,
-        permute=_permuted(inputs, predicts) if n_permutations and name not in _ORDER_FREE else None,
-        brains=brains_of if predicts else None,
-        model=(lambda column, brains: with_units(model_system(column, brains.stimulus_ids, distance), brains))
-        if predicts
-        else None,
-        fits="fitted to responses; folds keep near-duplicates together" if predicts else "",
+        prepare=_prepare(inputs, k, n_units),
+        compare=compare,
+        permute=_PERMUTE[inputs] if n_permutations and name not in _ORDER_FREE else None,
         settings={"name": name, "reverse": reverse, "k": k, "n_units": n_units, "null": n_permutations},
         distance=distance,
         needs_patterns=of_responses,
@@ -137,7 +114,44 @@ def metric(
         methods=f"{name}: {facts['summary']}.",
         references=(facts["paper"],),
     )
+    if name in _PREDICTIVITY:
+        measure = _with_groups(context, measure, name, reverse)
     return compare_by(context, "metric", measure)
+
+
+def _with_groups(context: Context, measure: Measure, name: str, reverse: bool) -> Measure:
+    """Return a measure whose folds keep near-duplicates on one side of a split."""
+
+    def predict(model: Any, brain: Any) -> float:
+        source, target = (brain, model) if reverse else (model, brain)
+        found = predictivity(source[0], target[0], method=_PREDICTIVITY[name], groups=model[1])
+        return float(found.median)
+
+    def brains(roi: str) -> Brains:
+        found = brain_systems(context, roi, distance=measure.distance, kind="metric", patterns=True)
+        return replace(found, systems=[replace(system, labels=found.units) for system in found.systems])
+
+    def model(column: Column, brains: Brains) -> System:
+        return replace(model_system(column, brains.stimulus_ids, measure.distance), labels=brains.units)
+
+    return replace(
+        measure,
+        prepare=lambda system: (measure.prepare(system), system.labels),
+        compare=predict,
+        permute=None if measure.permute is None else (lambda state, order: (state[0][order], state[1])),
+        brains=brains,
+        model=model,
+        fits="fitted to responses; folds keep near-duplicates together",
+    )
+
+
+def _check_name(name: str) -> None:
+    known = [each for each in METRICS if METRICS.facts(each)["inputs"] in _INPUTS]
+    if name in known:
+        return
+    if name in METRICS and METRICS.facts(name)["kind"] == "statistic":
+        raise InputError(f"`metric`: {name} is a statistic of one system; use `geometry` with `statistics`.")
+    raise InputError(f"`metric`: {name!r}, {did_you_mean(name, known)}")
 
 
 def _refuse_idle(name: str, inputs: str, *, distance: str, k: int, n_units: int | None) -> None:
@@ -153,13 +167,10 @@ def _refuse_idle(name: str, inputs: str, *, distance: str, k: int, n_units: int 
         raise InputError(f"`metric`: {name} takes {inputs}, and no `{idle[0]}`; leave that out.")
 
 
-def _prepare(inputs: str, k: int, n_units: int | None, predicts: bool) -> Callable[[System], Any]:
-    def responses(system: System) -> Any:
+def _prepare(inputs: str, k: int, n_units: int | None) -> Callable[[System], Any]:
+    def responses(system: System) -> Floats:
         assert system.patterns is not None  # the measure needs patterns
-        n_all = system.patterns.shape[1]
-        kept = np.unique(np.linspace(0, n_all - 1, min(n_units or n_all, n_all)).astype(np.intp))
-        values = system.patterns[:, kept]
-        return (values, system.labels) if predicts else values
+        return system.patterns if n_units is None else some_units(system.patterns, n_units)
 
     makers: dict[str, Callable[[System], Any]] = {
         "responses": responses,
@@ -175,12 +186,6 @@ def _rows(values: Any, order: Index) -> Any:
 
 def _nodes(graph: Any, order: Index) -> Any:
     return graph[order][:, order]
-
-
-def _permuted(inputs: str, predicts: bool) -> Callable[[Any, Index], Any]:
-    if predicts:
-        return lambda state, order: (state[0][order], state[1])
-    return _PERMUTE[inputs]
 
 
 _PERMUTE: dict[str, Callable[[Any, Index], Any]] = {"responses": _rows, "RDMs": pairs_of, "graphs": _nodes}

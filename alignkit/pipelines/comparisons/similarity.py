@@ -13,7 +13,7 @@ from ...metrics import METRICS, cca, pwcca, svcca
 from ._comparison import COMPARISONS, Context, Outcome
 from ._measure import Measure
 from ._measure_run import compare_by
-from ._systems import System
+from ._systems import System, some_units
 
 Floats = NDArray[np.float64]
 Matching = Literal["one-to-one", "semi", "soft"]
@@ -133,7 +133,7 @@ def matching(context: Context, *, method: Matching = "one-to-one", n_units: int 
     measure = Measure(
         metric=f"matching ({method})",
         unit="r",
-        prepare=lambda system: _some_units(system, n_units),
+        prepare=lambda system: some_units(_patterns(system), n_units),
         compare=lambda model, brain: float(score(brain, model)),
         permute=lambda values, order: values[order],
         settings={"method": method, "n_units": n_units},
@@ -188,7 +188,6 @@ def _components(system: System, n_components: int) -> Floats:
     return np.asarray(vectors[:, kept] * np.sqrt(values[kept]))
 
 
-def _some_units(system: System, n_units: int) -> Floats:
-    assert system.patterns is not None  # the measure needs patterns
-    n_all = system.patterns.shape[1]
-    return system.patterns[:, np.unique(np.linspace(0, n_all - 1, min(n_units, n_all)).astype(np.intp))]
+def _patterns(system: System) -> Floats:
+    assert system.patterns is not None  # the measures need patterns
+    return system.patterns

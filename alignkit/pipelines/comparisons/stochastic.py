@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from ._region import Column, RegionCeiling
 from ._systems import Brains, System
 
 Floats = NDArray[np.float64]
+Compare = Callable[[Floats, Floats], float]
 Form = Literal["gaussian", "energy"]
 Noise = Literal["isotropic", "signal", "poisson"]
 # Of the squared distance: far below what another draw of the noise changes.
@@ -86,29 +88,9 @@ def stochastic_shape(
         "gaussian" lies somewhat lower, as all repeats are less noisy). With "energy" squared distances, which
         are unbiased by the number of repeats.
     """
-    check_option("form", form, ("gaussian", "energy"))
-    check_option("noise", noise, tuple(_NOISE))
+    _check(form, noise, n_components, n_stimuli, alpha, shrinkage)
     gaussian = form == "gaussian"
-    if n_components < 1 or (n_stimuli is not None and n_stimuli < 8):
-        raise InputError(
-            f"`n_components` must be at least 1 and `n_stimuli` at least 8, got {n_components} and "
-            f"{n_stimuli}."
-        )
-    if not gaussian and (alpha != 1.0 or shrinkage != 0.5):
-        raise InputError("`alpha` and `shrinkage` belong to form 'gaussian'; leave them out with 'energy'.")
-
-    def compare(model: Floats, brain: Floats) -> float:
-        if not gaussian:
-            return float(
-                stochastic_shape_distance(
-                    model, brain, kind="energy", squared=True, n_restarts=2, tol=TOLERANCE
-                )
-            )
-        return float(
-            stochastic_shape_distance(
-                model, brain, alpha=alpha, shrinkage=shrinkage, n_restarts=2, tol=TOLERANCE
-            )
-        )
+    compare = _comparer(form, alpha, shrinkage)
 
     def model(column: Column, brains: Brains) -> System:
         seed = derive_seed(context.plan.seed, "stochastic-shape", column.name, column.layer)
@@ -141,7 +123,29 @@ def stochastic_shape(
     return compare_by(context, "stochastic-shape", measure)
 
 
-def _floor(brains: Brains, compare: Callable[[Floats, Floats], float], seed: int) -> RegionCeiling | None:
+def _check(
+    form: str, noise: str, n_components: int, n_stimuli: int | None, alpha: float, shrinkage: float
+) -> None:
+    check_option("form", form, get_args(Form))
+    check_option("noise", noise, tuple(_NOISE))
+    if n_components < 1 or (n_stimuli is not None and n_stimuli < 8):
+        raise InputError(
+            f"`n_components` must be at least 1 and `n_stimuli` at least 8, got {n_components} and "
+            f"{n_stimuli}."
+        )
+    if form == "energy" and (alpha != 1.0 or shrinkage != 0.5):
+        raise InputError("`alpha` and `shrinkage` belong to form 'gaussian'; leave them out with 'energy'.")
+
+
+def _comparer(form: Form, alpha: float, shrinkage: float) -> Compare:
+    if form == "energy":
+        search = partial(stochastic_shape_distance, kind="energy", squared=True)
+    else:
+        search = partial(stochastic_shape_distance, alpha=alpha, shrinkage=shrinkage)
+    return lambda model, brain: float(search(model, brain, n_restarts=2, tol=TOLERANCE))
+
+
+def _floor(brains: Brains, compare: Compare, seed: int) -> RegionCeiling | None:
     """Return how far halves of the repeats are apart, which is farther than the same system would be."""
     if any(len(_trials(system)) < 4 for system in brains.systems):
         return None
