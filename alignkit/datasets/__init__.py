@@ -6,16 +6,16 @@ nilearn and MNE are imported when a file is read.
 
 from __future__ import annotations
 
-from ._bold import read_bold
 from ._dataset import DATASETS, Dataset
-from .alice import load_alice
-from .fif import load_fif, read_fif
-from .haxby2001 import load_haxby2001
-from .images92 import load_images92
+from .fmri.bold import read_bold
+from .fmri.nifti import load_nifti
 from .matrix import load_matrix, read_matrix
-from .nifti import load_nifti
+from .meeg.fif import load_fif, read_fif
+from .public.alice import load_alice
+from .public.haxby2001 import load_haxby2001
+from .public.images92 import load_images92
+from .public.v4_cowley import load_v4_cowley
 from .rdms import load_rdms, read_rdms
-from .v4_cowley import load_v4_cowley
 
 __all__ = [
     "DATASETS",

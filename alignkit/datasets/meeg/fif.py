@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._core.checks import did_you_mean
-from .._core.errors import InputError, MissingDataError
-from .._core.progress import track
-from ..recordings.geometry import SensorGeometry
-from ..recordings.recording import Recording
-from ..recordings.study import Study
-from ._arrays import readable, require_file
-from ._dataset import DATASETS, Dataset
-from ._stimuli import add_labels, check_conditions, match_stimuli
-from ._tables import label_table
+from ..._core.checks import did_you_mean
+from ..._core.errors import InputError, MissingDataError
+from ..._core.progress import track
+from ...recordings.geometry import SensorGeometry
+from ...recordings.recording import Recording
+from ...recordings.study import Study
+from .._arrays import readable, require_file
+from .._dataset import DATASETS, Dataset
+from .._stimuli import add_labels, check_conditions, match_stimuli
+from .._tables import label_table
 
 if TYPE_CHECKING:
     import mne

@@ -10,7 +10,7 @@ from PIL import Image
 from alignkit._core.errors import InputError, MissingDataError
 from alignkit._core.folders import cache_folder
 from alignkit.datasets import load_v4_cowley, v4_cowley
-from alignkit.datasets.v4_cowley import unpack_images
+from alignkit.datasets.public.v4_cowley import unpack_images
 
 
 def jpeg(value=0):

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._core.errors import InputError
-from ..recordings.tracks import Track
-from ._arrays import readable, require_file
+from ..._core.errors import InputError
+from ...recordings.tracks import Track
+from .._arrays import readable, require_file
 from ._textgrid import Interval
 
 _RANKS = "alice_ranks.tsv"

@@ -7,7 +7,7 @@ import pytest
 from alignkit._core.errors import InputError, MissingDataError
 from alignkit._core.hashing import digest_file
 from alignkit.datasets import DATASETS
-from alignkit.datasets._lookup import PublicSet, find_set
+from alignkit.datasets.public._lookup import PublicSet, find_set
 
 
 @pytest.fixture

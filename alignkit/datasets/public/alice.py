@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._core.checks import check_unique, did_you_mean
-from .._core.errors import InputError, MissingDataError
-from .._core.hashing import digest_files
-from ..recordings.recording import Recording
-from ..recordings.study import Study
+from ..._core.checks import check_unique, did_you_mean
+from ..._core.errors import InputError, MissingDataError
+from ..._core.hashing import digest_files
+from ...recordings.recording import Recording
+from ...recordings.study import Study
+from .._dataset import DATASETS, Dataset
 from ._alice_tracks import published_tracks, read_matrix_of, word_tracks
-from ._dataset import DATASETS, Dataset
 from ._lookup import PublicSet, find_set
 from ._textgrid import read_words
 

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._core.checks import check_option
-from .._core.errors import InputError
-from .._core.progress import track
-from ..recordings.recording import Recording
-from ._arrays import readable
+from ..._core.checks import check_option
+from ..._core.errors import InputError
+from ..._core.progress import track
+from ...recordings.recording import Recording
+from .._arrays import readable
 from ._events import RunEvents, check_stems, join_blocks, read_events, read_volume_labels, windows
 from ._volumes import Detrend, Grid, Scaling, Standardize, grid_of, open_series, repetition_time
 from ._voxels import select_voxels

@@ -6,8 +6,8 @@ from scipy.stats import gamma
 
 from alignkit._core.errors import InputError, MissingDataError
 from alignkit.datasets import load_alice
-from alignkit.datasets._alice_tracks import log_frequency
-from alignkit.datasets.alice import ROIS, SUBJECTS
+from alignkit.datasets.public._alice_tracks import log_frequency
+from alignkit.datasets.public.alice import ROIS, SUBJECTS
 
 N_VOLUMES, N_DROPPED, TR_S = 362, 10, 2.0
 TEXTGRID = "alice_stim_shared/DownTheRabbitHoleFinal_exp120_pad_1.TextGrid"

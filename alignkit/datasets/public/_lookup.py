@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .._core.errors import InputError, MissingDataError
-from .._core.folders import data_folders
-from .._core.hashing import digest_file
+from ..._core.errors import InputError, MissingDataError
+from ..._core.folders import data_folders
+from ..._core.hashing import digest_file
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._core.errors import InputError
-from ._arrays import readable, require_file
-from ._tables import read_table
+from ..._core.errors import InputError
+from .._arrays import readable, require_file
+from .._tables import read_table
 
 NOT_AVAILABLE = ("", "n/a", "N/A", "nan")
 _ID_COLUMNS = ("stimulus_id", "stim_file", "trial_type")

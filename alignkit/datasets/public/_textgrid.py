@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._core.checks import did_you_mean
-from .._core.errors import InputError
-from ._arrays import require_file
+from ..._core.checks import did_you_mean
+from ..._core.errors import InputError
+from .._arrays import require_file
 
 # What forced aligners write where nobody speaks: pauses, breaths, laughter, lip smacks, noise.
 SILENCES = frozenset({"", "sp", "sil", "silence", "br", "lg", "ls", "ns", "sentence_start", "sentence_end"})

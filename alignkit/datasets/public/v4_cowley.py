@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._core.atomic import atomic_folder
-from .._core.errors import InputError
-from .._core.folders import cache_folder
-from .._core.hashing import digest_file
-from ..recordings.recording import Recording
-from ..recordings.stimuli import StimulusSet
-from ..recordings.study import Study
-from ._arrays import read_array, readable
-from ._dataset import DATASETS, Dataset
+from ..._core.atomic import atomic_folder
+from ..._core.errors import InputError
+from ..._core.folders import cache_folder
+from ..._core.hashing import digest_file
+from ...recordings.recording import Recording
+from ...recordings.stimuli import StimulusSet
+from ...recordings.study import Study
+from .._arrays import read_array, readable
+from .._dataset import DATASETS, Dataset
 from ._lookup import PublicSet, find_set
 
 _IMAGES = "images_201016.zip"

@@ -9,7 +9,7 @@ from PIL import Image
 
 from alignkit._core.errors import InputError, MissingDataError
 from alignkit.datasets import DATASETS
-from alignkit.datasets.fif import find_subject_files, load_fif, read_fif
+from alignkit.datasets.meeg.fif import find_subject_files, load_fif, read_fif
 from alignkit.recordings import Recording
 
 mne = pytest.importorskip("mne")

@@ -8,15 +8,15 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from .._core.checks import check_option, did_you_mean
-from .._core.errors import InputError
-from ..recordings.rdms import RDMs
-from ..recordings.stimuli import StimulusSet
-from ._dataset import DATASETS, Dataset
+from ..._core.checks import check_option, did_you_mean
+from ..._core.errors import InputError
+from ...recordings.rdms import RDMs
+from ...recordings.stimuli import StimulusSet
+from .._dataset import DATASETS, Dataset
+from .._stimuli import add_labels
+from .._tables import label_table, read_table
+from ..rdms import read_rdm_structs, read_rdms
 from ._lookup import PublicSet, find_set
-from ._stimuli import add_labels
-from ._tables import label_table, read_table
-from .rdms import read_rdm_structs, read_rdms
 
 _CICHY = "fmri_cichy2014/fmri_{roi}_RDMs.npz"
 _KRIEGESKORTE = "fmri_kriegeskorte2008/92_brainRDMs.mat"

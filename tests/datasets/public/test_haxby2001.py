@@ -6,7 +6,7 @@ from scipy.signal import detrend
 
 from alignkit._core.errors import InputError
 from alignkit.datasets import load_haxby2001
-from alignkit.datasets.haxby2001 import CATEGORIES
+from alignkit.datasets.public.haxby2001 import CATEGORIES
 
 
 def labels_of_run(run):

@@ -7,11 +7,11 @@ from typing import Literal
 
 import pandas as pd
 
-from .._core.checks import check_option
-from .._core.errors import InputError
-from ..recordings.study import Study
-from ._bold import read_bold
-from ._dataset import DATASETS, Dataset
+from ..._core.checks import check_option
+from ..._core.errors import InputError
+from ...recordings.study import Study
+from .._dataset import DATASETS, Dataset
+from ..fmri.bold import read_bold
 from ._lookup import PublicSet, find_set
 
 _N_RUNS = 12

@@ -11,14 +11,14 @@ from typing import Literal
 
 import pandas as pd
 
-from .._core.errors import InputError, MissingDataError
-from ..recordings.recording import Recording
-from ..recordings.stimuli import StimulusSet
-from ..recordings.study import Study
-from ._bold import read_bold
-from ._dataset import DATASETS, Dataset
-from ._stimuli import add_labels, check_conditions, match_stimuli
-from ._tables import label_table
+from ..._core.errors import InputError, MissingDataError
+from ...recordings.recording import Recording
+from ...recordings.stimuli import StimulusSet
+from ...recordings.study import Study
+from .._dataset import DATASETS, Dataset
+from .._stimuli import add_labels, check_conditions, match_stimuli
+from .._tables import label_table
+from .bold import read_bold
 
 BOLD = "sub-{subject}/**/func/*_bold.nii.gz"
 EVENTS = "sub-{subject}/**/func/*_events.tsv"

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .._core.errors import InputError
-from ._arrays import readable, require_file
-from ._tables import read_table
+from ..._core.errors import InputError
+from .._arrays import readable, require_file
+from .._tables import read_table
 
 Detrend = Literal["linear", "none"]
 Standardize = Literal["percent", "zscore", "none"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from alignkit._core.errors import InputError, MissingDataError
-from alignkit.datasets._textgrid import Interval, read_textgrid, read_words
+from alignkit.datasets.public._textgrid import Interval, read_textgrid, read_words
 
 LONG = """File type = "ooTextFile"
 Object class = "TextGrid"

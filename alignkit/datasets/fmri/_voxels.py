@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._core.errors import InputError
-from ..recordings.geometry import VolumeGeometry
+from ..._core.errors import InputError
+from ...recordings.geometry import VolumeGeometry
 from ._volumes import Grid, Scaling, as_atlas, as_mask, clean_run, read_volume, region_names
 
 

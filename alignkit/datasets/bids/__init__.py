@@ -1,0 +1,1 @@
+"""BIDS folders: scanned once, selected by entities, read into recordings."""

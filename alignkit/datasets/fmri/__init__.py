@@ -1,0 +1,1 @@
+"""fMRI: volumes, surfaces, masks, atlases and events, cleaned run by run."""

@@ -1,0 +1,1 @@
+"""MEG, EEG and intracranial recordings, read through MNE."""

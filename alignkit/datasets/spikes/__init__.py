@@ -1,0 +1,1 @@
+"""Spikes and calcium: rasters, spike times and NWB files as binned counts."""

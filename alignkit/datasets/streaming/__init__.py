@@ -1,0 +1,1 @@
+"""Recordings larger than memory: sharded on disk, iterated as torch batches."""
