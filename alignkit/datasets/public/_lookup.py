@@ -35,15 +35,15 @@ class PublicSet:
         return {**self.facts, "sha256": dict(self.sha256)}
 
 
-def find_set(public: PublicSet, *, folder: str | Path | None = None, verify: bool = False) -> Path:
+def find_set(public: PublicSet, *, path: str | Path | None = None, verify: bool = False) -> Path:
     """Return the folder of a public set.
 
     Parameters
     ----------
     public : PublicSet
         The set.
-    folder : str or Path, optional
-        Where it lies; by default it is looked up in the folders of ``ALIGNKIT_DATA``.
+    path : str or Path, optional
+        Folder of a local copy; by default it is looked up in the folders of ``ALIGNKIT_DATA``.
     verify : bool, default=False
         Compare the SHA-256 of its main files with the declared ones.
 
@@ -54,7 +54,7 @@ def find_set(public: PublicSet, *, folder: str | Path | None = None, verify: boo
     InputError
         If `verify` is set and a file differs.
     """
-    places = [Path(folder)] if folder is not None else [root / public.folder for root in data_folders()]
+    places = [Path(path)] if path is not None else [root / public.folder for root in data_folders()]
     found = next((place for place in places if place.is_dir()), None)
     if found is None:
         raise MissingDataError(_how_to_get(public, places))

@@ -81,7 +81,7 @@ def load_alice(
     *,
     radius_mm: Literal[6, 10] = 6,
     subjects: tuple[str, ...] | None = None,
-    folder: Path | None = None,
+    path: Path | None = None,
     verify: bool = False,
 ) -> Dataset:
     """Read the time courses as they were published, and the words of the story with their times.
@@ -97,7 +97,7 @@ def load_alice(
     subjects : tuple of str, optional
         Which listeners, such as ``("s18", "s22")``; by default all of them but ``s33``, whose time courses
         are constant.
-    folder : Path, optional
+    path : Path, optional
         Where the set lies; by default it is looked up in ``ALIGNKIT_DATA``.
     verify : bool, default=False
         Compare the words, the regressors and the time courses of all listeners with the published files'
@@ -122,7 +122,7 @@ def load_alice(
     if radius_mm not in _TIMECOURSES:
         raise InputError(f"`radius_mm` must be 6 or 10 (the published regions), got {radius_mm!r}.")
     chosen = _chosen(subjects)
-    root = find_set(ALICE, folder=folder, verify=verify)
+    root = find_set(ALICE, path=path, verify=verify)
     data = root / _DATA
     if verify:
         _verify(data, radius_mm)

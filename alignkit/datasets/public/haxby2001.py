@@ -49,7 +49,7 @@ def load_haxby2001(
     delay_s: float = 0.0,
     detrend: Literal["linear", "none"] = "linear",
     standardize: Literal["percent", "zscore", "none"] = "zscore",
-    folder: Path | None = None,
+    path: Path | None = None,
     verify: bool = False,
 ) -> Dataset:
     """Read the blocks: a sample is the mean of one block, a stimulus is a category, a repetition is a run.
@@ -64,7 +64,7 @@ def load_haxby2001(
         last.
     detrend, standardize : str
         See :func:`alignkit.datasets.read_bold`.
-    folder : Path, optional
+    path : Path, optional
         Where the set lies; by default it is looked up in ``ALIGNKIT_DATA``.
     verify : bool, default=False
         Compare the files with their published SHA-256.
@@ -76,7 +76,7 @@ def load_haxby2001(
         are animate, have a face, and are intact.
     """
     check_option("layout", layout, ("attributes", "openfmri"))
-    root = find_set(HAXBY2001, folder=folder, verify=verify)
+    root = find_set(HAXBY2001, path=path, verify=verify)
     if layout == "attributes":
         bold, events, labels = [root / "bold.nii.gz"], None, root / "attributes_literal.txt"
     else:

@@ -70,7 +70,7 @@ def load_images92(
     *,
     source: Literal["cichy2014", "kriegeskorte2008"] = "cichy2014",
     roi: list[str] | None = None,
-    folder: Path | None = None,
+    path: Path | None = None,
     verify: bool = False,
 ) -> Dataset:
     """Read the dissimilarities of one laboratory, the images and their category labels.
@@ -81,7 +81,7 @@ def load_images92(
         15 subjects with EVC and IT, or 4 subjects with two sessions of IT.
     roi : list of str, optional
         Regions to keep; by default all.
-    folder : Path, optional
+    path : Path, optional
         Where the set lies; by default it is looked up in ``ALIGNKIT_DATA``.
     verify : bool, default=False
         Compare the files with their published SHA-256.
@@ -92,7 +92,7 @@ def load_images92(
         `rdms` with one matrix per subject and region (and session), `stimuli` with labels.
     """
     check_option("source", source, ("cichy2014", "kriegeskorte2008"))
-    root = find_set(IMAGES92, folder=folder, verify=verify)
+    root = find_set(IMAGES92, path=path, verify=verify)
     table = read_table(root / "stimuli_92.csv", needs=["file"])
     table["stimulus_id"] = [Path(str(file)).stem for file in table["file"]]
     labels = label_table(_readable_labels(table))

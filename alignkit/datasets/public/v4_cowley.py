@@ -55,7 +55,7 @@ V4_COWLEY = PublicSet(
 
 
 @DATASETS.register("v4-cowley", **V4_COWLEY.declared())
-def load_v4_cowley(*, folder: Path | None = None, verify: bool = False) -> Dataset:
+def load_v4_cowley(*, path: Path | None = None, verify: bool = False) -> Dataset:
     """Read the presentations of session 201016 and unpack its images once.
 
     Image i + 300 is the gaudy version of image i: both have the same `scene`, and folds must keep a scene
@@ -63,7 +63,7 @@ def load_v4_cowley(*, folder: Path | None = None, verify: bool = False) -> Datas
 
     Parameters
     ----------
-    folder : Path, optional
+    path : Path, optional
         Where the set lies; by default it is looked up in ``ALIGNKIT_DATA``.
     verify : bool, default=False
         Compare the files with their published SHA-256.
@@ -74,7 +74,7 @@ def load_v4_cowley(*, folder: Path | None = None, verify: bool = False) -> Datas
         One subject; a sample is one presentation. The samples and the stimuli have the columns `image_type`
         (``"natural"`` or ``"gaudy"``) and `scene`; only the first is a label.
     """
-    root = find_set(V4_COWLEY, folder=folder, verify=verify)
+    root = find_set(V4_COWLEY, path=path, verify=verify)
     counts = read_array(root / _RESPONSES, variable="counts", ndims=(3,))
     images = unpack_images(root / _IMAGES)
     names = sorted(path.name for path in images.iterdir())

@@ -77,7 +77,7 @@ def folder(tmp_path):
 
 
 def test_a_sample_is_a_volume_on_the_clock_of_the_words(folder):
-    dataset = load_alice(folder=folder, subjects=THREE)
+    dataset = load_alice(path=folder, subjects=THREE)
     recording = dataset.study["s22"]
     assert recording.rois == sorted(ROIS)
     assert recording.channels["name"].to_list() == list(ROIS)
@@ -88,14 +88,14 @@ def test_a_sample_is_a_volume_on_the_clock_of_the_words(folder):
 
 
 def test_time_courses_are_as_published_and_not_detrended(folder):
-    recording = load_alice(folder=folder, subjects=THREE, radius_mm=10).study["s53"]
+    recording = load_alice(path=folder, subjects=THREE, radius_mm=10).study["s53"]
     published = np.loadtxt(folder / "alice_data_shared" / "10mm" / "s53-timecourses.txt")
     np.testing.assert_array_equal(recording.data, published.astype(np.float32))
     assert (recording.data[-60:].mean(axis=0) - recording.data[:60].mean(axis=0) > 10).all()
 
 
 def test_motion_starts_after_the_dropped_volumes(folder):
-    samples = load_alice(folder=folder, subjects=("s22",)).study["s22"].samples
+    samples = load_alice(path=folder, subjects=("s22",)).study["s22"].samples
     motion = np.loadtxt(folder / "alice_data_shared" / "s22-rp_run.txt")
     columns = [column for column in samples if column.startswith("motion_")]
     assert columns[:3] == ["motion_x_mm", "motion_y_mm", "motion_z_mm"]
@@ -103,7 +103,7 @@ def test_motion_starts_after_the_dropped_volumes(folder):
 
 
 def test_words_become_tracks_with_the_words_as_labels(folder):
-    dataset = load_alice(folder=folder, subjects=THREE)
+    dataset = load_alice(path=folder, subjects=THREE)
     rate, length = dataset.track("word-rate"), dataset.track("word-length")
     assert set(rate.labels) == {"rabbit"}
     assert (rate.values == 1).all()
@@ -114,7 +114,7 @@ def test_words_become_tracks_with_the_words_as_labels(folder):
 
 
 def test_published_regressors_are_responses_at_the_recorded_volumes(folder):
-    dataset = load_alice(folder=folder, subjects=THREE)
+    dataset = load_alice(path=folder, subjects=THREE)
     power, regressors = dataset.track("sound-power"), dataset.track("published-regressors")
     for track in (power, regressors):
         assert track.is_response
@@ -125,15 +125,15 @@ def test_published_regressors_are_responses_at_the_recorded_volumes(folder):
 
 
 def test_a_planted_response_is_shared_and_a_region_without_one_is_not(folder):
-    near = correlation_with_the_others(load_alice(folder=folder, subjects=THREE).study).mean(axis=0)
-    wide = correlation_with_the_others(load_alice(folder=folder, subjects=THREE, radius_mm=10).study)
+    near = correlation_with_the_others(load_alice(path=folder, subjects=THREE).study).mean(axis=0)
+    wide = correlation_with_the_others(load_alice(path=folder, subjects=THREE, radius_mm=10).study)
     assert (near[:5] > 0.4).all()
     assert (near[:5] > wide.mean(axis=0)[:5]).all()
     assert abs(near[5]) < 0.1
 
 
 def test_the_planted_word_rate_fits_best_without_a_shift(folder):
-    dataset = load_alice(folder=folder, subjects=THREE)
+    dataset = load_alice(path=folder, subjects=THREE)
     group = mean_time_course(dataset.study)[:, :5]
     fits = {shift: fit_of_word_rate(dataset, group, shift).mean() for shift in (-4, -2, 0, 2, 4)}
     assert max(fits, key=fits.get) == 0
@@ -149,13 +149,13 @@ def fit_of_word_rate(dataset, series, shift_s=0.0):
 
 
 def test_notes_say_what_was_left_out(folder):
-    notes = load_alice(folder=folder, subjects=THREE).notes
+    notes = load_alice(path=folder, subjects=THREE).notes
     assert notes[0] == "3 of the 27 usable listeners were chosen."
     assert "s33 is left out: the published time courses are constant" in notes[1]
 
 
 def test_every_file_that_was_read_is_named(folder):
-    files = load_alice(folder=folder, subjects=("s22",)).files
+    files = load_alice(path=folder, subjects=("s22",)).files
     names = {path.relative_to(folder).as_posix() for path in files}
     own = {"6mm/s22-timecourses.txt", "s22-rp_run.txt", "s22-sndpwr.txt"}
     assert names == {TEXTGRID, REGRESSORS, *(f"alice_data_shared/{name}" for name in own)}
@@ -163,24 +163,24 @@ def test_every_file_that_was_read_is_named(folder):
 
 def test_a_listener_without_files_is_named(folder):
     with pytest.raises(MissingDataError, match="listener 's23' has no time courses.*with `subjects`"):
-        load_alice(folder=folder)
+        load_alice(path=folder)
     (folder / "alice_data_shared" / "s22-rp_run.txt").unlink()
     with pytest.raises(MissingDataError, match="one file s22-rp_.*head motion of 's22', it holds 0"):
-        load_alice(folder=folder, subjects=THREE)
+        load_alice(path=folder, subjects=THREE)
     (folder / "alice_data_shared" / "s18-sndpwr.txt").unlink()
     with pytest.raises(MissingDataError, match="s18-sndpwr.txt does not exist"):
-        load_alice(folder=folder, subjects=("s18",))
+        load_alice(path=folder, subjects=("s18",))
 
 
 def test_options_that_are_unknown_are_refused(folder):
     with pytest.raises(InputError, match=r"`radius_mm` must be 6 or 10 \(the published regions\), got 8"):
-        load_alice(folder=folder, radius_mm=8)
+        load_alice(path=folder, radius_mm=8)
     with pytest.raises(InputError, match="a listener of `subjects` is 's19', did you mean"):
-        load_alice(folder=folder, subjects=("s18", "s19"))
+        load_alice(path=folder, subjects=("s18", "s19"))
     with pytest.raises(InputError, match="`subjects` must be unique, but 1 value"):
-        load_alice(folder=folder, subjects=("s18", "s18"))
+        load_alice(path=folder, subjects=("s18", "s18"))
     with pytest.raises(InputError, match="`subjects` is empty; name some of s18, s22"):
-        load_alice(folder=folder, subjects=())
+        load_alice(path=folder, subjects=())
 
 
 def edit(path, change):
@@ -203,46 +203,46 @@ def edit(path, change):
 def test_damaged_time_courses_are_named(folder, change, message):
     edit(folder / "alice_data_shared" / "6mm" / "s22-timecourses.txt", change)
     with pytest.raises(InputError, match=message):
-        load_alice(folder=folder, subjects=THREE)
+        load_alice(path=folder, subjects=THREE)
 
 
 def test_files_that_hold_no_numbers_are_named(folder):
     path = folder / "alice_data_shared" / "6mm" / "s22-timecourses.txt"
     path.write_text("")
     with pytest.raises(InputError, match=r"s22-timecourses.txt must have 362 rows .* got 0 and 6"):
-        load_alice(folder=folder, subjects=THREE)
+        load_alice(path=folder, subjects=THREE)
     path.write_text("LATL RATL\n")
     with pytest.raises(InputError, match="s22-timecourses.txt cannot be read as a table of numbers"):
-        load_alice(folder=folder, subjects=THREE)
+        load_alice(path=folder, subjects=THREE)
 
 
 def test_regressors_without_the_dropped_volumes_are_refused(folder):
     edit(folder / REGRESSORS, lambda v: v[N_DROPPED:])
     with pytest.raises(InputError, match="sept18.* must have 372 rows and 12 .* got 362 and 12"):
-        load_alice(folder=folder, subjects=THREE)
+        load_alice(path=folder, subjects=THREE)
 
 
 def test_a_sound_that_differs_between_listeners_is_refused(folder):
     edit(folder / "alice_data_shared" / "s53-sndpwr.txt", lambda v: np.roll(v, 3))
     with pytest.raises(InputError, match=r"s53-sndpwr.txt differs from s18-sndpwr.txt \(r = 0"):
-        load_alice(folder=folder, subjects=THREE)
+        load_alice(path=folder, subjects=THREE)
 
 
 def test_a_broken_textgrid_and_a_missing_one_are_named(folder):
     content = (folder / TEXTGRID).read_text()
     (folder / TEXTGRID).write_text(content[: len(content) // 2])
     with pytest.raises(InputError, match="ends before interval .* of 600 of tier 'word'; it is cut short"):
-        load_alice(folder=folder, subjects=THREE)
+        load_alice(path=folder, subjects=THREE)
     (folder / TEXTGRID).unlink()
     with pytest.raises(MissingDataError, match="is not whole: alice_stim_shared/Down.*TextGrid is missing"):
-        load_alice(folder=folder, subjects=THREE)
+        load_alice(path=folder, subjects=THREE)
     with pytest.raises(MissingDataError, match="'alice_fmri' is not on this computer.*CC BY 4.0"):
-        load_alice(folder=folder / "elsewhere")
+        load_alice(path=folder / "elsewhere")
 
 
 def test_files_that_are_not_the_published_ones_fail_the_check(folder):
     with pytest.raises(InputError, match="TextGrid differs from the published file"):
-        load_alice(folder=folder, verify=True)
+        load_alice(path=folder, verify=True)
 
 
 def test_frequent_words_come_before_rare_ones_whatever_their_case():
@@ -258,7 +258,7 @@ def test_ranks_are_those_of_the_vocabulary(real_data):
     lines = (package.get_model_path() / "vocab.txt").read_text(encoding="utf-8").splitlines()
     whole = [word for word in lines[lines.index("the") :] if not word.startswith("##")]
     rank = {word: number for number, word in enumerate(whole, start=1)}
-    words = load_alice(folder=folder, subjects=("s18",)).track("word-rate").labels
+    words = load_alice(path=folder, subjects=("s18",)).track("word-rate").labels
     plain = sorted({word.lower() for word in words if word.isalpha() and len(word) > 1})
     expected = [-np.log(rank.get(word, len(whole) + 1)) for word in plain]
     np.testing.assert_allclose(log_frequency(plain), expected)

@@ -45,7 +45,7 @@ def leave_one_run_out_accuracy(recording):
 
 
 def test_a_sample_is_a_block_and_a_repetition_a_run(folder):
-    dataset = load_haxby2001(folder=folder)
+    dataset = load_haxby2001(path=folder)
     recording = dataset.study["sub001"]
     assert recording.n_samples == 96
     assert recording.samples["run"].to_list()[:9] == [0] * 8 + [1]
@@ -55,7 +55,7 @@ def test_a_sample_is_a_block_and_a_repetition_a_run(folder):
 
 
 def test_labels_say_what_the_categories_are(folder):
-    labels = load_haxby2001(folder=folder).labels.set_index("stimulus_id")
+    labels = load_haxby2001(path=folder).labels.set_index("stimulus_id")
     assert set(labels.index[labels["animacy"] == "animate"]) == {"cat", "face"}
     assert set(labels.index[labels["face"] == "face"]) == {"face"}
     assert set(labels.index[labels["intact"] == "scrambled"]) == {"scrambledpix"}
@@ -68,9 +68,9 @@ def test_blocks_that_are_lost_or_doubled_are_refused(folder):
     lines[first] = lines[first + 1] = "rest 3"
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(InputError, match="one block of each of 8 categories in 12 runs, found 95 blocks"):
-        load_haxby2001(folder=folder)
+        load_haxby2001(path=folder)
     with pytest.raises(InputError, match="`layout` is 'openfmr', did you mean 'openfmri'"):
-        load_haxby2001(folder=folder, layout="openfmr")
+        load_haxby2001(path=folder, layout="openfmr")
 
 
 def test_the_real_set_is_the_published_one(real_data):

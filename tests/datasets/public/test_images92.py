@@ -42,23 +42,23 @@ def folder(tmp_path):
 
 
 def test_the_published_layout_is_read(folder):
-    dataset = load_images92(folder=folder)
+    dataset = load_images92(path=folder)
     assert repr(dataset.rdms) == "RDMs(4 of 6 stimuli, correlation; 2 subject(s), regions EVC, IT)"
     ids = [f"image_{number:02d}" for number in range(1, 7)]
     assert list(dataset.rdms.stimulus_ids) == dataset.stimuli.stimulus_ids == ids
     assert dataset.labels["stimulus_id"].to_list() == ids
-    assert len(load_images92(folder=folder, roi=["IT"]).rdms) == 2
+    assert len(load_images92(path=folder, roi=["IT"]).rdms) == 2
 
 
 def test_labels_that_are_constant_or_say_the_same_are_left_out(folder):
-    labels = load_images92(folder=folder).labels
+    labels = load_images92(path=folder).labels
     assert list(labels.columns) == ["stimulus_id", "animacy", "face", "body"]
     assert labels["animacy"].to_list() == ["animate"] * 4 + ["inanimate"] * 2
     assert labels["face"].to_list() == ["not face", "face"] * 2 + ["not face"] * 2
 
 
 def test_matlab_sessions_keep_their_names(folder):
-    table = load_images92(folder=folder, source="kriegeskorte2008").rdms.table
+    table = load_images92(path=folder, source="kriegeskorte2008").rdms.table
     assert table.to_dict("list") == {
         "subject": ["A", "A", "B", "B"],
         "roi": ["IT"] * 4,
@@ -68,14 +68,14 @@ def test_matlab_sessions_keep_their_names(folder):
 
 def test_options_that_do_not_exist_are_refused(folder):
     with pytest.raises(InputError, match="`source` is 'cichy', did you mean 'cichy2014'"):
-        load_images92(folder=folder, source="cichy")
+        load_images92(path=folder, source="cichy")
     with pytest.raises(InputError, match="`roi` holds 'V4', .*Known: EVC, IT"):
-        load_images92(folder=folder, roi=["V4"])
+        load_images92(path=folder, roi=["V4"])
     with pytest.raises(InputError, match="`roi` is empty"):
-        load_images92(folder=folder, roi=[])
+        load_images92(path=folder, roi=[])
     (folder / "stimuli_92.csv").write_text("file\nimage_01.jpg\n")
     with pytest.raises(InputError, match="has no column 'category'; get the file again"):
-        load_images92(folder=folder)
+        load_images92(path=folder)
 
 
 def test_the_real_set_is_the_published_one(real_data):

@@ -23,7 +23,7 @@ def test_a_set_is_looked_up_in_every_folder_of_the_variable(tmp_path, public, mo
     (tmp_path / "a").mkdir()
     monkeypatch.setenv("ALIGNKIT_DATA", os.pathsep.join([str(tmp_path / "a"), str(tmp_path / "b")]))
     assert find_set(public, verify=True) == tmp_path / "b" / "toy"
-    assert find_set(public, folder=tmp_path / "b" / "toy") == tmp_path / "b" / "toy"
+    assert find_set(public, path=tmp_path / "b" / "toy") == tmp_path / "b" / "toy"
 
 
 def test_a_set_that_is_not_there_says_what_it_is_and_where_to_put_it(tmp_path, public, monkeypatch):
@@ -47,9 +47,9 @@ def test_every_public_set_tells_where_to_get_it(tmp_path, monkeypatch, name):
 def test_lost_and_changed_files_are_named(tmp_path, public):
     path = tmp_path / "b" / "toy" / "x.npy"
     path.write_bytes(b"changed")
-    assert find_set(public, folder=path.parent) == path.parent
+    assert find_set(public, path=path.parent) == path.parent
     with pytest.raises(InputError, match="x.npy differs from the published file .*get it again from github"):
-        find_set(public, folder=path.parent, verify=True)
+        find_set(public, path=path.parent, verify=True)
     path.unlink()
     with pytest.raises(MissingDataError, match="is not whole: x.npy is missing. It comes from github"):
-        find_set(public, folder=path.parent)
+        find_set(public, path=path.parent)

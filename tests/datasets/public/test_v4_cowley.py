@@ -9,7 +9,8 @@ from PIL import Image
 
 from alignkit._core.errors import InputError, MissingDataError
 from alignkit._core.folders import cache_folder
-from alignkit.datasets import load_v4_cowley, v4_cowley
+from alignkit.datasets import load_v4_cowley
+from alignkit.datasets.public import v4_cowley
 from alignkit.datasets.public.v4_cowley import unpack_images
 
 
@@ -44,7 +45,7 @@ def real_set(tmp_path_factory):
 
 
 def test_a_sample_is_one_presentation_and_missing_ones_are_left_out(folder):
-    dataset = load_v4_cowley(folder=folder)
+    dataset = load_v4_cowley(path=folder)
     recording = dataset.study["PE"]
     assert recording.n_samples == 18 - 3
     counts = np.load(folder / "responses_raw_201016.npz")["counts"]
@@ -55,7 +56,7 @@ def test_a_sample_is_one_presentation_and_missing_ones_are_left_out(folder):
 
 
 def test_a_scene_is_a_natural_image_and_its_gaudy_version(folder):
-    dataset = load_v4_cowley(folder=folder)
+    dataset = load_v4_cowley(path=folder)
     table = dataset.stimuli.table
     assert table["scene"].to_list() == ["scene001", "scene002", "scene003"] * 2
     assert table["image_type"].to_list() == ["natural"] * 3 + ["gaudy"] * 3
@@ -114,12 +115,12 @@ def test_damaged_archives_are_named_and_leave_nothing(folder):
     content = bytearray(path.read_bytes())
     path.write_bytes(content[:-100])
     with pytest.raises(InputError, match="images_201016.zip cannot be read as a zip of images"):
-        load_v4_cowley(folder=folder)
+        load_v4_cowley(path=folder)
     # A flipped byte inside a member is found by its checksum.
     content[200] ^= 0xFF
     path.write_bytes(content)
     with pytest.raises(InputError, match="images_201016.zip cannot be read as a zip of images .*CRC"):
-        load_v4_cowley(folder=folder)
+        load_v4_cowley(path=folder)
     assert list((cache_folder() / "datasets").iterdir()) == []
 
 
@@ -127,11 +128,11 @@ def test_responses_that_do_not_fit_are_refused(folder):
     counts = np.load(folder / "responses_raw_201016.npz")["counts"]
     np.savez(folder / "responses_raw_201016.npz", counts=counts[:, :5])
     with pytest.raises(InputError, match="responses to 6 images, it has responses to 5 and 6 images"):
-        load_v4_cowley(folder=folder)
+        load_v4_cowley(path=folder)
     counts[1, 3, 0] = -1
     np.savez(folder / "responses_raw_201016.npz", counts=counts)
     with pytest.raises(InputError, match="neuron 1 misses other presentations of image0004 than neuron 0"):
-        load_v4_cowley(folder=folder)
+        load_v4_cowley(path=folder)
 
 
 def test_the_real_set_is_the_published_one(real_set):
