@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
-from .._core.checks import check_unique
+from .._core.checks import check_option, check_unique
 from .._core.errors import InputError, MissingDataError
 from .._core.hashing import digest_file, digest_json
 
@@ -23,33 +23,38 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".g
 
 @dataclass(frozen=True, eq=False)
 class StimulusSet:
-    """Stimuli in a fixed order, each with a unique id and a file.
+    """Stimuli in a fixed order, each with a unique id, and a file or a text.
 
     Attributes
     ----------
     table : DataFrame
-        A row per stimulus: `stimulus_id` (str, unique), `file` (relative to `folder`), and any labels.
+        A row per stimulus: `stimulus_id` (str, unique), `file` (relative to `folder`) or of texts `text`, and
+        any labels.
     folder : Path
-        Where the files are. No file may lie outside it.
-    kind : str
-        ``"image"`` for now.
+        Where the files are. No file may lie outside it. Texts have none of their own.
+    kind : {"image", "text", "audio", "video"}
+        What they are.
     """
 
     table: pd.DataFrame
-    folder: Path
-    kind: str = "image"
+    folder: Path = field(default_factory=Path)
+    kind: Literal["image", "text", "audio", "video"] = "image"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "table", self.table.reset_index(drop=True))
         object.__setattr__(self, "folder", Path(self.folder).resolve())
-        for column in ("stimulus_id", "file"):
+        check_option("kind", self.kind, ("image", "text", "audio", "video"))
+        for column in ("stimulus_id", self._content):
             if column not in self.table:
-                raise InputError(f"a stimulus table needs a column {column!r}.")
+                raise InputError(f"a table of {self.kind} stimuli needs a column {column!r}.")
         ids = [str(i) for i in self.table["stimulus_id"]]
         object.__setattr__(self, "table", self.table.assign(stimulus_id=ids))
         check_unique("stimulus_id", ids)
         if not len(self.table):
             raise InputError("a stimulus set needs at least one stimulus, got none.")
+        if self.kind == "text":
+            _check_texts(self.table)
+            return
         for file in self.table["file"]:
             path = (self.folder / str(file)).resolve()
             if not path.is_relative_to(self.folder):
@@ -82,6 +87,20 @@ class StimulusSet:
         stems = [Path(file).stem for file in files]
         return cls(pd.DataFrame({"stimulus_id": stems, "file": files}), folder)
 
+    @classmethod
+    def from_texts(cls, stimulus_ids: Sequence[str], texts: Sequence[str]) -> StimulusSet:
+        """Take texts (words, sentences, passages) as they are.
+
+        Raises
+        ------
+        InputError
+            If there are not as many texts as ids, a text is empty, or an id comes twice.
+        """
+        if len(stimulus_ids) != len(texts):
+            raise InputError(f"there are {len(stimulus_ids)} stimulus ids but {len(texts)} texts.")
+        table = pd.DataFrame({"stimulus_id": list(stimulus_ids), "text": list(texts)})
+        return cls(table, kind="text")
+
     @property
     def stimulus_ids(self) -> list[str]:
         """Ids in order."""
@@ -90,6 +109,8 @@ class StimulusSet:
     @cached_property
     def content_digests(self) -> dict[str, str]:
         """Digest of each stimulus's bytes, by id."""
+        if self.kind == "text":
+            return {i: digest_json(self.text(i)) for i in self.stimulus_ids}
         return {i: digest_file(self.path(i)) for i in self.stimulus_ids}
 
     def near_duplicates(self, *, threshold: float = 0.99) -> list[str]:
@@ -103,7 +124,14 @@ class StimulusSet:
         ----------
         threshold : float, default=0.99
             Pearson's r; pictures without contrast are versions of pictures of the same brightness only.
+
+        Texts are versions of one where they differ in case, spaces or punctuation only. Sounds and films
+        where their files are the same.
         """
+        if self.kind != "image":
+            keys = [self._likeness(i) for i in self.stimulus_ids]
+            first_of = {key: i for key, i in reversed(list(zip(keys, self.stimulus_ids, strict=True)))}
+            return [first_of[key] for key in keys]
         from PIL import Image as pillow
         from scipy.sparse import csr_array
         from scipy.sparse.csgraph import connected_components
@@ -135,9 +163,15 @@ class StimulusSet:
 
     def path(self, stimulus_id: str) -> Path:
         """Return the file of one stimulus."""
-        if stimulus_id not in self._files:
-            raise InputError(f"{stimulus_id!r} is no stimulus of {self.folder}.")
-        return self.folder / self._files[stimulus_id]
+        if self.kind == "text":
+            raise InputError("texts have no files of their own; use `text`.")
+        return self.folder / self._of(stimulus_id)
+
+    def text(self, stimulus_id: str) -> str:
+        """Return one text."""
+        if self.kind != "text":
+            raise InputError(f"{self.kind} stimuli have no text; use `path` or `open`.")
+        return self._of(stimulus_id)
 
     def open(self, stimulus_id: str) -> Image:
         """Return one image, as RGB; transparent pixels are laid on white.
@@ -149,6 +183,8 @@ class StimulusSet:
         """
         from PIL import Image, UnidentifiedImageError
 
+        if self.kind != "image":
+            raise InputError(f"{self.kind} stimuli cannot be opened as images.")
         path = self.path(stimulus_id)
         try:
             with Image.open(path) as image:
@@ -162,22 +198,45 @@ class StimulusSet:
     def select(self, stimulus_ids: Sequence[str]) -> StimulusSet:
         """Return the stimuli with these ids, in that order."""
         stimulus_ids = [str(i) for i in stimulus_ids]
-        missing = [i for i in stimulus_ids if i not in self._files]
+        missing = [i for i in stimulus_ids if i not in self._contents]
         if missing:
+            place = "among the texts" if self.kind == "text" else f"in {self.folder}"
             raise InputError(
-                f"{len(missing)} of {len(stimulus_ids)} stimuli are not in {self.folder}: "
-                f"{', '.join(missing[:5])}. Add the files, or drop their responses."
+                f"{len(missing)} of {len(stimulus_ids)} stimuli are not {place}: {', '.join(missing[:5])}. "
+                "Add them, or drop their responses."
             )
         return replace(self, table=self.table.set_index("stimulus_id", drop=False).loc[list(stimulus_ids)])
 
+    @property
+    def _content(self) -> str:
+        return "text" if self.kind == "text" else "file"
+
     @cached_property
-    def _files(self) -> dict[str, str]:
-        return dict(zip(self.stimulus_ids, self.table["file"].astype(str), strict=True))
+    def _contents(self) -> dict[str, str]:
+        return dict(zip(self.stimulus_ids, self.table[self._content].astype(str), strict=True))
+
+    def _of(self, stimulus_id: str) -> str:
+        if stimulus_id not in self._contents:
+            raise InputError(f"{stimulus_id!r} is no stimulus of this set of {len(self)} {self.kind}s.")
+        return self._contents[stimulus_id]
+
+    def _likeness(self, stimulus_id: str) -> str:
+        if self.kind != "text":
+            return self.content_digests[stimulus_id]
+        text = self.text(stimulus_id)
+        return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split()) or text
 
     def __repr__(self) -> str:
-        labels = [c for c in self.table.columns if c not in ("stimulus_id", "file")]
+        labels = [c for c in self.table.columns if c not in ("stimulus_id", self._content)]
         described = f"; labels {', '.join(map(str, labels))}" if labels else ""
-        return f"StimulusSet({len(self)} {self.kind}s in {self.folder}{described})"
+        place = "" if self.kind == "text" else f" in {self.folder}"
+        return f"StimulusSet({len(self)} {self.kind}s{place}{described})"
+
+
+def _check_texts(table: pd.DataFrame) -> None:
+    empty = [str(i) for i, t in zip(table["stimulus_id"], table["text"], strict=True) if not str(t).strip()]
+    if empty or table["text"].isna().any():
+        raise InputError(f"the stimuli {', '.join(empty[:5]) or '(missing)'} have no text; drop them.")
 
 
 def _as_rgb(image: Image) -> Image:
