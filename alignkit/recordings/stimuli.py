@@ -203,7 +203,7 @@ class StimulusSet:
             place = "among the texts" if self.kind == "text" else f"in {self.folder}"
             raise InputError(
                 f"{len(missing)} of {len(stimulus_ids)} stimuli are not {place}: {', '.join(missing[:5])}. "
-                "Add them, or drop their responses."
+                f"Add the {self._content}s, or drop their responses."
             )
         return replace(self, table=self.table.set_index("stimulus_id", drop=False).loc[list(stimulus_ids)])
 
