@@ -7,7 +7,7 @@ from __future__ import annotations
 from .extract import extract
 from .pooling import POOLINGS, Pooling, pool
 from .projection import SparseProjection
-from .words import sentence_embeddings, word_features, word_tracks
+from .words import sentence_embeddings, text_features, word_features, word_tracks
 
 __all__ = [
     "POOLINGS",
@@ -16,6 +16,7 @@ __all__ = [
     "extract",
     "pool",
     "sentence_embeddings",
+    "text_features",
     "word_features",
     "word_tracks",
 ]

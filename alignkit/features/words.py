@@ -1,4 +1,4 @@
-"""What a language model makes of each word of a story, from the words up to it and none after."""
+"""What a language model makes of whole texts, and of each word of a story from the words up to it."""
 
 from __future__ import annotations
 
@@ -183,13 +183,52 @@ def sentence_embeddings(
     InputError
         If there is no text, a text has more tokens than the model takes, or the model gives NaN.
     """
+    last = model.layers[-1]
+    return text_features(texts, model, layers=[last], batch_size=batch_size, device=device)[last]
+
+
+def text_features(
+    texts: Sequence[str],
+    model: LanguageModel,
+    *,
+    layers: Sequence[str] | None = None,
+    batch_size: int = 64,
+    device: str = "auto",
+) -> dict[str, NDArray[np.float32]]:
+    """Return what each layer makes of whole texts, all layers in one pass.
+
+    Parameters
+    ----------
+    texts : sequence of str, length n_texts
+        Words, sentences or short paragraphs, each read alone.
+    model : LanguageModel
+        Such as :func:`alignkit.networks.load_minilm` gives.
+    layers : sequence of str, optional
+        By default all of ``model.layers``.
+    batch_size : int, default=64
+        Texts per pass. It changes results by rounding only.
+    device : str, default="auto"
+        "auto" takes CUDA when it is there.
+
+    Returns
+    -------
+    features : dict of str to ndarray of shape (n_texts, n_units)
+        float32, by layer: the mean over all tokens of a text; rows of ``"sentence"`` have length 1.
+
+    Raises
+    ------
+    InputError
+        If there is no text, a layer is unknown, a text has more tokens than the model takes, or the model
+        gives NaN.
+    """
     listed = _checked_texts("texts", texts)
+    names = _checked_layers(model, layers)
     step = check_count("batch_size", batch_size, least=1)
-    rows = [
-        _rows(model, batch, model.layers[-1], batch.mask)
-        for batch in _passes(model, listed, step, device, remedy="shorten it, or cut it into sentences")
-    ]
-    return _finite(model, model.layers[-1], np.concatenate(rows))
+    found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+    for batch in _passes(model, listed, step, device, remedy="shorten it, or cut it into sentences"):
+        for name in names:
+            found[name].append(_rows(model, batch, name, batch.mask))
+    return {name: _finite(model, name, np.concatenate(rows)) for name, rows in found.items()}
 
 
 @dataclass(frozen=True)

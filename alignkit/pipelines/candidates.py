@@ -46,7 +46,7 @@ class Candidate:
     features : Features or None
         Of a network, to the run's stimuli.
     values : ndarray of shape (n_stimuli,) or None
-        Of a label model: the category of each stimulus.
+        Of a label model: the category of each stimulus, or (float) how much it has of a property.
     stimulus_ids : tuple of str
         What the features or values are of.
     trained : bool
@@ -68,20 +68,27 @@ class Candidate:
     paper: str = ""
     notes: tuple[str, ...] = ()
 
-    def categories(self, stimulus_ids: Sequence[str]) -> NDArray[Any]:
-        """Return each stimulus's category, matched by id."""
+    @property
+    def is_graded(self) -> bool:
+        """Whether it says how much of a property stimuli have, rather than of which category they are."""
+        return self.values is not None and self.values.dtype.kind == "f"
+
+    def labels(self, stimulus_ids: Sequence[str]) -> NDArray[Any]:
+        """Return each stimulus's category or property, matched by id."""
         if self.values is None:
-            raise InputError(f"the model {self.name!r} has features, not categories.")
+            raise InputError(f"the model {self.name!r} has features, not labels.")
         position = {name: i for i, name in enumerate(self.stimulus_ids)}
         missing = [name for name in stimulus_ids if name not in position]
         if missing:
             raise InputError(f"{len(missing)} stimuli have no label {self.name!r}: {', '.join(missing[:5])}.")
         return np.asarray(self.values[[position[name] for name in stimulus_ids]])
 
-    def category_rdm(self, stimulus_ids: Sequence[str]) -> NDArray[np.float64]:
-        """Return 0 for pairs of one category and 1 for others, shape (n_pairs,)."""
-        values = self.categories(stimulus_ids)
+    def label_rdm(self, stimulus_ids: Sequence[str]) -> NDArray[np.float64]:
+        """Return 0 for pairs of one category and 1 for others, or differences; shape (n_pairs,)."""
+        values = self.labels(stimulus_ids)
         rows, columns = np.triu_indices(len(values), 1)
+        if self.is_graded:
+            return np.asarray(np.abs(values[rows] - values[columns]), dtype=np.float64)
         return np.asarray(values[rows] != values[columns], dtype=np.float64)
 
 
@@ -102,10 +109,11 @@ def network_candidates(
 
 
 def label_candidates(dataset: Dataset, wanted: bool | Sequence[str]) -> list[Candidate]:
-    """Turn label columns into models whose RDM says "same category or not".
+    """Turn label columns into models whose RDM says "same category or not", or how much stimuli differ.
 
-    Columns with one value, or with a value of its own for each stimulus, say nothing and are left out. In a
-    run-wise design the condition itself is a model too.
+    A column of floating numbers is a property with degrees, any other one sorts into categories. Columns with
+    one value, or with a category of its own for each stimulus, say nothing and are left out. In a run-wise
+    design the condition itself is a model too.
     """
     labels = dataset.labels
     columns = [] if labels is None else [str(c) for c in labels.columns if c != "stimulus_id"]
@@ -141,16 +149,20 @@ def _why_useless(labels: pd.DataFrame, column: str) -> str:
         return f"is missing for {int(values.isna().sum())} stimuli"
     if values.nunique() < 2:
         return "is the same for all stimuli"
+    if pd.api.types.is_float_dtype(values):
+        return ""
     return "is different for every stimulus" if values.nunique() == len(labels) else ""
 
 
 def _label_candidate(labels: pd.DataFrame, column: str) -> Candidate:
     ids = tuple(str(i) for i in labels["stimulus_id"])
-    values = [str(v) for v in labels[column]]
+    is_graded = pd.api.types.is_float_dtype(labels[column])
+    values = [float(v) if is_graded else str(v) for v in labels[column]]
+    kind = "property" if is_graded else "category"
     return Candidate(
         name=column,
-        family="category",
-        layers=("category",),
+        family=kind,
+        layers=(kind,),
         digest=digest_json([column, ids, values]),
         values=np.array(values),
         stimulus_ids=ids,

@@ -83,6 +83,19 @@ class TimingOptions(BaseModel):
     )
 
 
+class WindowsOptions(BaseModel):
+    """One comparison after another along the times of a recording."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width_s: float = Field(gt=0, description="Length of a window; its samples are averaged.")
+    step_s: float | None = Field(
+        default=None, gt=0, description="From one window to the next; by default they touch."
+    )
+    start_s: float | None = Field(default=None, description="Start of the first; by default the first time.")
+    stop_s: float | None = Field(default=None, description="End of the last; by default the last time.")
+
+
 class InferenceOptions(BaseModel):
     """How sure we are."""
 
@@ -106,6 +119,9 @@ class RunConfig(BaseModel):
     rois: list[str] | None = Field(default=None, description="Regions to use; by default all.")
     window_s: tuple[float, float] | None = Field(
         default=None, description="Window of time-resolved recordings to average, seconds from onset."
+    )
+    windows: WindowsOptions | None = Field(
+        default=None, description="Windows of time-resolved recordings, a comparison in each."
     )
     models: list[ModelComponent] = Field(default=[], description="Networks.")
     tracks: bool | list[str] = Field(
@@ -131,6 +147,8 @@ class RunConfig(BaseModel):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"the model name(s) {', '.join(twice)} come twice; give each its own `name`")
+        if self.window_s is not None and self.windows is not None:
+            raise ValueError("`window_s` averages one window and `windows` goes through many; give one")
         return self
 
 
@@ -138,6 +156,7 @@ _PARTS: dict[str, type[BaseModel]] = {
     "features": FeatureOptions,
     "timing": TimingOptions,
     "inference": InferenceOptions,
+    "windows": WindowsOptions,
 }
 
 

@@ -46,7 +46,11 @@ def drawn_matrices(
     rdms = RDMs(values, kept[0].stimulus_ids, table, "dissimilarity")
     rdms = rdms.align(by_label(rdms.stimulus_ids, context.dataset.labels))
     stimuli = context.dataset.stimuli
-    thumbnails = () if stimuli is None else tuple(_thumbnail(stimuli, name) for name in rdms.stimulus_ids)
+    thumbnails = (
+        ()
+        if stimuli is None or stimuli.kind != "image"
+        else tuple(_thumbnail(stimuli, name) for name in rdms.stimulus_ids)
+    )
     return rdms, thumbnails
 
 

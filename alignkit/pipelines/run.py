@@ -8,9 +8,8 @@ import shutil
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from .._core.atomic import remove_leftovers, write_text
 from .._core.checks import did_you_mean
@@ -23,15 +22,26 @@ from ..reports import RunSummary, write_report
 from ..simulation import simulated
 from .candidates import Candidate, label_candidates, network_candidates
 from .comparisons import COMPARISONS, PARTITION, RECIPES, Context, Outcome
-from .config import RUN_CONFIG_FILE, ComparisonComponent, Component, ModelComponent, RunConfig, dump_config
+from .config import (
+    RUN_CONFIG_FILE,
+    ComparisonComponent,
+    Component,
+    ModelComponent,
+    RunConfig,
+    WindowsOptions,
+    dump_config,
+)
 from .continuous import TimeAxis, chosen_tracks, ready, track_candidates
+from .living import living
 from .log import run_log
 from .maps import write_map_files
 from .options import check_options, plain
+from .over_time import compare_over_time
 from .plan import PLAN_FILE, Plan, make_plan
 from .result import RunResult
 from .store import Store
 from .summarise import summarise
+from .texts import text_candidates
 from .words import word_candidates
 
 logger = logging.getLogger(__name__)
@@ -74,7 +84,7 @@ def run_config(config: RunConfig, *, base: Path, out: Path, command: str = "") -
     plan = make_plan(seed=config.seed, threads=config.threads, device=config.features.device, folder=out)
     _load_numerics()
     # Data that cannot be used are found before anything is written.
-    dataset = _living(_windowed(load_dataset(resolved.dataset, base), resolved.window_s))
+    dataset = living(_windowed(load_dataset(resolved.dataset, base), resolved.window_s))
     with run_log(out) as warnings, fixed_threads(plan.threads):
         logger.info("start: %s", command)
         text = dump_config(resolved)
@@ -83,7 +93,9 @@ def run_config(config: RunConfig, *, base: Path, out: Path, command: str = "") -
         plan.save(out)
         store = Store()
         context = _context(resolved, dataset, base=base, plan=plan, store=store)
-        outcomes = [_compare(component, context, base) for component in resolved.comparisons]
+        outcomes = [
+            _compare(component, context, base, resolved.windows) for component in resolved.comparisons
+        ]
         summary = summarise(
             resolved, context, outcomes, config_yaml=text, command=command, log_warnings=warnings
         )
@@ -230,24 +242,6 @@ def _resolved_model(model: ModelComponent, base: Path) -> ModelComponent:
     return ModelComponent.model_validate({**named, **plain(options)})
 
 
-def _living(dataset: Dataset) -> Dataset:
-    """Leave out channels that never change, and say so: they have no correlation with anything."""
-    if dataset.study is None:
-        return dataset
-    kept, notes = [], []
-    for recording in dataset.study.values():
-        spread = np.ptp(np.asarray(recording.data[...]), axis=0)
-        alive = spread.reshape(recording.n_channels, -1).any(axis=1)
-        if not alive.any():
-            raise InputError(f"all {recording.n_channels} channels of {recording.subject!r} are constant.")
-        if not alive.all():
-            dead = f"{int((~alive).sum())} of {recording.n_channels} channels"
-            notes.append(f"{recording.subject}: {dead} never change and are left out.")
-            recording = recording.select(channels=alive)
-        kept.append(recording)
-    return replace(dataset, study=Study.of(*kept), notes=(*dataset.notes, *notes)) if notes else dataset
-
-
 def _windowed(dataset: Dataset, window_s: tuple[float, float] | None) -> Dataset:
     if window_s is None:
         return dataset
@@ -281,6 +275,8 @@ def _networks(
 ) -> list[Candidate]:
     if axis is not None:
         return word_candidates(config.models, dataset, axis, config.timing, store=store, plan=plan, base=base)
+    if dataset.stimuli is not None and dataset.stimuli.kind == "text":
+        return text_candidates(config.models, dataset.stimuli, store=store, plan=plan, base=base)
     if dataset.stimuli is None:
         raise InputError(
             f"`models` need stimuli, and {dataset.name!r} comes without them; leave `models` out, or "
@@ -291,7 +287,9 @@ def _networks(
     )
 
 
-def _compare(component: ComparisonComponent, context: Context, base: Path) -> Outcome:
+def _compare(
+    component: ComparisonComponent, context: Context, base: Path, windows: WindowsOptions | None
+) -> Outcome:
     if component.models is not None:
         names = [candidate.name for candidate in context.candidates]
         for name in component.models:
@@ -306,6 +304,8 @@ def _compare(component: ComparisonComponent, context: Context, base: Path) -> Ou
             f"continuous recording; use one of {', '.join(sorted([*RECIPES, PARTITION]))}."
         )
     options = check_options(compare, component.options, where=f"comparison {component.kind!r}", base=base)
+    if windows is not None:
+        return compare_over_time(partial(compare, **options), context, windows)
     return compare(context, **options)
 
 

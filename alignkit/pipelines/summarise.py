@@ -16,6 +16,7 @@ from .comparisons.partition import JOINT, QUANTITIES
 from .config import RunConfig, TimingOptions
 from .maps import report_maps
 from .pictures import drawn_matrices
+from .time_findings import p_text, time_findings
 
 _CORRECTIONS = {"bh": "FDR (Benjamini-Hochberg)", "by": "FDR (Benjamini-Yekutieli)"}
 CHOSEN = "(chosen)"
@@ -62,7 +63,11 @@ def summarise(
         facts=_facts(config, context),
         coverage=f"{len(context.dataset.subjects)} of {len(context.dataset.subjects)} subjects",
         differences=differences,
-        headline=(*(_finding(leader, outcomes) for leader in found), *_parts(scores, context.rois)),
+        headline=(
+            *(_finding(leader, outcomes) for leader in found),
+            *time_findings(scores, metrics, context.rois),
+            *_parts(scores, context.rois),
+        ),
         rdms=rdms,
         rdm_thumbnails=thumbnails,
         maps=tuple(report_maps(context, list(outcomes), best)),
@@ -73,7 +78,7 @@ def summarise(
         methods=(
             *_model_methods(config, context),
             *(m for o in outcomes for m in o.methods),
-            _corrections(method),
+            _corrections(method, over_time=config.windows is not None),
         ),
         references=_references(context, outcomes),
         config_yaml=config_yaml,
@@ -104,10 +109,11 @@ def _facts(config: RunConfig, context: Context) -> tuple[tuple[str, str], ...]:
     facts = [("Dataset", dataset.name), ("Subjects", f"{len(dataset.subjects)}")]
     if dataset.study is not None:
         first = next(iter(dataset.study.values()))
-        shapes = [f"{r.n_samples} x {r.n_channels}" for r in dataset.study.values()]
+        shapes = [" x ".join(map(str, r.data.shape)) for r in dataset.study.values()]
+        axes = "Samples x channels" + ("" if first.times_s is None else " x times")
         facts += [
             ("Modality", f"{first.modality}, {first.unit}"),
-            ("Samples x channels", "; ".join(dict.fromkeys(shapes))),
+            (axes, "; ".join(dict.fromkeys(shapes))),
             _what_was_shown(context),
         ]
     elif dataset.rdms is not None:
@@ -166,7 +172,7 @@ def _metrics(scores: Scores) -> list[str]:
 def _model_rows(scores: Scores, roi: str, metric: str) -> pd.DataFrame:
     table = scores.table
     keep = (table["subject"] == "all") & (table["layer"] == CHOSEN) & (table["fold"] == "all")
-    keep &= (table["roi"] == roi) & (table["metric"] == metric)
+    keep &= (table["roi"] == roi) & (table["metric"] == metric) & table["time_s"].isna()
     found = table[keep]
     return found.loc[closeness(found).sort_values(ascending=False, kind="stable").index]
 
@@ -225,7 +231,7 @@ def _parts(scores: Scores, rois: Sequence[str]) -> list[str]:
 def _part(row: dict[Any, Any]) -> str:
     if not row["value"] > 0:
         return ""
-    p = f", p {_p(row['p_corrected'])} corrected" if np.isfinite(row["p_corrected"]) else ""
+    p = f", p {p_text(row['p_corrected'])} corrected" if np.isfinite(row["p_corrected"]) else ""
     return f"{row['model']} explains {_number(row['value'])} of it{p}"
 
 
@@ -254,14 +260,16 @@ def _finding(leader: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
     if chance is not None:
         text += f"; chance {chance:.3f}"
     p = leader["p_corrected"]
-    text += f"; p {_p(p)} corrected)" if np.isfinite(p) else ")"
+    text += f"; p {p_text(p)} corrected)" if np.isfinite(p) else ")"
     if leader["runner_up"]:
         apart = "ahead of" if leader["margin_p"] < ALPHA else "not told apart from"
         if not np.isfinite(leader["margin_p"]):
             apart = "before"
         text += f", {apart} {leader['runner_up']} ({_number(leader['runner_up_value'])}"
         text += (
-            f"; difference p {_p(leader['margin_p'])} corrected)" if np.isfinite(leader["margin_p"]) else ")"
+            f"; difference p {p_text(leader['margin_p'])} corrected)"
+            if np.isfinite(leader["margin_p"])
+            else ")"
         )
     if leader["metric"] in _leaking(outcomes):
         text += ". This is optimistic: the folds leak (see the audit)"
@@ -272,10 +280,6 @@ def _leaking(outcomes: Sequence[Outcome]) -> set[str]:
     """Return the metrics whose folds the audit found to leak."""
     rows = [row for outcome in outcomes for row in outcome.audit]
     return {check.rpartition(", ")[0] for check, verdict, _ in rows if verdict == "leaks"}
-
-
-def _p(p: float) -> str:
-    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".", 1)
 
 
 def _truth(
@@ -378,9 +382,10 @@ def _timed_features(timing: TimingOptions) -> str:
     )
 
 
-def _corrections(method: str) -> str:
+def _corrections(method: str, *, over_time: bool) -> str:
+    tests = "regions, models and windows" if over_time else "regions and models"
     return (
-        f"Corrections. {_CORRECTIONS[method]} over all regions and models of a metric; differences: over all "
+        f"Corrections. {_CORRECTIONS[method]} over all {tests} of a metric; differences: over all "
         "pairs of models and regions of a metric. Everything random follows from the seed."
     )
 

@@ -15,7 +15,7 @@ from .distributions import plot_channel_values
 from .figures import plot_ranking
 from .profiles import MOST_RINGS, plot_layer_profile, plot_time_course
 from .summary import RunSummary
-from .tables import PlainTable, caption, difference_table, layer_table
+from .tables import PlainTable, caption, difference_table, layer_table, time_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -211,8 +211,9 @@ def time_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) -
                 panel_of(region, draw, f"time{i}-{j}", f"{metric} by time in {region}, a line per model.")
             )
         said = caption(part, summary.metric_notes.get(metric, ""))
-        text = f"One line per model. {said} The intervals are in scores.csv."
-        blocks.append(Block(metric, text, tuple(panels)))
+        text = f"One line per model; bars below mark windows with corrected p < .05. {said}"
+        table = time_table(part, summary.metric_notes.get(metric, ""))
+        blocks.append(Block(metric, text, tuple(panels), table, "Peaks and windows as a table"))
     return blocks
 
 

@@ -14,6 +14,7 @@ from ..recordings.scores import Scores
 from . import _style, _views
 from ._style import BAND, BAND_EDGE, INK, MUTED, SMALL, FamilyStyle
 from .figures import NARROW, key_lines, write_key
+from .time_windows import stretches, told_from_nothing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,6 +103,8 @@ def plot_time_course(
 ) -> Figure:
     """Draw value by time relative to stimulus onset, a line per model.
 
+    Below the lines a bar per model marks the windows whose corrected p is below .05.
+
     Parameters
     ----------
     scores : Scores
@@ -137,10 +140,32 @@ def plot_time_course(
         figure, axes = _frame(rows, rows.iloc[:0], curves, styles, width=width, reference=reference)
         for line in axes.get_lines()[: len(curves)]:
             line.set_marker("")
+        _draw_told(axes, rows, list(curves), {m: styles[str(f)].colour for m, f in _families(rows).items()})
         if rows["time_s"].min() < 0 < rows["time_s"].max():
             axes.axvline(0, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0.5)
         axes.set_xlabel("time from stimulus onset (s)", labelpad=6)
     return figure
+
+
+def _families(rows: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(rows["model"], rows["family"], strict=True))
+
+
+def _draw_told(axes: Axes, rows: pd.DataFrame, models: list[str], colours: Mapping[str, str]) -> None:
+    told = told_from_nothing(rows)
+    if not len(told):
+        return
+    times = np.unique(rows["time_s"].to_numpy(dtype=np.float64))
+    half = float(np.median(np.diff(times))) / 2 if len(times) > 1 else 0.005
+    low, high = axes.get_ylim()
+    step = 0.035 * (high - low)
+    marked = [model for model in models if (told["model"] == model).any()]
+    for place, model in enumerate(marked, start=1):
+        for start, stop in stretches(rows["time_s"], told.loc[told["model"] == model, "time_s"]):
+            axes.hlines(
+                low - place * step, start - half, stop + half, color=colours[model], linewidth=4, zorder=2
+            )
+    axes.set_ylim(low - (len(marked) + 1) * step, high)
 
 
 def _frame(
@@ -159,7 +184,7 @@ def _frame(
     figure = _style.new_figure(width, top + round(plot_height) + bottom)
     axes = _style.new_axes(figure, left=46, right=label_width, top=top, bottom=bottom)
     axes.spines["left"].set_visible(True)
-    family = dict(zip(rows["model"], rows["family"], strict=True))
+    family = _families(rows)
     for (model, (x, y)), dashes in zip(curves.items(), _dashes(curves, family), strict=True):
         style = styles[str(family[model])]
         axes.plot(

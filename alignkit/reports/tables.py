@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..recordings.scores import Scores, closeness
 from . import _format, _views
+from .time_windows import milliseconds, peak_of, stretches_text, told_from_nothing
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,25 @@ def layer_table(rows: pd.DataFrame, note: str = "") -> PlainTable:
             body.append((model, str(depth), layer, *(_with_interval(of_layer.get(roi)) for roi in regions)))
     head = ("Model", "Depth", "Layer", *map(_views.region_name, regions))
     return PlainTable(caption(rows, note), head, tuple(body), (False, True, False, *(True for _ in regions)))
+
+
+def time_table(rows: pd.DataFrame, note: str = "") -> PlainTable:
+    """Return a row per region and model: the best window, and those with corrected p < .05."""
+    body = []
+    for roi in _views.names(rows, "roi"):
+        for model in _views.names(_views.of(rows, roi=roi), "model"):
+            part = _views.of(rows, roi=roi, model=model)
+            peak = peak_of(part)
+            if peak is None:
+                continue
+            told = told_from_nothing(part)
+            when = stretches_text(part["time_s"], told["time_s"]) or _format.NONE
+            p = _format.p_value(float(peak["p_corrected"]))
+            place = (_views.region_name(roi), model, milliseconds(peak["time_s"]), _with_interval(peak), p)
+            body.append((*place, f"{len(told)} of {len(part)}", when))
+    head = ("Region", "Model", "Peak", "Value there", "p corrected", "Windows, p < .05", "When")
+    text = f"{caption(rows, note)} The peak is picked from all windows, so that its value is optimistic."
+    return PlainTable(text, head, tuple(body), (False, False, True, True, True, True, False))
 
 
 def difference_table(differences: pd.DataFrame) -> PlainTable:

@@ -63,7 +63,7 @@ def test_an_unknown_column_lists_the_known_ones():
 def test_in_a_run_wise_design_the_condition_is_a_model_although_every_stimulus_has_its_own():
     found = label_candidates(dataset(labels=None, conditions="stimulus_id"), True)
     assert [candidate.name for candidate in found] == [CONDITION]
-    assert found[0].category_rdm(["s1", "s1", "s0"]).tolist() == [0, 1, 1]
+    assert found[0].label_rdm(["s1", "s1", "s0"]).tolist() == [0, 1, 1]
     both = label_candidates(dataset(conditions="stimulus_id"), True)
     assert [candidate.name for candidate in both] == ["kind", "alive", CONDITION]
 
@@ -77,25 +77,25 @@ def test_the_labels_of_the_dataset_stay_as_they_are():
 def test_pairs_of_one_category_are_at_zero_and_others_at_one():
     kind = label_candidates(dataset(), ["kind"])[0]
     # cat cat dog: only the first pair is of one kind.
-    assert kind.category_rdm(["s0", "s1", "s2"]).tolist() == [0, 1, 1]
-    assert kind.category_rdm(["s2", "s0", "s3", "s1"]).tolist() == [1, 0, 1, 1, 0, 1]
+    assert kind.label_rdm(["s0", "s1", "s2"]).tolist() == [0, 1, 1]
+    assert kind.label_rdm(["s2", "s0", "s3", "s1"]).tolist() == [1, 0, 1, 1, 0, 1]
     assert (kind.family, kind.layers, kind.features) == ("category", ("category",), None)
 
 
 def test_categories_are_matched_by_id():
-    assert label_candidates(dataset(), ["kind"])[0].categories(["s5", "s0"]).tolist() == ["ant", "cat"]
+    assert label_candidates(dataset(), ["kind"])[0].labels(["s5", "s0"]).tolist() == ["ant", "cat"]
 
 
 def test_a_stimulus_without_label_is_named():
     kind = label_candidates(dataset(), ["kind"])[0]
     with pytest.raises(InputError, match="2 stimuli have no label 'kind': x1, x2"):
-        kind.categories(["s0", "x1", "x2"])
+        kind.labels(["s0", "x1", "x2"])
 
 
-def test_a_model_with_features_has_no_categories():
+def test_a_model_with_features_has_no_labels():
     candidate = Candidate(name="net", family="toy", layers=("l",), digest="d")
-    with pytest.raises(InputError, match="the model 'net' has features, not categories"):
-        candidate.category_rdm(["s0", "s1"])
+    with pytest.raises(InputError, match="the model 'net' has features, not labels"):
+        candidate.label_rdm(["s0", "s1"])
 
 
 def test_a_labels_digest_follows_its_values_and_not_their_type():

@@ -12,7 +12,8 @@ from scipy.stats import false_discovery_control
 from alignkit.pipelines.comparisons import Outcome, Picture
 from alignkit.pipelines.config import parse_config
 from alignkit.pipelines.pictures import MAX_MODEL_PICTURES
-from alignkit.pipelines.summarise import _p, describe, summarise
+from alignkit.pipelines.summarise import describe, summarise
+from alignkit.pipelines.time_findings import p_text
 from alignkit.recordings import ChannelScores, Scores, StimulusSet
 
 P = {("A", "true"): 0.001, ("A", "other"): 0.04, ("B", "true"): 0.03, ("B", "other"): 0.5}
@@ -151,7 +152,7 @@ def test_a_lower_bound_alone_is_no_ceiling(summary_of):
     [(0.0004, "< .001"), (0.001, "= .001"), (0.05, "= .050"), (0.2, "= .200"), (1.0, "= 1.000")],
 )
 def test_p_values_are_written_without_a_leading_zero(p, text):
-    assert _p(p) == text
+    assert p_text(p) == text
 
 
 def test_group_mean_rows_never_lead(summary_of):

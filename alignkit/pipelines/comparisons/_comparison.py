@@ -168,6 +168,7 @@ def region_of(recording: Recording, roi: str) -> Recording:
     if len(recording.data.shape) == 3:
         raise InputError(
             f"the recording of {recording.subject!r} has times ({recording.data.shape[2]}); comparisons take "
-            "one value per channel: give a window to average, such as `window_s: [0.08, 0.12]`."
+            "one value per channel: give a window to average, such as `window_s: [0.08, 0.12]`, or many, "
+            "such as `windows: {width_s: 0.04}`."
         )
     return recording if roi == "all" and not recording.rois else recording.select(roi=roi)

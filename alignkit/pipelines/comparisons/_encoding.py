@@ -162,10 +162,12 @@ def prepare(
 
 
 def design(candidate: Candidate, layer: str, stimulus_ids: Sequence[str]) -> NDArray[np.float32]:
-    """Return a layer's features, or a label's indicator columns, shape (n_stimuli, n_units)."""
+    """Return a layer's features, or a label's indicator columns or values, shape (n_stimuli, n_units)."""
     if candidate.features is not None:
         return candidate.features.matrix(layer, stimulus_ids)
-    values = candidate.categories(stimulus_ids)
+    values = candidate.labels(stimulus_ids)
+    if candidate.is_graded:
+        return values[:, None].astype(np.float32)
     return np.asarray(values[:, None] == np.unique(values)[None, :], dtype=np.float32)
 
 

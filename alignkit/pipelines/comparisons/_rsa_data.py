@@ -204,7 +204,7 @@ def model_matrices(columns: list[Column], items: Items, distance: BrainDistance)
     rows = []
     for column in columns:
         if column.candidate.features is None:
-            vector = column.candidate.category_rdm(items.stimulus_ids)
+            vector = column.candidate.label_rdm(items.stimulus_ids)
         else:
             vector = rdm(column.candidate.features.matrix(column.layer, items.stimulus_ids), method=method)
         rows.append(vector[items.pairs])

@@ -163,9 +163,9 @@ def mean_system(brains: Brains) -> Brains:
 
 
 def model_system(column: Column, stimulus_ids: list[str], distance: Distance) -> System:
-    """Return the system of a layer; a label model has dissimilarities of 0 within a category, else 1."""
+    """Return the system of a layer; a label model has the squared differences of its labels."""
     if column.candidate.features is None:
-        return System("squared-euclidean", published=column.candidate.category_rdm(tuple(stimulus_ids)))
+        return System("squared-euclidean", published=column.candidate.label_rdm(stimulus_ids) ** 2)
     features = column.candidate.features.matrix(column.layer, stimulus_ids)
     return System(distance, patterns=features.astype(np.float64))
 

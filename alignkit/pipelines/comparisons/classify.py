@@ -1,4 +1,4 @@
-"""Classification of conditions from patterns, leaving whole runs out."""
+"""Classification of conditions from patterns, leaving whole runs (or other groups of samples) out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
+from ..._core.checks import did_you_mean
 from ..._core.errors import InputError
 from ..._core.hashing import digest_array, digest_json
 from ..._core.progress import track
@@ -19,7 +20,7 @@ from ...stats import audit_folds, leave_one_group_out, permutation_p
 from ._comparison import COMPARISONS, Context, Outcome, read_arrays, region_of, write_part
 
 Classifier = Literal["correlation", "lda", "logistic"]
-CLASSIFY_VERSION = 1
+CLASSIFY_VERSION = 2
 METRIC = "classification accuracy"
 _REFERENCES = (
     "Haxby JV et al. (2001). Distributed and overlapping representations of faces and objects in ventral "
@@ -34,12 +35,18 @@ _NAMES = {
 
 @COMPARISONS.register(
     "classify",
-    summary="accuracy of classifying conditions, leave-one-run-out",
-    needs="recordings with runs",
+    summary="accuracy of classifying conditions, leaving out one run (repetition, ...) after another",
+    needs="recordings with runs, repetitions, or another column to leave out by",
     paper="Haxby et al. 2001, doi:10.1126/science.1063736",
-    named_by=("classifier",),
+    named_by=("classifier", "target", "leave_out"),
 )
-def classify(context: Context, *, classifier: Classifier = "correlation") -> Outcome:
+def classify(
+    context: Context,
+    *,
+    classifier: Classifier = "correlation",
+    target: str = "stimulus_id",
+    leave_out: str = "run",
+) -> Outcome:
     """Classify each held-out run's patterns by their condition.
 
     Parameters
@@ -48,6 +55,11 @@ def classify(context: Context, *, classifier: Classifier = "correlation") -> Out
         Data and options of the run; models play no part.
     classifier : {"correlation", "lda", "logistic"}
         How a pattern gets its class.
+    target : str, default="stimulus_id"
+        Column of the samples that holds the class.
+    leave_out : str, default="run"
+        Column of the samples each value of which is left out in turn: a run, a repetition, or what the
+        classes shall be told across, such as a position on the screen.
 
     Returns
     -------
@@ -57,36 +69,35 @@ def classify(context: Context, *, classifier: Classifier = "correlation") -> Out
     study = context.dataset.study
     if study is None:
         raise InputError("`classify` needs recordings; the dataset holds dissimilarities only.")
+    metric = METRIC if target == "stimulus_id" else f"{target} accuracy"
+    metric += "" if leave_out == "run" else f" across {leave_out}s"
     rows: list[dict[str, Any]] = []
     audit = []
     n_classes = 0
     for roi in track(context.rois, "classify"):
         for recording in study.values():
-            if "run" not in recording.samples:
-                raise InputError(
-                    f"`classify` leaves runs out, but {recording.subject!r} has no column `run`."
-                )
             region = region_of(recording, roi)
-            runs = [str(run) for run in region.samples["run"]]
-            names = [
-                f"{stimulus} in run {run}" for stimulus, run in zip(region.stimulus_ids, runs, strict=True)
-            ]
-            found = audit_folds(leave_one_group_out(runs), stimulus_ids=names, runs=runs)
-            audit.append(
-                (
-                    f"runs of {recording.subject}",
-                    found.verdict,
-                    "; ".join(found.findings) or "whole runs left out",
+            labels, groups = _column(region, target), _column(region, leave_out)
+            n_classes = len(set(labels))
+            if n_classes < 2 or len(set(groups)) < 2:
+                raise InputError(
+                    f"`classify` needs at least 2 values of {target!r} and of {leave_out!r}, but "
+                    f"{recording.subject!r} has {n_classes} and {len(set(groups))}."
                 )
-            )
-            n_classes = len(set(region.stimulus_ids))
-            rows += _rows(_task(context, region, roi, classifier), recording.subject, roi, runs, classifier)
+            names = [f"sample {i} ({leave_out} {group})" for i, group in enumerate(groups)]
+            found = audit_folds(leave_one_group_out(groups), stimulus_ids=names, runs=groups)
+            verdict = "; ".join(found.findings) or f"whole {leave_out}s left out"
+            audit.append((f"{leave_out}s of {recording.subject}", found.verdict, verdict))
+            arrays = _task(context, region, roi, classifier, labels, groups)
+            rows += _rows(arrays, recording.subject, roi, groups, classifier, metric)
     table = pd.concat([pd.DataFrame(rows), _means(rows, len(study))], ignore_index=True)
+    what = "Patterns" if target == "stimulus_id" else f"The {target} of patterns"
+    over = "subjects" if len(study) > 1 else f"{leave_out}s"
     text = (
-        f"Classification. Patterns were classified by {_NAMES[classifier]}, every run left out in turn, "
-        f"among {n_classes} classes (chance {1 / n_classes:.3f}). Interval: t over "
-        f"{'subjects' if len(study) > 1 else 'runs'}. p against chance: {context.inference.n_permutations} "
-        "permutations of the labels within runs, p = (b + 1) / (m + 1)."
+        f"Classification. {what} were classified by {_NAMES[classifier]}, every {leave_out} left out in "
+        f"turn, among {n_classes} classes (chance {1 / n_classes:.3f}). Interval: t over {over}. p against "
+        f"chance: {context.inference.n_permutations} permutations of the labels within {leave_out}s, "
+        "p = (b + 1) / (m + 1)."
     )
     return Outcome(
         Scores(table),
@@ -94,16 +105,28 @@ def classify(context: Context, *, classifier: Classifier = "correlation") -> Out
         methods=(text,),
         references=_REFERENCES,
         notes={
-            METRIC: "Proportion correct on held-out runs; 95 % t interval over "
-            f"{'subjects' if len(study) > 1 else 'runs'}; n counts patterns."
+            metric: f"Proportion correct on held-out {leave_out}s; 95 % t interval over {over}; n counts "
+            "patterns."
         },
-        chance={METRIC: 1 / n_classes},
+        chance={metric: 1 / n_classes},
     )
 
 
-def _task(context: Context, region: Recording, roi: str, classifier: Classifier) -> dict[str, NDArray[Any]]:
-    labels = np.array(region.stimulus_ids)
-    runs = np.array([str(run) for run in region.samples["run"]])
+def _column(region: Recording, name: str) -> list[str]:
+    if name not in region.samples:
+        known = did_you_mean(name, [str(column) for column in region.samples.columns])
+        raise InputError(f"`classify`: the samples of {region.subject!r} have no column {name!r}, {known}")
+    return [str(value) for value in region.samples[name]]
+
+
+def _task(
+    context: Context,
+    region: Recording,
+    roi: str,
+    classifier: Classifier,
+    labels: list[str],
+    groups: list[str],
+) -> dict[str, NDArray[Any]]:
     seed = derive_seed(context.plan.seed, "classify", roi, region.subject, classifier)
     n_permutations = context.inference.n_permutations
     folder = context.store.get(
@@ -115,9 +138,12 @@ def _task(context: Context, region: Recording, roi: str, classifier: Classifier)
             "n_permutations": n_permutations,
             "plan": context.plan.key(),
         },
-        inputs={"data": digest_json([digest_array(region.data), labels.tolist(), runs.tolist()])},
+        inputs={"data": digest_json([digest_array(region.data), labels, groups])},
         make=lambda folder: write_part(
-            folder, _accuracy_and_null(region.data, labels, runs, classifier, n_permutations, seed)
+            folder,
+            _accuracy_and_null(
+                region.data, np.array(labels), np.array(groups), classifier, n_permutations, seed
+            ),
         ),
     )
     return read_arrays(folder)
@@ -149,6 +175,8 @@ def _accuracies(
     X: NDArray[Any], labels: NDArray[Any], runs: NDArray[Any], classifier: Classifier
 ) -> NDArray[np.float64]:
     folds = leave_one_group_out(runs.tolist())
+    if classifier == "correlation":
+        return _accuracies_by_correlation(X, labels, [test for _, test in folds])
     correct = [
         np.mean(_predict(X[train], labels[train], X[test], classifier) == labels[test])
         for train, test in folds
@@ -156,14 +184,28 @@ def _accuracies(
     return np.array(correct, dtype=np.float64)
 
 
+def _accuracies_by_correlation(
+    X: NDArray[Any], labels: NDArray[Any], tests: list[NDArray[np.intp]]
+) -> NDArray[np.float64]:
+    """Return the accuracy of each fold; what is trained on is everything less the fold's own sums."""
+    classes, codes = np.unique(labels, return_inverse=True)
+    member = (codes[:, None] == np.arange(len(classes))[None, :]).astype(np.float64)
+    sums, counts = member.T @ X.astype(np.float64), member.sum(axis=0)
+    scaled = _rows_scaled(X)
+    correct = []
+    for test in tests:
+        left = counts - member[test].sum(axis=0)
+        means = (sums - member[test].T @ X[test]) / np.maximum(left, 1)[:, None]
+        likeness = scaled[test] @ _rows_scaled(means).T
+        # A class that is in the held-out part alone cannot be chosen.
+        likeness[:, left == 0] = -np.inf
+        correct.append(np.mean(likeness.argmax(axis=1) == codes[test]))
+    return np.array(correct, dtype=np.float64)
+
+
 def _predict(
     X: NDArray[Any], labels: NDArray[Any], new: NDArray[Any], classifier: Classifier
 ) -> NDArray[Any]:
-    if classifier == "correlation":
-        classes, codes = np.unique(labels, return_inverse=True)
-        indicator = (codes[None, :] == np.arange(len(classes))[:, None]).astype(np.float64)
-        means = indicator @ X / indicator.sum(axis=1, keepdims=True)
-        return np.asarray(classes[np.argmax(_rows_scaled(new) @ _rows_scaled(means).T, axis=1)])
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -183,7 +225,7 @@ def _rows_scaled(X: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _rows(
-    arrays: dict[str, NDArray[Any]], subject: str, roi: str, runs: list[str], classifier: str
+    arrays: dict[str, NDArray[Any]], subject: str, roi: str, runs: list[str], classifier: str, metric: str
 ) -> list[dict[str, Any]]:
     accuracies = arrays["accuracies"]
     common = {
@@ -192,7 +234,7 @@ def _rows(
         "model": f"{classifier} classifier",
         "family": "classifier",
         "layer": "(chosen)",
-        "metric": METRIC,
+        "metric": metric,
         "unit": "proportion correct",
     }
     names = list(dict.fromkeys(runs))

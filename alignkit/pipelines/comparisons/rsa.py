@@ -201,7 +201,7 @@ def _telling(context: Context) -> tuple[Context, list[str]]:
     assert context.dataset.study is not None  # there are conditions
     ids = context.dataset.study.common_stimuli
     labels = [c for c in context.candidates if c.features is None]
-    useless = [c.name for c in labels if len(set(c.categories(ids))) in (1, len(ids))]
+    useless = [c.name for c in labels if len(set(c.label_rdm(ids))) == 1]
     kept = tuple(c for c in context.candidates if c.name not in useless)
     if not kept:
         raise InputError(
