@@ -288,7 +288,7 @@ def _networks(
 
 
 def _compare(
-    component: ComparisonComponent, context: Context, base: Path, windows: WindowsOptions | None
+    component: ComparisonComponent, context: Context, base: Path, windows: WindowsOptions | None = None
 ) -> Outcome:
     if component.models is not None:
         names = [candidate.name for candidate in context.candidates]

@@ -146,3 +146,17 @@ def test_of_distances_the_lowest_is_the_best_and_comes_first() -> None:
     assert [model for model, _ in group.rows] == ["near", "middle", "far"]
     assert [cell.best for _, (cell,) in group.rows if cell is not None] == [True, False, False]
     assert "Lower is closer." in table.caption
+
+
+def test_windows_are_told_by_model_with_the_peak_first():
+    from alignkit.reports.tables import time_table
+
+    table = pd.DataFrame(
+        {
+            "subject": "all", "roi": "IT", "model": ["m"] * 3, "layer": "(chosen)", "fold": "all",
+            "metric": "rsa", "time_s": [0.0, 0.1, 0.2], "value": [0.0, 0.5, 0.4],
+            "p_corrected": [0.8, 0.01, 0.02],
+        }
+    )  # fmt: skip
+    made = time_table(Scores(table).table)
+    assert made.rows == (("IT", "m", "100 ms", "0.500", ".010", "2 of 3", "100 to 200 ms"),)

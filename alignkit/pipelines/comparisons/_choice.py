@@ -88,6 +88,31 @@ def both_halves(n_units: int, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.
     return first, ~first
 
 
+def cross_halves(found: Floats, groups: Sequence[NDArray[np.intp]]) -> Floats:
+    """Return the score of every model, its layer chosen on one half and scored on the other, both ways.
+
+    Parameters
+    ----------
+    found : ndarray of shape (2, n_columns)
+        Scores of all columns on either half. A column without a score is not chosen.
+    groups : sequence of ndarray of int
+        The columns of each model.
+    """
+    known = np.nan_to_num(found, nan=-np.inf)
+    best = [[group[np.argmax(known[half, group])] for group in groups] for half in (0, 1)]
+    return np.asarray((found[1, best[0]] + found[0, best[1]]) / 2, dtype=np.float64)
+
+
+def are_crossed(
+    groups: Sequence[NDArray[np.intp]], n_subjects: int, all_by_halves: bool
+) -> NDArray[np.bool_]:
+    """Return which models are scored on halves: those of several layers of one subject, or all."""
+    several = np.array([len(group) > 1 for group in groups])
+    if n_subjects > 1 or not several.any():
+        return np.zeros(len(groups), dtype=bool)
+    return np.ones(len(groups), dtype=bool) if all_by_halves else several
+
+
 def _crossed_halves(
     make_scorer: MakeScorer,
     groups: Sequence[NDArray[np.intp]],
@@ -103,7 +128,7 @@ def _crossed_halves(
         found = np.nan_to_num(make_scorer(all_columns, half)(everything)[0], nan=-np.inf)
         best = np.array([group[np.argmax(found[group])] for group in groups])
         crossed.append(make_scorer(best, ~half))
-    single = np.array([len(group) == 1 and not all_by_halves for group in groups])
+    single = ~are_crossed(groups, 1, all_by_halves)
     only = make_scorer(np.array([group[0] for group in groups]), None)
 
     def scores(weights: Floats) -> Floats:

@@ -20,7 +20,7 @@ from ._region import Column, Region, RegionCeiling, Spread, layer_columns, layer
 from ._systems import Brains, brain_systems, mean_system
 
 Floats = NDArray[np.float64]
-MEASURE_VERSION = 2
+MEASURE_VERSION = 3
 
 
 def compare_by(context: Context, kind: str, measure: Measure) -> Outcome:

@@ -17,7 +17,7 @@ from ..._core.threads import fixed_threads
 from ...stats import permutation_p, two_factor_jackknife
 from ...stats.ceilings_repeats import jackknife_se
 from ..config import InferenceOptions
-from ._choice import LayerScores, MakeScorer, both_halves, choose_layers
+from ._choice import LayerScores, MakeScorer, are_crossed, both_halves, choose_layers, cross_halves
 from ._measure import Measure
 from ._region import Column, RegionCeiling, Spread, layers_of, p_of_layers
 from ._systems import Brains, System, model_system
@@ -66,8 +66,10 @@ def compute(
         p = _p(measure, models, regions, layers, chosen, columns,
             n_stimuli=len(brains.stimulus_ids), n_permutations=n_permutations, seed=seed,
         )  # fmt: skip
-        if halved and measure.permute is not None:
-            p["p_chosen"] = _p_by_halves(measure, systems, brains, chosen, columns, n_permutations, seed)
+        crossed = are_crossed(layers_of(columns), len(brains.systems), halved)
+        if crossed.any() and measure.permute is not None:
+            by_half = _p_by_halves(measure, systems, brains, chosen, columns, n_permutations, seed)
+            p["p_chosen"] = np.where(crossed, by_half, p["p_chosen"])
         ceiling = _ceiling(measure, brains, regions, halved, seed)
     kept = Spread.of(spread, bounded=measure.bounded)
     if measure.lower_is_closer and (chosen <= 0).all():
@@ -174,9 +176,7 @@ def _p_by_halves(
         regions = [measure.prepare(brains.systems[0].take(order[rows])) for rows in halves]
         halved = zip(models, regions, strict=True)
         scores = np.array([[sign * measure.compare(model, b) for model in half] for half, b in halved])
-        found = np.nan_to_num(scores, nan=-np.inf)
-        best = [[group[np.argmax(found[half, group])] for group in groups] for half in (0, 1)]
-        null[row] = (scores[1, best[0]] + scores[0, best[1]]) / 2
+        null[row] = cross_halves(scores, groups)
     return np.asarray(permutation_p(chosen.mean(axis=0), null), dtype=np.float64)
 
 

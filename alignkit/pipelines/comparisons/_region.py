@@ -264,8 +264,9 @@ class Region:
 def p_of_layers(layers: Floats, chosen: Floats, null: Floats, columns: Sequence[Column]) -> dict[str, Floats]:
     """Return p per layer, and per model with its layer chosen.
 
-    A model is held against the largest layer of each permutation: no choice of layer can beat that, so
-    its p is valid, if anything too large.
+    A model is held against the largest layer of each permutation: no choice of layer on the same stimuli can
+    beat that, so its p is valid, if anything too large. Scores of halves of the stimuli vary more, and are
+    held against halves (see `_choice`).
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ from ..._core.random import derive_seed
 from ..._core.threads import fixed_threads
 from ...metrics import compare_rdms
 from ...stats import (
+    permutation_p,
     prepare_vectors,
     two_factor_bootstrap,
     two_factor_jackknife,
@@ -18,8 +19,8 @@ from ...stats import (
 )
 from ...stats.similarity import standardised
 from ..config import InferenceOptions
-from ._choice import LayerScores, choose_layers
-from ._region import Column, Spread, p_of_layers
+from ._choice import LayerScores, are_crossed, both_halves, choose_layers, cross_halves
+from ._region import Column, Spread, layers_of, p_of_layers
 from ._rsa_data import Brain
 
 Floats = NDArray[np.float64]
@@ -83,10 +84,16 @@ def score_matrices(
     with fixed_threads(1):
         null = _null(brain, models, comparison, inference.n_permutations, derive_seed(seed, "null"))
     chosen = chosen_scores(everything)
+    p = p_of_layers(layers, chosen, null, columns)
+    crossed = are_crossed(layers_of(columns), n_subjects, all_by_halves=False)
+    if crossed.any():
+        with fixed_threads(1):
+            by_half = _null_by_halves(brain, models, columns, comparison, inference.n_permutations, seed)
+        p["p_chosen"] = np.where(crossed, permutation_p(chosen.mean(axis=0), by_half), p["p_chosen"])
     return {
         "layers": layers,
         "chosen": chosen,
-        **p_of_layers(layers, chosen, null, columns),
+        **p,
         **Spread.of(spread).to_arrays(),
     }
 
@@ -106,4 +113,23 @@ def _null(brain: Brain, models: Floats, comparison: str, n_permutations: int, se
             null[row] = right[:, source] @ left
         else:
             null[row] = np.mean(compare_rdms(brain.values, models[:, source], method="kendall"), axis=0)
+    return null
+
+
+def _null_by_halves(
+    brain: Brain, models: Floats, columns: list[Column], comparison: str, n_permutations: int, seed: int
+) -> Floats:
+    """Return what the same choice on the same halves gives with stimuli exchanged, (n, n_models)."""
+    rng = np.random.default_rng(derive_seed(seed, "null by halves"))
+    groups = layers_of(columns)
+    halves = [brain.items.pairs_within(half) for half in both_halves(brain.items.n_units, seed)]
+    parts = [models[:, pairs] for pairs in halves]
+    null = np.empty((n_permutations, len(groups)))
+    for row in track(range(n_permutations), "permutations"):
+        exchanged = brain.values[0][brain.items.exchange(rng)]
+        found = [
+            np.ravel(compare_rdms(exchanged[pairs], part, method=comparison))  # type: ignore[arg-type]
+            for pairs, part in zip(halves, parts, strict=True)
+        ]
+        null[row] = cross_halves(np.array(found), groups)
     return null

@@ -40,7 +40,7 @@ from ._rsa_text import Comparison as Comparison
 from ._rsa_text import audit_of, methods_of, notes_of, warnings_of
 
 Floats = NDArray[np.float64]
-RSA_VERSION = 4
+RSA_VERSION = 5
 MAX_PICTURE_STIMULI = 120
 _UNITS = {"spearman": "rho", "kendall": "tau-a", "cosine": "cosine", "pearson": "r", "rho-a": "rho-a"}
 

@@ -5,7 +5,7 @@ import pytest
 
 from alignkit._core.errors import InputError
 from alignkit.pipelines.candidates import Candidate
-from alignkit.pipelines.comparisons._choice import choose_by_other_subjects, choose_layers
+from alignkit.pipelines.comparisons._choice import choose_by_other_subjects, choose_layers, cross_halves
 from alignkit.pipelines.comparisons._region import layer_columns
 
 DEEP = Candidate(name="deep", family="toy", layers=("early", "late"), digest="d")
@@ -126,3 +126,36 @@ def test_too_few_units_for_halves_are_refused_with_the_way_out():
     with pytest.raises(InputError, match="with one subject and 11 stimuli a layer cannot be chosen.*layers:"):
         choose_layers(layers, refuse, COLUMNS, n_units=11, seed=0)
     assert choose_layers(layers, half_scorer([]), COLUMNS, n_units=12, seed=0)(np.ones(12)).shape == (1, 2)
+
+
+@pytest.mark.parametrize("kind", ["rsa", "cka"])
+def test_p_of_one_subjects_chosen_layer_is_uniform_where_there_is_nothing(make_context, kind):
+    from alignkit.datasets import Dataset
+    from alignkit.pipelines.comparisons import COMPARISONS
+    from alignkit.recordings import Features, Recording, Study
+
+    found = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        ids = [f"s{i}" for i in range(30)]
+        layers = {name: rng.standard_normal((30, 5)).astype(np.float32) for name in ("a", "b")}
+        features = Features(layers, ids, model="m")
+        model = Candidate("m", "toy", ("a", "b"), f"digest {seed}", features, stimulus_ids=tuple(ids))
+        study = Study.of(Recording.from_arrays(rng.standard_normal((30, 6)), ids))
+        context = make_context(dataset=Dataset("toy", study=study), candidates=[model], n_bootstrap=50)
+        table = COMPARISONS[kind](context).scores.table
+        row = table[(table["layer"] == "(chosen)") & (table["subject"] == "all") & (table["fold"] == "all")]
+        found.append(float(row["p"].iloc[0]))
+    p = np.array(found)
+    # A null of all stimuli is narrower than scores of halves: it put more than half of p at either end.
+    assert np.mean((p <= 0.1) | (p >= 0.9)) < 0.42
+    assert np.mean(p <= 0.05) < 0.2
+
+
+def test_a_layer_is_scored_on_the_half_that_did_not_choose_it():
+    found = np.array([[3.0, 1.0, 5.0], [2.0, 7.0, np.nan]])
+    groups = [np.array([0, 1]), np.array([2])]
+    crossed = cross_halves(found, groups)
+    # Layer 0 wins the first half and has 2 in the second, layer 1 wins the second and has 1 in the first.
+    assert crossed[0] == 1.5
+    assert np.isnan(crossed[1])
