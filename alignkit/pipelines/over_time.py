@@ -12,7 +12,7 @@ import pandas as pd
 from .._core.errors import InputError
 from .._core.progress import track
 from ..datasets import Dataset
-from ..recordings.scores import Scores
+from ..recordings.scores import Scores, closeness
 from ..recordings.study import Study
 from .comparisons import Context, Outcome, Picture
 from .config import WindowsOptions
@@ -143,8 +143,11 @@ def _joined(
 
 
 def _pictures(outcomes: Sequence[Outcome], windows: Sequence[Window]) -> tuple[Picture, ...]:
-    """Return the brain's matrices of a few windows, evenly spread, and the models' of the first."""
-    chosen = np.unique(np.linspace(0, len(windows) - 1, MAX_PICTURES).round().astype(int))
+    """Return the brain's matrices of a few windows, first the one of the best score, and the models'."""
+    values = [closeness(outcome.scores.table).max() for outcome in outcomes]
+    best = int(np.argmax(np.nan_to_num(values, nan=-np.inf)))
+    spread = np.linspace(0, len(windows) - 1, MAX_PICTURES - 1).round().astype(int)
+    chosen = dict.fromkeys([best, *spread.tolist()])
     brains = [
         replace(picture, name=f"{picture.name}, {1000 * windows[i].time_s:.0f} ms")
         for i in chosen

@@ -120,7 +120,7 @@ def test_the_results_of_another_configuration_are_gone_when_a_run_starts(finishe
     start = text.index("kind: cka")
     text = text[:start] + re.sub(r"\n  (kernel|debiased|distance): .*", "", text[start:])
     path.write_text(text.replace("kind: cka", "kind: classify"))
-    with pytest.raises(InputError, match="leaves runs out"):
+    with pytest.raises(InputError, match="have no column .run."):
         run(tmp_path / "out", tmp_path / "out")
     assert not (tmp_path / "out" / "scores.csv").exists()
     assert not (tmp_path / "out" / "report.html").exists()

@@ -292,9 +292,8 @@ def _pictures(brain: Brain, models: Floats, columns: list[Column], region: Regio
     if brain.items.run_wise or len(brain.items.ids) > MAX_PICTURE_STIMULI:
         return []
     ids = brain.items.ids
-    pictures = [
-        Picture(f"{roi}, mean of {len(brain.subjects)}", "brain", roi, brain.values.mean(axis=0), ids)
-    ]
+    whose = f"mean of {len(brain.subjects)}" if len(brain.subjects) > 1 else brain.subjects[0]
+    pictures = [Picture(f"{roi}, {whose}", "brain", roi, brain.values.mean(axis=0), ids)]
     means = region.layers.mean(axis=0)
     for group in layers_of(columns):
         best = int(group[np.argmax(means[group])])
