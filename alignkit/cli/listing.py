@@ -10,6 +10,11 @@ import typer
 from ._output import print_json, print_table
 
 
+_COLUMNS = (
+    "name", "family", "modality", "kind", "subjects", "stimuli", "size", "licence", "summary",
+)  # fmt: skip
+
+
 class Family(StrEnum):
     """What can be listed."""
 
@@ -36,9 +41,4 @@ def list_names(
     if json:
         print_json(rows)
     else:
-        columns = [
-            c
-            for c in ("name", "family", "modality", "kind", "subjects", "licence", "summary")
-            if any(c in r for r in rows)
-        ]
-        print_table(rows, columns)
+        print_table(rows, [column for column in _COLUMNS if any(column in row for row in rows)])

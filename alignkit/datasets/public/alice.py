@@ -60,6 +60,7 @@ ALICE = PublicSet(
         "modality": "fmri",
         "subjects": "27 listeners (a 28th has constant time courses)",
         "stimuli": "a story of 12 minutes: 2127 words with their times; the sound is not included",
+        "size": "4 MB",
         "shape": "362 volumes (repetition time 2 s) x 6 regions",
         "unit": "scanner units, not detrended",
         "licence": "CC BY 4.0",

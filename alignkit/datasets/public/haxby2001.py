@@ -29,6 +29,7 @@ HAXBY2001 = PublicSet(
         "modality": "fmri",
         "subjects": "1 (one axial slice)",
         "stimuli": "8 categories of grey photographs, in blocks; the pictures are not included",
+        "size": "1.3 MB",
         "shape": "12 runs x 8 blocks x 530 voxels (1452 volumes, repetition time 2.5 s)",
         "unit": "z within run, or percent signal change",
         "licence": "CC BY-SA 3.0 (data, with the original authors' copyright)",

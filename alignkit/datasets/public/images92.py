@@ -33,6 +33,7 @@ IMAGES92 = PublicSet(
         "modality": "fmri",
         "subjects": "15 (cichy2014), 4 with 2 sessions each (kriegeskorte2008)",
         "stimuli": "92 object photographs, 175 x 175 pixels",
+        "size": "3 MB",
         "shape": "15 subjects x 2 regions (EVC, IT) x 92 x 92; 4 subjects x 2 sessions (IT) x 92 x 92",
         "unit": "1 - Pearson r between voxel patterns",
         "licence": "repositories BSD-3-Clause and MIT; no licence of the data themselves was found",

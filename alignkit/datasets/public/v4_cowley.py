@@ -37,6 +37,7 @@ V4_COWLEY = PublicSet(
         "modality": "spikes",
         "subjects": "1 macaque (PE), session 201016",
         "stimuli": "600 colour images, 112 x 112 pixels: 300 natural ones and a gaudy version of each",
+        "size": "3 MB",
         "shape": "3677 presentations (5 to 9 of each image) x 82 neurons",
         "unit": "spikes per 100 ms",
         "licence": "GPL-3.0 (the repository's; no licence of the data themselves was found)",
