@@ -9,7 +9,6 @@ import typer
 
 from ._output import print_json, print_table
 
-
 _COLUMNS = (
     "name", "family", "modality", "kind", "subjects", "stimuli", "size", "licence", "summary",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Numeric arrays out of npy, npz, MATLAB and HDF5 files, and nothing that runs code."""
+"""Numeric arrays out of npy, npz, MATLAB, HDF5 and zarr, and nothing that runs code."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from .._core.checks import did_you_mean
 from .._core.errors import InputError, MissingDataError
+from ._zarr_stores import is_number, is_zarr, read_zarr_array, zarr_arrays
 
-ARRAY_SUFFIXES = (".npy", ".npz", ".mat", ".h5", ".hdf5")
+ARRAY_SUFFIXES = (".npy", ".npz", ".mat", ".h5", ".hdf5", ".zarr")
+_NAMED_SUFFIXES = (".npz", ".mat", ".h5", ".hdf5", ".zarr")
 _MATLAB_NUMBERS = frozenset(
     {"double", "single", "logical"} | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 )
@@ -58,6 +60,24 @@ def require_file(path: str | Path) -> Path:
     return path
 
 
+def require_array_file(path: str | Path) -> Path:
+    """Return `path` when a file, or a zarr store, is there."""
+    path = Path(path)
+    if is_zarr(path):
+        return path
+    if path.is_dir() and path.suffix.lower() == ".zarr":
+        raise InputError(
+            f"{path} is no zarr store: it has neither zarr.json nor .zarray nor .zgroup. It is cut short, or "
+            "another folder is meant."
+        )
+    return require_file(path)
+
+
+def array_suffix(path: Path) -> str:
+    """Return the suffix that says how an array is stored; a zarr store may bear any name."""
+    return ".zarr" if path.is_dir() else path.suffix.lower()
+
+
 def read_array(
     path: str | Path, *, variable: str | None = None, ndims: Sequence[int], default: str = "data"
 ) -> NDArray[Any]:
@@ -66,7 +86,7 @@ def read_array(
     Parameters
     ----------
     path : str or Path
-        A file with one of :data:`ARRAY_SUFFIXES`.
+        A file with one of :data:`ARRAY_SUFFIXES`, or a zarr store.
     variable : str, optional
         Which array of a file that holds several; by default `default`, or the only one that fits.
     ndims : sequence of int
@@ -84,7 +104,7 @@ def read_array(
     InputError
         If there is no such array, several would fit, or it holds no real numbers.
     """
-    path = require_file(path)
+    path = require_array_file(path)
     with readable(path, _format(path)), _opened(path) as variables:
         chosen = _choose(path, variables, variable, ndims, default)
         array = np.asarray(chosen.read())
@@ -99,15 +119,56 @@ def read_array(
     return array
 
 
+def check_links(path: Path) -> None:
+    """Refuse an HDF5 file that takes a part of itself from another file.
+
+    Raises
+    ------
+    InputError
+        Naming the link or array that points elsewhere.
+    """
+    import h5py
+
+    def check(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and (item.is_virtual or item.external):
+            raise InputError(f"the HDF5 array {name!r} points to another file, which is not followed.")
+
+    def check_link(name: str, link: Any) -> None:
+        if isinstance(link, h5py.ExternalLink):
+            raise InputError(f"the HDF5 link {name!r} points to another file, which is not followed.")
+
+    with h5py.File(path, "r") as file:
+        file.visititems(check)
+        file.visititems_links(check_link)
+
+
+def choose_array(
+    path: Path, *, variable: str | None = None, ndims: Sequence[int], default: str = "data"
+) -> str:
+    """Return the name of the array that :func:`read_array` reads."""
+    with readable(path, _format(path)), _opened(path) as variables:
+        return _choose(path, variables, variable, ndims, default).name
+
+
 def read_names(path: Path, names: Sequence[str]) -> list[str] | None:
-    """Read a text vector called one of `names` from an npz or HDF5 file; None where there is none."""
-    if path.suffix.lower() not in (".npz", ".h5", ".hdf5"):
+    """Read a text vector called one of `names` from a file of several arrays; None where there is none.
+
+    MATLAB's cell arrays of text and rows of characters count too; texts of MATLAB lose trailing spaces.
+    """
+    if array_suffix(path) not in _NAMED_SUFFIXES:
         return None
     with readable(path, _format(path)), _opened(path, only=names) as variables:
         for variable in variables:
-            if variable.name in names and len(variable.shape) == 1:
-                return [v.decode() if isinstance(v, bytes) else str(v) for v in variable.read().tolist()]
+            if variable.name in names and (len(variable.shape) == 1 or variable.kind in ("cell", "char")):
+                return [_as_text(value) for value in np.ravel(variable.read())]
     return None
+
+
+def _as_text(value: Any) -> str:
+    # A cell of MATLAB is an array of one text.
+    if isinstance(value, np.ndarray):
+        return "".join(map(str, value.ravel())).rstrip()
+    return value.decode() if isinstance(value, bytes) else str(value).rstrip()
 
 
 def _choose(
@@ -146,7 +207,7 @@ def _refuse_other(path: Path, variable: Variable) -> Variable:
 def _opened(path: Path, only: Sequence[str] | None = None) -> Iterator[list[Variable]]:
     import h5py
 
-    suffix = path.suffix.lower()
+    suffix = array_suffix(path)
     if suffix not in ARRAY_SUFFIXES:
         raise InputError(f"{path} has the suffix {suffix!r}; known: {', '.join(ARRAY_SUFFIXES)}.")
     if suffix == ".npy":
@@ -156,6 +217,13 @@ def _opened(path: Path, only: Sequence[str] | None = None) -> Iterator[list[Vari
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             names = [name for name in file.files if only is None or name in only]
             yield [_numpy_variable(name, partial(file.__getitem__, name)) for name in names]
+    elif suffix == ".zarr":
+        yield [
+            Variable(
+                name, tuple(array.shape), str(array.dtype), is_number(array), partial(read_zarr_array, array)
+            )
+            for name, array in zarr_arrays(path)
+        ]
     elif suffix == ".mat" and not h5py.is_hdf5(path):
         yield _matlab_variables(path)
     else:
@@ -206,6 +274,8 @@ def _hdf5_variables(file: Any, *, matlab: bool) -> list[Variable]:
         kind = matlab_class or str(item.dtype)
 
         def read() -> Any:
+            if matlab and matlab_class in ("cell", "char"):
+                return _matlab_texts(file, item)
             values = item[...] if is_number or item.dtype.kind != "O" else item.asstr()[...]
             return values.T if matlab else values
 
@@ -216,10 +286,24 @@ def _hdf5_variables(file: Any, *, matlab: bool) -> list[Variable]:
     return found
 
 
+def _matlab_texts(file: Any, item: Any) -> NDArray[Any]:
+    """Return a cell array of texts, or the rows of a character array, of a MATLAB 7.3 file."""
+    import h5py
+
+    if item.dtype.kind != "O":
+        return np.array(["".join(map(chr, row)) for row in np.atleast_2d(item[...].T)])
+    cells = [file[reference] for reference in item[...].T.ravel()]
+    if not all(isinstance(cell, h5py.Dataset) and cell.dtype.kind in "u" for cell in cells):
+        raise InputError(f"the cell array {item.name!r} holds other things than text.")
+    return np.array(["".join(map(chr, cell[...].T.ravel())) for cell in cells])
+
+
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _format(path: Path) -> str:
     suffix = path.suffix.lower()
+    if path.is_dir():
+        return "a zarr store"
     return {".npy": "a NumPy array", ".npz": "a NumPy archive", ".mat": "a MATLAB file"}.get(suffix, "HDF5")

@@ -13,10 +13,11 @@ from .._core.checks import check_finite
 from .._core.errors import InputError
 from ..recordings.recording import Recording
 from ..recordings.study import Study
-from ._arrays import ARRAY_SUFFIXES, read_array, read_names, require_file
+from ._arrays import ARRAY_SUFFIXES, array_suffix, choose_array, read_array, read_names, require_array_file
 from ._dataset import DATASETS, Dataset
 from ._stimuli import check_conditions, match_stimuli
 from ._tables import SAMPLE_COLUMNS, TABLE_SUFFIXES, label_table, read_table
+from ._zarr_stores import missing_chunks, store_files
 
 _ID_NAMES = ("stimulus_id", "stimulus_ids")
 
@@ -27,9 +28,10 @@ def read_matrix(path: str | Path, *, variable: str | None = None) -> NDArray[Any
     Parameters
     ----------
     path : str or Path
-        ``.npy``, ``.npz``, ``.mat`` (version 4 to 7.3), ``.h5``, ``.hdf5``, or a table (``.csv``, ``.tsv``,
-        ``.parquet``) with a row per sample and a column per channel; columns that say what a sample is
-        (`stimulus_id`, `repetition`, `session`, `run`, `onset_s`, `duration_s`) are left out.
+        ``.npy``, ``.npz``, ``.mat`` (version 4 to 7.3), ``.h5``, ``.hdf5``, a zarr store (version 2 or 3),
+        or a table (``.csv``, ``.tsv``, ``.parquet``) with a row per sample and a column per channel; columns
+        that say what a sample is (`stimulus_id`, `repetition`, `session`, `run`, `onset_s`, `duration_s`)
+        are left out.
     variable : str, optional
         Which array of a file that holds several: by default ``data``, or the only one that fits.
 
@@ -54,10 +56,10 @@ def read_matrix(path: str | Path, *, variable: str | None = None) -> NDArray[Any
     ...     read_matrix(Path(folder) / "rates.npy").shape
     (3, 3)
     """
-    path = require_file(path)
-    suffix = path.suffix.lower()
+    path = require_array_file(path)
+    suffix = array_suffix(path)
     if suffix in TABLE_SUFFIXES:
-        return _numbers(path, read_table(path)).to_numpy()
+        return _as_matrix(_numbers(path, read_table(path)))
     if suffix not in ARRAY_SUFFIXES:
         known = ", ".join((*ARRAY_SUFFIXES, *TABLE_SUFFIXES))
         raise InputError(f"{path} has the suffix {suffix!r}; a matrix is one of {known}.")
@@ -75,7 +77,7 @@ def read_matrix(path: str | Path, *, variable: str | None = None) -> NDArray[Any
     citation="",
     source="your own files: a matrix, a table of its rows, a folder of images",
     sha256={},
-    summary="A matrix (npy, npz, mat, h5, csv, parquet) with a table that names the stimulus of each row.",
+    summary="A matrix (npy, npz, mat, h5, zarr, csv, parquet) with a table that names each row's stimulus.",
 )
 def load_matrix(
     *,
@@ -101,7 +103,7 @@ def load_matrix(
     samples : Path, optional
         A table with a row per sample and a column `stimulus_id`; further columns may be `repetition`,
         `session`, `run`, `onset_s`, and labels of the stimuli. Not needed where the recording itself holds
-        `stimulus_id` (as a column of a table, or a text array beside the data).
+        `stimulus_id` (as a column of a table, or a text array or MATLAB cell beside the data).
     channels : Path, optional
         A table with a row per channel: `name`, and where known `kind`, `roi`, `x_mm`, `y_mm`, `z_mm`.
     stimuli : Path, optional
@@ -131,7 +133,7 @@ def load_matrix(
     InputError
         If the parts do not fit each other; the message names the stimuli, rows or shapes.
     """
-    recording = require_file(recording)
+    recording = require_array_file(recording)
     data = read_matrix(recording, variable=variable)
     if transpose:
         data = np.swapaxes(data, 0, 1)
@@ -156,9 +158,31 @@ def load_matrix(
         stimuli=images,
         labels=label_table(table),
         conditions=check_conditions(conditions, table),
-        files=tuple(path for path in (recording, samples, channels) if path is not None),
-        notes=notes,
+        files=(*_files(recording), *(path for path in (samples, channels) if path is not None)),
+        notes=(*notes, *_unstored(recording, variable)),
     )
+
+
+def _files(recording: Path) -> list[Path]:
+    return store_files(recording) if recording.is_dir() else [recording]
+
+
+def _unstored(recording: Path, variable: str | None) -> tuple[str, ...]:
+    if not recording.is_dir():
+        return ()
+    missing, total, fill = missing_chunks(recording, choose_array(recording, variable=variable, ndims=(2, 3)))
+    if not missing:
+        return ()
+    return (
+        f"{missing} of {total} chunks of {recording.name} are not stored and were read as {fill}, which zarr "
+        "writes so on purpose; chunks that got lost would look the same.",
+    )
+
+
+def _as_matrix(table: pd.DataFrame) -> NDArray[Any]:
+    # Columns of pandas' own types have holes that are no numbers.
+    plain = all(isinstance(dtype, np.dtype) for dtype in table.dtypes)
+    return table.to_numpy() if plain else table.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _numbers(path: Path, table: pd.DataFrame) -> pd.DataFrame:
@@ -199,7 +223,7 @@ def _samples(recording: Path, samples: Path | None) -> pd.DataFrame:
 
 
 def _samples_inside(recording: Path) -> pd.DataFrame | None:
-    if recording.suffix.lower() in TABLE_SUFFIXES:
+    if array_suffix(recording) in TABLE_SUFFIXES:
         table = read_table(recording)
         if "stimulus_id" not in table:
             return None
@@ -230,7 +254,7 @@ def _channels(recording: Path, channels: Path | None, n_channels: int, *, transp
         if len(table) != n_channels:
             raise InputError(f"{channels} has {len(table)} rows but {recording} has {n_channels} channels.")
         return table
-    if recording.suffix.lower() in TABLE_SUFFIXES and not transpose:
+    if array_suffix(recording) in TABLE_SUFFIXES and not transpose:
         return pd.DataFrame({"name": list(_numbers(recording, read_table(recording)).columns)})
     return pd.DataFrame({"name": [f"c{i}" for i in range(n_channels)]})
 

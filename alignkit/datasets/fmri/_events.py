@@ -1,9 +1,8 @@
-"""What was shown when, in each run: BIDS events or a label per volume, turned into windows of volumes."""
+"""What was shown when, in each run: BIDS events, or a label per volume."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, floor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -26,14 +25,15 @@ _SLACK = 1e-3
 class RunEvents:
     """One run's volumes in its file, and what was shown in it.
 
-    `table` has `stimulus_id`, `onset_s` (from the run's first volume), `duration_s`, and labels.
+    `table` has `stimulus_id`, `onset_s` (from the begin of the run's first volume), `duration_s`, and labels;
+    it is None where nobody says what was shown.
     """
 
     run: int | str
     source: Path
     start: int
     stop: int
-    table: pd.DataFrame
+    table: pd.DataFrame | None
 
 
 def read_events(path: str | Path, *, rest: str, id_column: str | None = None) -> pd.DataFrame:
@@ -120,43 +120,6 @@ def join_blocks(events: pd.DataFrame, *, gap_s: float) -> pd.DataFrame:
     joined = events.groupby(block, sort=True).first()
     joined["duration_s"] = ends.groupby(block, sort=True).max() - joined["onset_s"]
     return joined.reset_index(drop=True)
-
-
-def windows(
-    events: RunEvents, *, tr_s: float, delay_s: float, duration_s: float | None
-) -> tuple[list[tuple[int, int]], int]:
-    """Return the first and one past the last volume of each event's response, and how many were cut short.
-
-    A response is the volumes that start within [onset + delay, onset + delay + duration); an event too
-    short to hold one gets the volume that starts nearest to onset + delay.
-
-    Raises
-    ------
-    InputError
-        If an event, or its whole response, lies outside the run.
-    """
-    n_volumes = events.stop - events.start
-    found: list[tuple[int, int]] = []
-    n_cut = 0
-    for name, onset, duration in zip(
-        events.table["stimulus_id"], events.table["onset_s"], events.table["duration_s"], strict=True
-    ):
-        lasts = duration if duration_s is None else duration_s
-        start = (onset + delay_s) / tr_s
-        first = ceil(start - _SLACK)
-        stop = ceil(start + lasts / tr_s - _SLACK)
-        if stop <= first:
-            first = floor(start + 0.5)
-            stop = first + 1
-        if onset < 0 or onset >= n_volumes * tr_s or first >= n_volumes or first < 0:
-            raise InputError(
-                f"the event {name!r} at {onset:g} s of run {events.run} ({events.source.name}) lies outside "
-                f"the run of {n_volumes * tr_s:g} s ({n_volumes} volumes), counting delay_s = {delay_s:g}. "
-                "Check the repetition time and the events, or remove the event."
-            )
-        n_cut += stop > n_volumes
-        found.append((first, min(stop, n_volumes)))
-    return found, n_cut
 
 
 def _labels_and_runs(path: Path) -> tuple[list[str], NDArray[np.generic]]:

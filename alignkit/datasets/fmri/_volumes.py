@@ -1,31 +1,18 @@
-"""BOLD series, masks and atlases: checked, on one grid, and cleaned run by run."""
+"""BOLD series, masks and atlases: opened, checked, and on one grid."""
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._core.errors import InputError
 from .._arrays import readable, require_file
-from .._tables import read_table
-
-Detrend = Literal["linear", "none"]
-Standardize = Literal["percent", "zscore", "none"]
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """What is taken out of every run, and in which unit the rest is given."""
-
-    tr_s: float
-    detrend: Detrend
-    high_pass_hz: float | None
-    standardize: Standardize
 
 
 @dataclass(frozen=True)
@@ -48,22 +35,122 @@ class Grid:
         return f"{size} voxels of {steps} mm, first voxel at ({corner}) mm"
 
 
-def open_series(path: str | Path) -> Any:
-    """Open a 4-D image, refusing any other."""
+def open_image(path: str | Path) -> Any:
+    """Open an image whose voxels are read later."""
     import nibabel as nib
 
     path = require_file(path)
     with readable(path, "a NIfTI image"):
         image: Any = nib.load(path)
-        shape = tuple(image.shape)
+        tuple(image.shape), np.asarray(image.affine)
+    return image
+
+
+def open_series(path: str | Path) -> Any:
+    """Open a 4-D image, refusing any other."""
+    image = open_image(path)
+    shape = tuple(image.shape)
     if len(shape) != 4:
         raise InputError(
             f"{path} has {len(shape)} dimensions (shape {shape}); a BOLD series is x, y, z, time. "
-            "Join single volumes with nilearn.image.concat_imgs."
+            "Give the single volumes of a run as a list of files."
         )
     if shape[3] < 2:
         raise InputError(f"{path} holds {shape[3]} volume(s); a series needs at least 2.")
     return image
+
+
+def open_volumes(paths: Sequence[str | Path]) -> list[Any]:
+    """Open the single volumes of one run, which must be in the order of the numbers in their names.
+
+    Raises
+    ------
+    InputError
+        If a file is no single volume, the order is another, or grids differ.
+    """
+    if len(paths) < 2:
+        raise InputError(f"a run of single volumes names {len(paths)} file(s); a series needs at least 2.")
+    images = [open_image(path) for path in paths]
+    for path, image in zip(paths, images, strict=True):
+        if len(image.shape) != 3 and tuple(image.shape[3:]) != (1,):
+            raise InputError(
+                f"{path} has shape {tuple(image.shape)}; in a list of volumes each is x, y, z. Give a 4-D "
+                "series as one path."
+            )
+    numbers = [re.findall(r"\d+", Path(path).name.split(".")[0])[-1:] for path in paths]
+    counted = [int(number[0]) for number in numbers if number]
+    if len(counted) == len(paths) and sorted(set(counted)) != counted:
+        first = next(k for k in range(1, len(counted)) if counted[k] <= counted[k - 1])
+        raise InputError(
+            "the volumes of a run are not in the order of the numbers in their names: "
+            f"{Path(paths[first]).name} comes after {Path(paths[first - 1]).name}. Sort them by number."
+        )
+    check_grids(paths, images)
+    return images
+
+
+def check_grids(paths: Sequence[str | Path], images: Sequence[Any]) -> Grid:
+    """Return the grid of all images, or refuse those that differ."""
+    grid = grid_of(images[0])
+    for path, image in zip(paths[1:], images[1:], strict=True):
+        if not grid_of(image).is_same(grid):
+            raise InputError(
+                f"{Path(path).name} lies on another grid ({grid_of(image)}) than {Path(paths[0]).name} "
+                f"({grid}); all runs of a subject must be in one space. Resample them first."
+            )
+    return grid
+
+
+def header_tr(path: Path, image: Any) -> tuple[float | None, str | None]:
+    """Return the repetition time of a header in seconds, and what was assumed to read it."""
+    zooms = image.header.get_zooms()
+    if len(zooms) < 4:
+        return None, None
+    unit = image.header.get_xyzt_units()[1] if hasattr(image.header, "get_xyzt_units") else "msec"
+    tr_s = float(zooms[3]) * {"msec": 1e-3, "usec": 1e-6}.get(unit, 1.0)
+    if unit == "unknown":
+        return tr_s, f"The header of {path.name} names no unit of time; {tr_s:g} was read as seconds."
+    return tr_s, None
+
+
+def read_voxels(
+    path: Path, images: Sequence[Any], mask: NDArray[np.bool_], *, fwhm_mm: float | None
+) -> NDArray[np.float32]:
+    """Read the voxels of a mask out of one 4-D image, or of a volume per image: (n_volumes, n_voxels).
+
+    Smoothing takes in the voxels around the mask; voxels that are not finite stay so.
+    """
+    if len(images) == 1:
+        with readable(path, "a NIfTI image"):
+            values = np.asarray(images[0].dataobj, dtype=np.float32)
+        if fwhm_mm is None:
+            return values[mask].T
+        volumes = (values[..., number] for number in range(values.shape[3]))
+    else:
+        volumes = (_values(image, mask.shape) for image in images)
+    n_volumes = images[0].shape[3] if len(images) == 1 else len(images)
+    found = np.empty((n_volumes, int(mask.sum())), dtype=np.float32)
+    for number, volume in enumerate(volumes):
+        if fwhm_mm is not None:
+            volume = _smoothed(volume, images[0].affine, fwhm_mm)
+        found[number] = volume[mask]
+    return found
+
+
+def _values(image: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    with readable(Path(image.get_filename()), "a NIfTI image"):
+        return np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
+
+
+def _smoothed(volume: NDArray[np.float32], affine: Any, fwhm_mm: float) -> NDArray[np.float32]:
+    import nibabel as nib
+    from nilearn.image import smooth_img
+
+    holes = ~np.isfinite(volume)
+    filled = nib.Nifti1Image(np.where(holes, np.float32(0), volume), affine)  # type: ignore[no-untyped-call]
+    smooth = np.array(smooth_img(filled, fwhm_mm).dataobj, dtype=np.float32)
+    smooth[holes] = np.nan
+    return smooth
 
 
 def grid_of(image: Any) -> Grid:
@@ -80,25 +167,30 @@ def read_volume(path: str | Path, grid: Grid, *, what: str, resample: bool) -> t
     InputError
         If it is no single volume, or lies on another grid and `resample` is False.
     """
-    import nibabel as nib
-
-    path = require_file(path)
-    with readable(path, "a NIfTI image"):
-        image: Any = nib.load(path)
+    image = open_image(path)
+    with readable(Path(path), "a NIfTI image"):
         values = np.asarray(image.dataobj)
     if values.ndim == 4 and values.shape[3] == 1:
         values = values[..., 0]
     if values.ndim != 3:
-        raise InputError(f"the {what} {path} has shape {values.shape}; a single volume is wanted.")
-    own = grid_of(image)
+        several = "; a probabilistic atlas has a volume per region" if what == "atlas" else ""
+        raise InputError(f"the {what} {path} has shape {values.shape}; a single volume is wanted{several}.")
+    return on_grid(values, grid_of(image), grid, what=f"{what} {path}", resample=resample)
+
+
+def on_grid(
+    values: NDArray[Any], own: Grid, grid: Grid, *, what: str, resample: bool
+) -> tuple[NDArray[Any], bool]:
+    """Return a volume on the grid of the series, resampled (nearest neighbour) only when asked to."""
     if own.is_same(grid):
         return values, False
     if not resample:
         raise InputError(
-            f"the {what} {path} lies on another grid ({own}) than the series ({grid}). Bring it into the "
+            f"the {what} lies on another grid ({own}) than the series ({grid}). Bring it into the "
             "space of the series; where it is in that space and only its voxels differ, set "
             "`resample_mask: true`."
         )
+    import nibabel as nib
     from nilearn.image import resample_to_img
 
     target = nib.Nifti1Image(np.zeros(grid.shape, dtype=np.uint8), grid.affine)  # type: ignore[no-untyped-call]
@@ -127,93 +219,3 @@ def as_atlas(values: NDArray[Any], path: str | Path) -> NDArray[np.int64]:
     if (finite != np.round(finite)).any() or (finite < 0).any():
         raise InputError(f"the atlas {path} holds values that are no region numbers (0, 1, 2 and so on).")
     return finite.astype(np.int64)
-
-
-def region_names(path: str | Path | None, present: NDArray[np.int64]) -> dict[int, str]:
-    """Return the name of each region number, from a table (index, name) or JSON; 0 is no region."""
-    wanted = [int(number) for number in present if number != 0]
-    if path is None:
-        return {number: f"region-{number}" for number in wanted}
-    path = require_file(path)
-    if path.suffix.lower() == ".json":
-        names = _json_names(path)
-    else:
-        table = read_table(path, needs=["index", "name"])
-        with readable(path, "region numbers"):
-            names = {int(i): str(n) for i, n in zip(table["index"], table["name"], strict=True)}
-        if len(names) != len(table):
-            raise InputError(f"{path} lists a region number twice.")
-    unknown = [number for number in wanted if number not in names]
-    if unknown:
-        raise InputError(f"{path} has no name for the region number(s) {', '.join(map(str, unknown[:10]))}.")
-    return {number: names[number] for number in wanted}
-
-
-def repetition_time(path: Path, image: Any) -> tuple[float, str | None]:
-    """Return the repetition time from header and sidecar, in seconds, and a note where it was assumed."""
-    zoom = float(image.header.get_zooms()[3])
-    unit = image.header.get_xyzt_units()[1]
-    tr_s = zoom * {"msec": 1e-3, "usec": 1e-6}.get(unit, 1.0)
-    note = None
-    if unit == "unknown":
-        note = f"The header of {path.name} names no unit of time; {tr_s:g} was read as seconds."
-    sidecar = path.parent / (path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
-    if sidecar.is_file():
-        with readable(sidecar, "JSON"):
-            said = json.loads(sidecar.read_text(encoding="utf-8")).get("RepetitionTime")
-        if said is not None and abs(float(said) - tr_s) > 1e-3 * tr_s:
-            raise InputError(
-                f"{path.name} has a repetition time of {tr_s:g} s in its header but {said} s in "
-                f"{sidecar.name}; say which is right with `tr_s`."
-            )
-        note = None if said is not None else note
-    if not np.isfinite(tr_s) or not 0.05 <= tr_s <= 60:
-        raise InputError(f"the header of {path} gives a repetition time of {tr_s:g} s; give it as `tr_s`.")
-    return tr_s, note
-
-
-def clean_run(series: NDArray[np.float64], scaling: Scaling) -> NDArray[np.float64]:
-    """Remove drift from one run and scale it.
-
-    Parameters
-    ----------
-    series : ndarray of shape (n_volumes, n_voxels)
-        Finite, no column constant; for ``"percent"``, with positive means.
-    scaling : Scaling
-        What to remove, and the unit of the result.
-
-    Returns
-    -------
-    cleaned : ndarray of shape (n_volumes, n_voxels)
-        Percent of the run's mean, standard deviations from it, or (``"none"``) the input's own unit. NaN for
-        voxels that are nothing but drift.
-    """
-    mean = series.mean(axis=0)
-    cleaned = series - mean
-    if scaling.detrend == "linear" or scaling.high_pass_hz is not None:
-        from nilearn.signal import clean
-
-        cleaned = clean(
-            cleaned,
-            detrend=scaling.detrend == "linear",
-            standardize=None,
-            filter="cosine" if scaling.high_pass_hz is not None else False,
-            high_pass=scaling.high_pass_hz,
-            t_r=scaling.tr_s,
-        )
-        cleaned = cleaned - cleaned.mean(axis=0)
-    # What is left of pure drift is the rounding of single precision.
-    cleaned[:, np.ptp(cleaned, axis=0) <= 1e-6 * np.abs(series).max(axis=0)] = np.nan
-    if scaling.standardize == "percent":
-        return np.asarray(100 * cleaned / mean, dtype=np.float64)
-    if scaling.standardize == "zscore":
-        return np.asarray(cleaned / cleaned.std(axis=0, ddof=1), dtype=np.float64)
-    return np.asarray(cleaned + mean, dtype=np.float64)
-
-
-def _json_names(path: Path) -> dict[int, str]:
-    with readable(path, "region names"):
-        content = dict(json.loads(path.read_text(encoding="utf-8")))
-        if all(str(key).lstrip("-").isdigit() for key in content):
-            return {int(key): str(value) for key, value in content.items()}
-        return {int(value): str(key) for key, value in content.items()}

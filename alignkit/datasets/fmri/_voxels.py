@@ -1,8 +1,9 @@
-"""Which voxels become channels, and why others do not."""
+"""Which voxels become channels, and in which region they are."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 
 from ..._core.errors import InputError
 from ...recordings.geometry import VolumeGeometry
-from ._volumes import Grid, Scaling, as_atlas, as_mask, clean_run, read_volume, region_names
+from ._atlases import NamedImage, is_name, read_named_atlas, read_named_mask
+from ._labels import check_named, region_names
+from ._volumes import Grid, as_atlas, as_mask, grid_of, on_grid, read_volume
 
 
-@dataclass
+@dataclass(frozen=True)
 class Voxels:
-    """Voxels of the mask, and which of them every run so far could use.
+    """Voxels of the mask.
 
     Attributes
     ----------
@@ -27,64 +30,14 @@ class Voxels:
         The volume.
     roi : ndarray of str or None
         Region of each voxel of the mask; ``""`` for none.
-    notes : list of str
-        What happened to the others.
+    notes : tuple of str
+        Where they come from.
     """
 
     grid: Grid
     mask: NDArray[np.bool_]
     roi: NDArray[Any] | None
-    notes: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._varies = np.ones(int(self.mask.sum()), dtype=bool)
-        self._has_level = np.ones_like(self._varies)
-
-    def clean(self, series: NDArray[np.float64], scaling: Scaling) -> NDArray[np.float64]:
-        """Clean one run, and remember the voxels that it cannot use; theirs are NaN."""
-        varies = np.asarray(np.isfinite(series).all(axis=0), dtype=np.bool_)
-        varies[varies] = np.ptp(series[:, varies], axis=0) > 0
-        fine = varies.copy()
-        if scaling.standardize == "percent":
-            part = series[:, varies]
-            # Percent of a mean that noise alone could make would be noise blown up.
-            fine[varies] = part.mean(axis=0) > part.std(axis=0)
-            self._has_level &= fine | ~varies
-        cleaned = np.full_like(series, np.nan)
-        if fine.any():
-            cleaned[:, fine] = clean_run(series[:, fine], scaling)
-            varies[fine] = np.isfinite(cleaned[:, fine]).all(axis=0)
-        self._varies &= varies
-        return cleaned
-
-    def keep(self) -> NDArray[np.bool_]:
-        """Return which voxels of the mask every run can use, and note how many it cannot.
-
-        Raises
-        ------
-        InputError
-            If none is left, or percent signal change has no meaning.
-        """
-        n_voxels = len(self._varies)
-        centred = self._varies & ~self._has_level
-        if centred.sum() > 0.5 * n_voxels:
-            raise InputError(
-                f"{int(centred.sum())} of {n_voxels} voxels have a mean below their standard deviation in a "
-                "run, so percent signal change means nothing; the series seem to be centred already. Set "
-                "`standardize` to 'zscore' or 'none'."
-            )
-        keep = self._varies & self._has_level
-        if not keep.any():
-            raise InputError(
-                f"none of the {n_voxels} voxels varies in every run; check the mask and the series."
-            )
-        for bad, why in (
-            (~self._varies, "they are constant, nothing but drift, or not finite in a run"),
-            (centred, "their mean is below their standard deviation in a run"),
-        ):
-            if bad.any():
-                self.notes.append(f"{int(bad.sum())} of {n_voxels} voxels were dropped: {why}.")
-        return np.asarray(keep, dtype=np.bool_)
+    notes: tuple[str, ...] = ()
 
     def geometry(self, keep: NDArray[np.bool_], space: str) -> VolumeGeometry:
         """Return where the kept voxels are."""
@@ -106,10 +59,11 @@ class Voxels:
 def select_voxels(
     grid: Grid,
     *,
-    mask: str | Path | None,
+    mask: str | Path | Sequence[str | Path] | None,
     atlas: str | Path | None,
     atlas_labels: str | Path | None,
     resample: bool,
+    space: str,
 ) -> Voxels:
     """Read mask and atlas: the voxels of the mask, or else of the atlas, or else all."""
     notes: list[str] = []
@@ -117,20 +71,70 @@ def select_voxels(
     roi = None
     if atlas is None and atlas_labels is not None:
         raise InputError(f"`atlas_labels` ({atlas_labels}) names regions, but no `atlas` is given.")
-    if mask is not None:
-        values, moved = read_volume(mask, grid, what="mask", resample=resample)
-        inside = as_mask(values, mask)
-        notes += [f"The mask {Path(mask).name} was resampled to the grid of the series."] * moved
+    masks = [mask] if isinstance(mask, str | Path) else list(mask or ())
+    for each in masks:
+        part, said = _mask(each, grid, resample=resample, space=space)
+        inside &= part
+        notes += said
+    if not inside.any():
+        raise InputError(
+            f"the {len(masks)} masks have no voxel in common, such as {masks[0]} and {masks[-1]}."
+        )
+    if len(masks) > 1:
+        notes.append(f"Channels are the voxels that {len(masks)} masks have in common.")
     if atlas is not None:
-        values, moved = read_volume(atlas, grid, what="atlas", resample=resample)
-        numbers = as_atlas(values, atlas)
-        if mask is None:
+        numbers, names, said = _atlas(atlas, atlas_labels, grid, resample=resample, space=space)
+        notes += said
+        if not masks:
             inside = numbers > 0
-        names = region_names(atlas_labels, np.unique(numbers[inside]))
-        if not names:
+        present = [int(number) for number in np.unique(numbers[inside]) if number != 0]
+        if not present:
             raise InputError(f"the atlas {atlas} has no region inside the mask.")
-        roi = np.array([names.get(int(number), "") for number in numbers[inside]], dtype=object)
-        notes += [f"The atlas {Path(atlas).name} was resampled to the grid of the series."] * moved
-    if mask is None and atlas is None:
+        named = {number: f"region-{number}" for number in present} if names is None else names
+        check_named(atlas_labels or atlas, present, named)
+        roi = np.array([named.get(int(number), "") for number in numbers[inside]], dtype=object)
+    if not masks and atlas is None:
         notes.append("No mask was given: every voxel that varies is a channel.")
-    return Voxels(grid, inside, roi, notes)
+    return Voxels(grid, inside, roi, tuple(notes))
+
+
+def _mask(mask: str | Path, grid: Grid, *, resample: bool, space: str) -> tuple[NDArray[np.bool_], list[str]]:
+    if is_name(mask):
+        found = read_named_mask(str(mask))
+        values, note = _named_on_grid(str(mask), found, grid, what="mask", resample=resample, space=space)
+        return as_mask(values, mask), [note]
+    values, moved = read_volume(mask, grid, what="mask", resample=resample)
+    return as_mask(values, mask), [_moved("mask", mask)] * moved
+
+
+def _atlas(
+    atlas: str | Path, labels: str | Path | None, grid: Grid, *, resample: bool, space: str
+) -> tuple[NDArray[np.int64], dict[int, str] | None, list[str]]:
+    """Return region numbers, their names where there are any, and notes."""
+    if is_name(atlas):
+        if labels is not None:
+            raise InputError(f"the atlas {atlas!r} brings its names along; leave `atlas_labels` out.")
+        found = read_named_atlas(str(atlas))
+        values, note = _named_on_grid(str(atlas), found, grid, what="atlas", resample=resample, space=space)
+        return as_atlas(values, atlas), found.names, [note]
+    values, moved = read_volume(atlas, grid, what="atlas", resample=resample)
+    names = None if labels is None else region_names(labels)
+    return as_atlas(values, atlas), names, [_moved("atlas", atlas)] * moved
+
+
+def _named_on_grid(
+    name: str, found: NamedImage, grid: Grid, *, what: str, resample: bool, space: str
+) -> tuple[NDArray[Any], str]:
+    if not space.startswith("MNI"):
+        raise InputError(
+            f"the {what} {name!r} is in MNI space ({found.template}) but the series is in {space!r}. Give "
+            "the name of its space as `space` where it is MNI, such as 'MNI152NLin2009cAsym'."
+        )
+    values = np.asarray(found.image.dataobj)
+    values, moved = on_grid(values, grid_of(found.image), grid, what=f"{what} {name!r}", resample=resample)
+    how = ", resampled to the grid of the series" if moved else ""
+    return values, f"The {what} {name!r} was made in {found.template}{how}; the series is in {space}."
+
+
+def _moved(what: str, path: str | Path) -> str:
+    return f"The {what} {Path(path).name} was resampled to the grid of the series."

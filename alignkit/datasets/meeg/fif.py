@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..._core.checks import did_you_mean
 from ..._core.errors import InputError, MissingDataError
 from ..._core.progress import track
-from ...recordings.geometry import SensorGeometry
+from ...preprocessing.meeg._quiet import quiet_mne
 from ...recordings.recording import Recording
 from ...recordings.study import Study
 from .._arrays import readable, require_file
 from .._dataset import DATASETS, Dataset
 from .._stimuli import add_labels, check_conditions, match_stimuli
 from .._tables import label_table
+from .epochs import recording_of_epochs
 
 if TYPE_CHECKING:
     import mne
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 _STIMULUS = "stimulus_id"
 _SUBJECT = "{subject}"
 EPOCHS = "sub-{subject}/**/*_epo.fif"
-_SPHERES = {"meg": ("mag", "grad"), "eeg": ("eeg",), "ieeg": ("seeg", "ecog", "dbs")}
 
 
 def read_fif(
@@ -62,8 +59,8 @@ def read_fif(
         Channel types (``"eeg"``, ``"mag"``, ``"grad"``) or names, as MNE takes them. Channels marked bad are
         left out, unless they are named.
     montage : str, optional
-        For sensors without positions: the name of a standard montage of MNE (``"biosemi64"``), or
-        ``"none"`` to do without positions, and so without maps.
+        For sensors without positions: the name of a standard montage of MNE (``"biosemi64"``), a file of
+        positions, or ``"none"`` to do without, and so without maps.
 
     Returns
     -------
@@ -82,30 +79,17 @@ def read_fif(
     import mne
 
     path = require_file(path)
-    with readable(path, "MNE epochs (FIF)"), warnings.catch_warnings():
-        # MNE's own calls of pandas: nothing a reader of epochs can act on.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", FutureWarning)
+    with readable(path, "MNE epochs (FIF)"), quiet_mne():
         epochs = mne.read_epochs(path, preload=True, verbose="error")
     if not len(epochs):
         raise InputError(f"{path} holds no epoch; all were dropped before it was saved.")
-    bads = [name for name in epochs.info["bads"] if isinstance(picks, str)]
-    epochs = _picked(epochs, picks, path)
-    if montage != "none":
-        _require_positions(epochs, montage, path)
-    epochs = _at_times(epochs, path, tmin_s, tmax_s, resample_hz)
-    units = [_unit(channel) for channel in epochs.info["chs"]]
-    notes = (f"{subject}: {len(bads)} channels marked bad were left out: {', '.join(bads)}.",) if bads else ()
-    return Recording(
-        np.ascontiguousarray(epochs.get_data(copy=False), dtype=np.float32),
-        _samples(epochs, stimulus_column, path),
-        _channels(epochs.info, units),
-        times_s=np.asarray(epochs.times, dtype=np.float64),
-        geometry=None if montage == "none" else SensorGeometry(epochs.info),
+    return recording_of_epochs(
+        _at_times(epochs, path, tmin_s, tmax_s, resample_hz),
         subject=subject,
-        modality=_modality(epochs.info),
-        unit=units[0] if len(set(units)) == 1 else "mixed",
-        notes=notes,
+        stimulus_column=stimulus_column,
+        picks=picks,
+        montage=montage,
+        where=str(path),
     )
 
 
@@ -224,6 +208,22 @@ def find_subject_files(
     InputError
         If the pattern has no ``{subject}`` or leaves the folder, or a subject has several files.
     """
+    found = find_subject_runs(folder, pattern, subjects)
+    for name, files in found.items():
+        if len(files) > 1:
+            several = ", ".join(str(path.relative_to(folder)) for path in files[:3])
+            raise InputError(f"{name!r} has {len(files)} files ({several}); narrow `pattern` to one.")
+    return {name: files[0] for name, files in found.items()}
+
+
+def find_subject_runs(
+    folder: str | Path, pattern: str, subjects: Sequence[str] | None = None
+) -> dict[str, list[Path]]:
+    """Return each subject's files, sorted by subject and name; several are runs.
+
+    Parameters, what is returned and errors are those of :func:`find_subject_files`, but that a subject may
+    have several files. The pattern may end in the name of a folder, such as ``*_meg.ds``.
+    """
     folder = Path(folder)
     if _SUBJECT not in pattern or pattern.startswith("/") or ".." in pattern.split("/"):
         raise InputError(f"`pattern` must hold {_SUBJECT!r} and stay inside the folder, got {pattern!r}.")
@@ -234,7 +234,8 @@ def find_subject_files(
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.glob(pattern.replace(_SUBJECT, "*"))):
         match = expression.fullmatch(path.relative_to(folder).as_posix())
-        if match and path.is_file():
+        # Recordings of CTF and EGI are folders.
+        if match and (path.is_file() or path.suffix in (".ds", ".mff")):
             found.setdefault(prefix + match["subject"], []).append(path)
     names = sorted(found) if subjects is None else [prefix + str(s).removeprefix(prefix) for s in subjects]
     if not names:
@@ -243,10 +244,7 @@ def find_subject_files(
         if name not in found:
             known = did_you_mean(name, list(found))
             raise MissingDataError(f"{folder} holds no file {pattern!r} of {name!r}, {known}")
-        if len(found[name]) > 1:
-            several = ", ".join(str(path.relative_to(folder)) for path in found[name][:3])
-            raise InputError(f"{name!r} has {len(found[name])} files ({several}); narrow `pattern` to one.")
-    return {name: found[name][0] for name in names}
+    return {name: found[name] for name in names}
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
@@ -256,35 +254,6 @@ def _expression(pattern: str) -> re.Pattern[str]:
     for wildcard, expression in wildcards.items():
         parts = [part.replace(wildcard, expression) for part in parts]
     return re.compile(parts[0] + "(?P<subject>[^/_]+?)" + "(?P=subject)".join(parts[1:]))
-
-
-def _picked(epochs: mne.BaseEpochs, picks: str | Sequence[str], path: Path) -> mne.BaseEpochs:
-    wanted = picks if isinstance(picks, str) else list(picks)
-    try:
-        return epochs.pick(wanted, exclude="bads" if isinstance(picks, str) else (), verbose="error")
-    except ValueError as error:
-        kinds = ", ".join(sorted(set(epochs.get_channel_types())))
-        raise InputError(
-            f"`picks` {wanted!r} leaves no channel of {path}; it has channels of type {kinds}."
-        ) from error
-
-
-def _require_positions(epochs: mne.BaseEpochs, montage: str | None, path: Path) -> None:
-    import mne
-
-    if montage is not None:
-        known = mne.channels.get_builtin_montages()
-        if montage not in known:
-            raise InputError(f"`montage` is {montage!r}, {did_you_mean(montage, [*known, 'none'])}")
-        epochs.set_montage(montage, on_missing="ignore", verbose="error")
-    places = np.array([channel["loc"][:3] for channel in epochs.info["chs"]])
-    lost = ~np.isfinite(places).all(axis=1) | (places == 0).all(axis=1)
-    if lost.any():
-        names = [name for name, is_lost in zip(epochs.ch_names, lost, strict=True) if is_lost]
-        raise InputError(
-            f"{len(names)} of {len(lost)} sensors of {path} have no position ({', '.join(names[:5])}). Set "
-            "`montage` to a standard one (such as 'biosemi64'), or to 'none' to do without maps."
-        )
 
 
 def _at_times(
@@ -303,60 +272,3 @@ def _at_times(
             raise InputError(f"`resample_hz` must be above 0, got {resample_hz}.")
         epochs = epochs.resample(resample_hz, verbose="error")
     return epochs.crop(max(start, float(epochs.tmin)), min(stop, float(epochs.tmax)), verbose="error")
-
-
-def _samples(epochs: mne.BaseEpochs, stimulus_column: str | None, path: Path) -> pd.DataFrame:
-    names = {code: name for name, code in epochs.event_id.items()}
-    event = [names[code] for code in epochs.events[:, 2]]
-    table = pd.DataFrame() if epochs.metadata is None else epochs.metadata.reset_index(drop=True)
-    if stimulus_column is not None and stimulus_column not in table:
-        columns = list(map(str, table.columns))
-        raise InputError(
-            f"the metadata of {path} have no column {stimulus_column!r}, "
-            f"{did_you_mean(stimulus_column, columns)}"
-        )
-    column = stimulus_column or _STIMULUS
-    ids = table[column] if column in table else pd.Series(event)
-    if ids.isna().any() or (ids.astype(str) == "").any():
-        row = int((ids.isna() | (ids.astype(str) == "")).to_numpy().argmax())
-        raise InputError(f"epoch {row} of {path} has no {column!r}; drop it, or fill the metadata in.")
-    samples = pd.DataFrame({_STIMULUS: ids.astype(str).to_list(), "event": event})
-    for name in table.columns:
-        if str(name) not in samples and name != column:
-            values = table[name]
-            samples[str(name)] = values if pd.api.types.is_numeric_dtype(values) else values.astype(str)
-    if "repetition" not in samples:
-        samples["repetition"] = samples.groupby(_STIMULUS, sort=False).cumcount() + 1
-    return samples
-
-
-def _channels(info: mne.Info, units: Sequence[str]) -> pd.DataFrame:
-    table = pd.DataFrame({"name": info["ch_names"], "kind": info.get_channel_types(), "unit": list(units)})
-    places = np.array([_in_head(channel, info) for channel in info["chs"]]) * 1000
-    return table.assign(x_mm=places[:, 0], y_mm=places[:, 1], z_mm=places[:, 2])
-
-
-def _in_head(channel: dict[str, Any], info: mne.Info) -> NDArray[np.float64]:
-    """Return a sensor's place in head coordinates, in metres; NaN where it is unknown."""
-    import mne
-
-    place = np.asarray(channel["loc"][:3], dtype=np.float64)
-    if not np.isfinite(place).all() or not place.any():
-        return np.full(3, np.nan)
-    if channel["coord_frame"] == mne.io.constants.FIFF.FIFFV_COORD_DEVICE and info["dev_head_t"] is not None:
-        return np.asarray(mne.transforms.apply_trans(info["dev_head_t"], place), dtype=np.float64)
-    return place
-
-
-def _unit(channel: dict[str, Any]) -> str:
-    import mne
-
-    codes = mne.io.constants.FIFF
-    known = {codes.FIFF_UNIT_V: "V", codes.FIFF_UNIT_T: "T", codes.FIFF_UNIT_T_M: "T/m"}
-    return known.get(channel["unit"], "arbitrary")
-
-
-def _modality(info: mne.Info) -> str:
-    kinds = set(info.get_channel_types())
-    found = [name for name, members in _SPHERES.items() if kinds & set(members)]
-    return "+".join(found) if found else "unknown"

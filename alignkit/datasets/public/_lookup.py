@@ -76,6 +76,12 @@ def find_set(
     """
     places = [Path(path)] if path is not None else [root / public.folder for root in data_folders()]
     found = next((place for place in places if place.is_dir()), None)
+    known = [each.file for each in public.downloads]
+    for name in only or ():
+        if name not in known:
+            raise InputError(
+                f"{name!r}, which is no download of {public.folder!r}. Known: {', '.join(known) or 'none'}."
+            )
     wanted = [each for each in public.downloads if only is None or each.file in only]
     if download:
         if not wanted:

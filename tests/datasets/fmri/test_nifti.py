@@ -10,6 +10,7 @@ from PIL import Image
 
 from alignkit._core.errors import InputError, MissingDataError
 from alignkit.datasets import DATASETS, read_bold
+from alignkit.pipelines.options import check_options
 
 SHAPE = (3, 3, 2)
 
@@ -217,3 +218,56 @@ def test_one_image_of_two_stimuli_is_refused(bids):
         path.write_text("\n".join([f"{header}\tstimulus_id", *rows]).replace("dog.png", "cat.png") + "\n")
     with pytest.raises(InputError, match="the image 'cat.png' belongs to several stimulus ids"):
         load(bids)
+
+
+def test_confounds_are_paired_with_their_runs(bids):
+    rng = np.random.default_rng(4)
+    tables = {}
+    for subject in ("01", "02"):
+        for run in (1, 2):
+            name = f"sub-{subject}_task-images_run-{run:02d}_desc-confounds_timeseries.tsv"
+            values = rng.standard_normal((15, 6))
+            tables[subject, run] = func(bids, subject) / name
+            header = "trans_x\ttrans_y\ttrans_z\trot_x\trot_y\trot_z"
+            np.savetxt(tables[subject, run], values, delimiter="\t", header=header, comments="")
+    recording = load(bids, subjects=["02"], confound_columns="motion6").study["sub-02"]
+    names = [f"sub-02_task-images_run-0{run}" for run in (1, 2)]
+    direct = read_bold(
+        [func(bids, "02") / f"{name}_bold.nii.gz" for name in names],
+        events=[func(bids, "02") / f"{name}_events.tsv" for name in names],
+        confounds=[tables["02", 1], tables["02", 2]],
+        confound_columns="motion6",
+    )
+    np.testing.assert_array_equal(recording.data, direct.data)
+    assert np.abs(recording.data - load(bids, subjects=["02"]).study["sub-02"].data).max() > 1e-3
+    tables["02", 2].unlink()
+    with pytest.raises(MissingDataError, match="1 of 2 files of sub-02 have no confounds .*run-02_bold"):
+        load(bids, subjects=["02"], confound_columns="motion6")
+    load(bids, subjects=["02"])
+
+
+def test_every_volume_needs_neither_events_nor_images(bids):
+    with_events = load(bids, subjects=["01"], average="volume")
+    assert with_events.stimuli is None
+    assert set(with_events.study["sub-01"].samples["event"]) == {"", "cat", "cup", "dog"}
+    for path in func(bids).glob("*_events.tsv"):
+        path.unlink()
+    dataset = load(bids, subjects=["01"], average="volume", smoothing_fwhm_mm=2.0, drop_volumes=1)
+    assert dataset.study["sub-01"].n_samples == 2 * 14
+    with pytest.raises(MissingDataError, match="have no events"):
+        load(bids, subjects=["01"])
+
+
+def test_an_atlas_may_be_a_name(bids, monkeypatch, tmp_path):
+    monkeypatch.setenv("NILEARN_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(MissingDataError, match="the atlas 'aal' is not on this computer"):
+        load(bids, subjects=["01"], atlas="aal", space="MNI152NLin6Asym")
+
+
+@pytest.mark.parametrize("columns", ["motion24+wm+csf", ["trans_?", "a_comp_cor_0*"]])
+def test_options_can_be_written_in_a_configuration(tmp_path, columns):
+    options = {"folder": str(tmp_path), "confound_columns": columns, "average": "volume", "drop_volumes": 2}
+    checked = check_options(DATASETS["nifti"], options, where="data")
+    assert checked["confound_columns"] == columns
+    with pytest.raises(InputError, match="data: .*confound_columns"):
+        check_options(DATASETS["nifti"], {**options, "confound_columns": 3}, where="data")

@@ -1,0 +1,1 @@
+"""Maps between subjects' responses: Procrustes, ridge, shared response model, hyperalignment."""

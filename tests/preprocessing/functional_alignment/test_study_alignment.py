@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alignkit._core.errors import InputError, MissingDataError, UnknownNameError
+from alignkit.preprocessing.functional_alignment.study_alignment import align_study, alignment_scores
+from alignkit.recordings import Recording, Study
+from alignkit.stats import blocked_folds
+
+N_SAMPLES, N_SHARED = 120, 3
+METHODS = [
+    ("procrustes", {"reference": "s1"}),
+    ("ridge", {"reference": "s1"}),
+    ("srm", {"n_features": N_SHARED}),
+    ("srm", {"n_features": N_SHARED, "reference": "s1"}),
+    ("hyperalignment", {}),
+    ("hyperalignment", {"reference": "s2", "scaling": True}),
+]
+
+
+def make_study(seed=0, *, related=True, n_subjects=5, n_channels=8, noise=0.6, n_times=None):
+    """Subjects with a common response in channels of their own, or with nothing in common."""
+    rng = np.random.default_rng(seed)
+    size = (N_SAMPLES, N_SHARED) if n_times is None else (N_SAMPLES, N_SHARED, n_times)
+    shared = rng.standard_normal(size)
+    recordings = []
+    for k in range(n_subjects):
+        own = shared if related else rng.standard_normal(size)
+        W = np.linalg.qr(rng.standard_normal((n_channels, N_SHARED)))[0]
+        data = np.einsum("sk...,ck->sc...", own, W)
+        data = (
+            data
+            + noise * rng.standard_normal(data.shape)
+            + rng.standard_normal((n_channels,) + (1,) * (data.ndim - 2))
+        )
+        samples = pd.DataFrame(
+            {
+                "stimulus_id": [f"im{i:03d}" for i in range(N_SAMPLES)],
+                "run": np.repeat(np.arange(6), N_SAMPLES // 6),
+                "onset_s": np.arange(N_SAMPLES) * 2.0,
+            }
+        )
+        recordings.append(
+            Recording(
+                data.astype(np.float32),
+                samples.sample(frac=1, random_state=k) if n_times is None and k == 2 else samples,
+                pd.DataFrame({"name": [f"s{k}v{c}" for c in range(n_channels)], "kind": "voxel"}),
+                times_s=None if n_times is None else np.arange(n_times) / 100,
+                subject=f"s{k}",
+                modality="fmri",
+                unit="percent signal change",
+            )
+        )
+    if n_times is None:
+        # One subject saw the stimuli in another order: responses go with ids, not with rows.
+        rows = recordings[2].samples["stimulus_id"].str[2:].astype(int).to_numpy()
+        recordings[2] = replace(recordings[2], data=recordings[2].data[rows])
+    return Study.of(*recordings)
+
+
+def held_out(scores, part="held-out"):
+    return scores.query("part == @part")["r"].mean()
+
+
+@pytest.mark.parametrize(("method", "options"), METHODS)
+def test_held_out_responses_agree_more_than_by_anatomy(method, options):
+    study = make_study()
+    scores = alignment_scores(study, align_study(study, method=method, **options))
+    assert abs(held_out(scores, "unaligned")) < 0.1
+    # Channels of the reference that hold noise alone cannot agree: the gain differs between methods.
+    assert held_out(scores) > 0.3
+    assert len(scores) == 5 * 5 * 3
+
+
+@pytest.mark.parametrize(("method", "options"), METHODS)
+def test_independent_subjects_do_not_agree_where_it_is_held_out_but_would_in_sample(method, options):
+    values = []
+    for seed in range(4):
+        study = make_study(seed, related=False, n_channels=20)
+        scores = alignment_scores(study, align_study(study, method=method, **options))
+        values.append([held_out(scores), held_out(scores, "training")])
+    fair, flattering = np.mean(values, axis=0)
+    # With a reference among the subjects the others are mapped copies of noise: nothing agrees with it.
+    assert abs(fair) < 0.05
+    assert flattering > 0.15
+    assert flattering > 4 * abs(fair)
+
+
+@pytest.mark.parametrize(("method", "options"), METHODS)
+def test_maps_have_not_seen_the_samples_that_they_are_applied_to(method, options):
+    study = make_study()
+    alignment = align_study(study, method=method, **options)
+    for fold in (0, 3):
+        _, test = alignment.folds[fold]
+        ids = {study["s0"].stimulus_ids[i] for i in test}
+        scrambled = []
+        for recording in study.values():
+            rows = np.array([i in ids for i in recording.stimulus_ids])
+            data = np.array(recording.data)
+            data[rows] = 100 * np.random.default_rng(1).standard_normal(data[rows].shape)
+            scrambled.append(replace(recording, data=data))
+        again = align_study(Study.of(*scrambled), method=method, **options)
+        for subject, each in alignment.maps[fold].items():
+            other = again.maps[fold][subject]
+            for name in ("weights", "source_mean", "source_scale", "target_mean", "target_scale"):
+                np.testing.assert_array_equal(getattr(each, name), getattr(other, name))
+        # Other folds were trained on what was scrambled: the test can see a difference.
+        kept = 1 if fold == 0 else 0
+        assert (alignment.maps[kept]["s0"].source_mean != again.maps[kept]["s0"].source_mean).any()
+
+
+def test_every_sample_is_made_by_the_fold_that_held_it_out():
+    study = make_study()
+    alignment = align_study(study, method="procrustes", reference="s1")
+    for subject, recording in alignment.study.items():
+        assert recording.stimulus_ids == study["s0"].stimulus_ids
+        own = study[subject].align(recording.stimulus_ids)
+        for fold, (_, test) in enumerate(alignment.folds):
+            expected = alignment.maps[fold][subject].apply(own.data[test].astype(float))
+            np.testing.assert_allclose(recording.data[test], expected, rtol=1e-5, atol=1e-5)
+            assert (recording.samples["fold"].to_numpy()[test] == fold).all()
+    # The reference is the reference.
+    np.testing.assert_allclose(alignment.study["s1"].data, study["s1"].data, atol=1e-5)
+
+
+def test_responses_stand_in_the_channels_and_the_unit_of_the_reference():
+    study = make_study()
+    for method, options in METHODS:
+        alignment = align_study(study, method=method, **options)
+        reference = options.get("reference")
+        for recording in alignment.study.values():
+            if reference is None:
+                assert recording.unit == "arbitrary"
+                assert "Each fold has a common space of its own" in recording.notes[-1]
+            else:
+                assert recording.unit == "percent signal change"
+                assert recording.channels["name"].to_list() == study[reference].channels["name"].to_list()
+                assert f"aligned to the channels of {reference} by {method}" in recording.notes[-1]
+        assert alignment.reference == (reference or "template")
+    assert align_study(study, method="srm", n_features=3).study["s0"].channels["name"].to_list() == [
+        "feature1", "feature2", "feature3",
+    ]  # fmt: skip
+
+
+def test_a_planted_map_between_two_subjects_is_recovered():
+    rng = np.random.default_rng(0)
+    data, Q = rng.standard_normal((60, 4)), np.linalg.qr(rng.standard_normal((4, 4)))[0]
+    ids = [f"im{i}" for i in range(60)]
+    study = Study.of(
+        Recording.from_arrays(data, ids, subject="a"), Recording.from_arrays(data @ Q + 2, ids, subject="b")
+    )
+    for method, options in (("procrustes", {}), ("ridge", {"alphas": [1e-6]}), ("hyperalignment", {})):
+        for standardize in (False, True) if method == "ridge" else (False,):
+            aligned = align_study(
+                study, method=method, reference="b", standardize=standardize, **options
+            ).study
+            np.testing.assert_allclose(aligned["a"].data, aligned["b"].data, atol=1e-4)
+            np.testing.assert_allclose(aligned["a"].data, study["b"].data, atol=1e-4)
+
+
+def test_runs_stay_on_one_side_and_folds_may_be_given():
+    study = make_study()
+    by_run = align_study(study, method="srm", n_features=3, groups="run", n_folds=3)
+    run = np.repeat(np.arange(6), N_SAMPLES // 6)
+    for train, test in by_run.folds:
+        assert not set(run[train]) & set(run[test])
+    blocks = blocked_folds(N_SAMPLES, n_folds=4, gap=3)
+    given = align_study(study, method="srm", n_features=3, folds=blocks)
+    assert len(given.folds[1][0]) == N_SAMPLES - N_SAMPLES // 4 - 6
+    np.testing.assert_array_equal(given.folds[1][1], blocks[1][1])
+
+
+def test_times_are_mapped_like_samples():
+    study = make_study(n_times=4)
+    alignment = align_study(study, method="srm", n_features=3)
+    assert alignment.study["s0"].data.shape == (N_SAMPLES, 3, 4)
+    np.testing.assert_allclose(alignment.study["s0"].times_s, [0, 0.01, 0.02, 0.03])
+    scores = alignment_scores(study, alignment)
+    assert held_out(scores) > 0.6 > 0.2 > abs(held_out(scores, "unaligned"))
+    _, test = alignment.folds[0]
+    expected = alignment.maps[0]["s0"].apply(study["s0"].data[test][:, :, 2].astype(float))
+    np.testing.assert_allclose(alignment.study["s0"].data[test][:, :, 2], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_other_responses_go_through_the_maps_of_a_fold():
+    study = make_study()
+    alignment = align_study(study, method="procrustes", reference="s1")
+    _, test = alignment.folds[2]
+    part = Study.of(
+        *(recording.align(study["s0"].stimulus_ids).select(samples=test) for recording in study.values())
+    )
+    mapped = alignment.apply(part, fold=2)
+    np.testing.assert_allclose(mapped["s3"].data, alignment.study["s3"].data[test], atol=1e-6)
+    narrow = Study.of(part["s3"].select(channels=[0, 1]))
+    for call, message in (
+        (
+            lambda: alignment.apply(narrow, fold=2),
+            "the map of 's3' was fitted on 8 channels, the recording has 2",
+        ),
+        (lambda: alignment.apply(part, fold=5), "`fold` must lie in 0..4, got 5"),
+        (lambda: alignment.apply(Study.of(replace(part["s3"], subject="x")), fold=0), "a subject is 'x'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            call()
+
+
+def test_stimuli_that_not_all_saw_are_left_out_and_the_note_says_so():
+    study = make_study()
+    short = Study.of(study["s0"].select(samples=np.arange(100)), *(study[s] for s in ("s1", "s2")))
+    aligned = align_study(short, method="srm", n_features=3).study["s1"]
+    assert aligned.n_samples == 100
+    assert any(
+        "the 100 stimuli that all 3 subjects have; up to 20 samples of 2 sub" in n for n in aligned.notes
+    )
+
+
+def test_the_same_seed_gives_the_same_bits_and_the_study_stays():
+    study = make_study()
+    before = study.digest
+    first, second, other = (
+        align_study(study, method="ridge", reference="s1", random_state=seed).study["s0"].data
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert (first != other).any()
+    assert Study(dict(study)).digest == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"method": "procrustes"},
+            "'procrustes' maps subjects onto one of them: name it as `reference` .s0, s1",
+        ),
+        ({"method": "ridge", "reference": "s9"}, "`reference` is 's9', did you mean"),
+        ({"method": "srm"}, "'srm' needs `n_features`, the number of shared time courses"),
+        ({"method": "hyperalignment", "n_features": 3}, "'hyperalignment' takes no `n_features`"),
+        ({"method": "srm", "n_features": 3, "scaling": True}, "`scaling` goes with .*, not with 'srm'"),
+        ({"method": "srm", "n_features": 3, "alphas": [1.0]}, "`alphas` goes with 'ridge', not with 'srm'"),
+        (
+            {"method": "hyperalignment", "groups": "scene"},
+            "`groups` is 'scene', the samples of 's0' have stim",
+        ),
+        ({"method": "hyperalignment", "n_folds": 1}, "`n_folds` must be at least 2, got 1"),
+        (
+            {"method": "hyperalignment", "folds": [([0, 1], [1, 2])]},
+            "fold 0 has 'im001' in the training and the",
+        ),
+        ({"method": "hyperalignment", "folds": [([0, 1, 2], [3])]}, "held out once, but 119 of 120 are not"),
+        (
+            {"method": "hyperalignment", "folds": [([0], [500])]},
+            "fold 0 must hold samples of 0..119 in both parts",
+        ),
+        (
+            {"method": "hyperalignment", "folds": [([], [1])]},
+            "fold 0 must hold samples of 0..119 in both parts",
+        ),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        align_study(make_study(), **options)
+
+
+def test_subjects_that_cannot_be_matched_are_refused():
+    study = make_study()
+    one, two = study["s0"], study["s1"]
+    other_runs = replace(two, samples=two.samples.assign(run=two.samples["run"][::-1].to_numpy()))
+    gap = replace(
+        two, samples=two.samples.assign(run=two.samples["run"].astype(float).where(two.samples.index > 3))
+    )
+    foreign = replace(two, samples=two.samples.assign(stimulus_id=[f"x{i}" for i in range(N_SAMPLES)]))
+    twice = replace(
+        two, samples=two.samples.assign(stimulus_id=[f"im{i // 2:03d}" for i in range(N_SAMPLES)])
+    )
+    timed = [
+        replace(each, data=each.data[:, :, None], times_s=np.array([time]))
+        for each, time in ((one, 0.0), (two, 0.1))
+    ]
+    for recordings, options, message in (
+        ([one], {}, "alignment needs at least 2 subjects, got 1"),
+        ([one, foreign], {}, "the 2 subjects have 0 stimuli in common"),
+        ([one, twice], {}, "call `average_repetitions` first"),
+        ([one, other_runs], {"groups": "run"}, "'run' of 'im000' is 5 for 's1' and 0 for 's0'"),
+        ([one, gap], {"groups": "run"}, "'run' is empty for some samples of 's1'"),
+        (timed, {}, "'s1' has other times than 's0'"),
+        ([one, replace(two, subject="template")], {}, "a subject is called 'template'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            align_study(Study.of(*recordings), method="hyperalignment", **options)
+    with pytest.raises(InputError, match="fold 0 has 2 training samples; at least 3 are needed"):
+        small = Study.of(*(each.select(samples=np.arange(4)) for each in (one, two)))
+        align_study(small, method="hyperalignment", n_folds=2)
+    with pytest.raises(UnknownNameError, match="`method` is 'hyper', did you mean 'hyperalignment'"):
+        align_study(study, method="hyper")
+
+
+def test_real_listeners_agree_as_much_held_out_as_by_anatomy_with_six_regions():
+    from alignkit.datasets import load_alice
+    from alignkit.encoders import detrend_runs
+
+    try:
+        dataset = load_alice()
+    except MissingDataError:
+        pytest.skip("the real data 'alice_fmri' are in no folder of ALIGNKIT_DATA")
+    study = Study.of(
+        *(replace(each, data=detrend_runs(each.data).astype(np.float32)) for each in dataset.study.values())
+    )
+    folds = blocked_folds(362, n_folds=5, gap=10)
+    alignment = align_study(study, method="hyperalignment", folds=folds)
+    scores = alignment_scores(study, alignment)
+    before, after, fitted = (held_out(scores, part) for part in ("unaligned", "held-out", "training"))
+    print(before, after, fitted)
+    assert len(study) == 27
