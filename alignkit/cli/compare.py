@@ -7,6 +7,19 @@ from typing import Annotated
 
 import typer
 
+from ._given import (
+    Channels,
+    Events,
+    Options,
+    Recordings,
+    Samples,
+    Stimuli,
+    Subject,
+    Transpose,
+    Variable,
+    Window,
+    given_by,
+)
 from ._output import print_json, print_table, progress_bars, say, typed
 
 
@@ -16,21 +29,25 @@ def add_to(app: typer.Typer) -> None:
 
 
 def compare(
-    recording: Annotated[Path, typer.Option(help="npy, npz, mat, h5, csv: `data` (n_samples, n_channels).")],
-    samples: Annotated[Path, typer.Option(help="Table with a `stimulus_id` (file stem) per sample.")],
-    stimuli: Annotated[Path, typer.Option(help="Folder with an image per stimulus.")],
+    recording: Recordings,
+    stimuli: Stimuli = None,
+    samples: Samples = None,
+    events: Events = None,
     model: Annotated[
         list[str] | None, typer.Option(help="A network; repeat it. By default one of each kind.")
     ] = None,
     metric: Annotated[
         list[str] | None, typer.Option(help="An encoder, rsa or cka; repeat it. By default ridge.")
     ] = None,
-    channels: Annotated[Path | None, typer.Option(help="Table with a `name` per channel.")] = None,
-    variable: Annotated[str | None, typer.Option(help="Which array of the file.")] = None,
+    subject: Subject = None,
+    window: Window = None,
+    set_: Options = None,
+    channels: Channels = None,
+    variable: Variable = None,
+    transpose: Transpose = False,
     groups: Annotated[
         str | None, typer.Option(help="Column of the samples whose values stay on one side of a split.")
     ] = None,
-    transpose: Annotated[bool, typer.Option(help="The file holds channels x samples.")] = False,
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/compare"),
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -38,10 +55,13 @@ def compare(
     """Compare models with one recording and print the ranking."""
     from ..pipelines import compare_models
 
+    given = given_by(
+        recording, samples=samples, events=events, stimuli=stimuli, channels=channels, variable=variable,
+        transpose=transpose, subject=subject, options=set_,
+    )  # fmt: skip
     with progress_bars(quiet=json):
         result = compare_models(
-            recording=recording, samples=samples, channels=channels, stimuli=stimuli, variable=variable,
-            models=model, metrics=metric, groups=groups, transpose=transpose, out=out, seed=seed,
+            given, models=model, metrics=metric, groups=groups, window_s=window, out=out, seed=seed,
             command=typed(),
         )  # fmt: skip
     if json:

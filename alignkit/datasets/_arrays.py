@@ -129,17 +129,18 @@ def check_links(path: Path) -> None:
     """
     import h5py
 
-    def check(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and (item.is_virtual or item.external):
-            raise InputError(f"the HDF5 array {name!r} points to another file, which is not followed.")
+    # Named by what is returned: an error that is raised inside of a visit does not come out whole.
+    def is_foreign(name: str, item: Any) -> str | None:
+        foreign = isinstance(item, h5py.Dataset) and (item.is_virtual or item.external)
+        return f"array {name!r}" if foreign else None
 
-    def check_link(name: str, link: Any) -> None:
-        if isinstance(link, h5py.ExternalLink):
-            raise InputError(f"the HDF5 link {name!r} points to another file, which is not followed.")
+    def is_foreign_link(name: str, link: Any) -> str | None:
+        return f"link {name!r}" if isinstance(link, h5py.ExternalLink) else None
 
     with h5py.File(path, "r") as file:
-        file.visititems(check)
-        file.visititems_links(check_link)
+        found = file.visititems(is_foreign) or file.visititems_links(is_foreign_link)
+    if found:
+        raise InputError(f"the HDF5 {found} of {path} points to another file, which is not followed.")
 
 
 def choose_array(

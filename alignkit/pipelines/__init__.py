@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .._core.lazy import lazy_names
 
 __all__ = [
+    "Given",
     "RunConfig",
     "RunResult",
     "Store",
@@ -27,6 +28,7 @@ __all__ = [
 if TYPE_CHECKING:
     from .config import RunConfig, load_config
     from .fit import compare_models, fit_encoder, predict_responses
+    from .given import Given
     from .inventory import catalogue, diagnose
     from .result import RunResult
     from .run import default_out, rebuild_report, run_config
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from .validate import validate_config
 
 _HOMES = {
+    "Given": "given",
     "RunConfig": "config",
     "RunResult": "result",
     "Store": "store",

@@ -4,48 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .._core.atomic import atomic_file, write_text
 from .._core.checks import check_option
-from .._core.errors import InputError, MissingDataError
+from .._core.errors import InputError
 from .._core.random import derive_seed
 from .._core.threads import fixed_threads
 from ..encoders import fit_layers, load_encoder
+from ..recordings.recording import Recording
 from ..recordings.stimuli import StimulusSet
 from .candidates import Candidate, network_candidates
 from .comparisons import JOINED, RECIPES, prepare
-from .config import FeatureOptions, ModelComponent, RunConfig, parse_config
-from .options import explain
+from .config import FeatureOptions, ModelComponent, RunConfig, WindowsOptions, parse_config
+from .given import Given
+from .keeping import (
+    ENCODER_FOLDER,
+    Fitted,
+    check_out,
+    read_fitted,
+    save_fitted,
+    write_predictions,
+)
+from .living import living
 from .plan import make_plan
 from .result import RunResult
 from .run import load_dataset, resolve_config, run_config
 from .store import Store
 
-ENCODER_FOLDER = "encoder"
-ENCODER_FILE = "encoder.json"
-ENCODER_ARRAYS = "encoder.safetensors"
 N_INNER = 5
+MOST_WINDOWS = 24
 DEFAULT_MODELS = ("pixels", "gabor-energy", "hmax", "random-resnet50", "random-vit-s")
 
 
 def fit_encoder(
+    given: Given,
     *,
-    recording: Path,
-    samples: Path,
-    stimuli: Path,
     out: Path,
     model: str = "gabor-energy",
     encoder: str = "ridge",
-    channels: Path | None = None,
     layer: str | None = None,
-    variable: str | None = None,
     groups: str | None = None,
-    transpose: bool = False,
+    window_s: tuple[float, float] | None = None,
     seed: int = 0,
     command: str = "",
 ) -> RunResult:
@@ -53,28 +53,22 @@ def fit_encoder(
 
     Parameters
     ----------
-    recording : Path
-        Matrix file, ``data (n_samples, n_channels)``.
-    samples : Path
-        Table with a `stimulus_id` per sample; the id is the stem of an image file.
-    stimuli : Path
-        Folder of images.
+    given : Given
+        The recording: a matrix, a BIDS folder, NIfTI runs with events, M/EEG, NWB or an assembly, and its
+        stimuli.
     out : Path
         Gets ``scores.csv``, ``report.html``, ``encoder/`` and ``encoder.json``.
     model : str, default="gabor-energy"
         A network's name.
     encoder : str, default="ridge"
         An encoder's name.
-    channels : Path, optional
-        Table with a `name` per channel.
     layer : str, optional
         By default the one with the best cross-validated R2.
-    variable : str, optional
-        Which array of the file.
     groups : str, optional
         Column of the samples whose values stay on one side of every split.
-    transpose : bool, default=False
-        Whether the file holds channels x samples.
+    window_s : tuple of float, optional
+        Of a recording with times: the window to average, in seconds from onset. By default every time is
+        fitted, and scored in at most 24 windows.
     seed : int, default=0
         Everything random follows from it.
     command : str
@@ -84,14 +78,21 @@ def fit_encoder(
     -------
     result : RunResult
         Scores and the report.
+
+    Raises
+    ------
+    InputError
+        If the recording holds several subjects, dissimilarities, a continuous stimulus, or no stimuli.
     """
     check_option("encoder", encoder, RECIPES)
-    config = _config([model], [encoder], recording=recording, samples=samples, stimuli=stimuli,
-                     channels=channels, variable=variable, groups=groups, transpose=transpose, seed=seed,
+    config = _config(given, [model], [encoder], groups=groups, seed=seed, window_s=window_s,
                      layers=[layer] if layer else None,
-                     title=f"Encoder of {recording.name} from {model}")  # fmt: skip
+                     title=f"Encoder of {given.name} from {model}")  # fmt: skip
+    recording, stimuli = _one_subject(config)
+    if recording.times_s is not None:
+        config = config.model_copy(update={"windows": _windows(recording)})
     result = run_config(config, base=Path.cwd(), out=out, command=command or "alignkit fit")
-    _keep_encoder(resolve_config(config, Path.cwd()), encoder, result)
+    _keep_encoder(resolve_config(config, Path.cwd()), encoder, recording, stimuli, result)
     return result
 
 
@@ -105,7 +106,9 @@ def predict_responses(*, model: Path, stimuli: Path, out: Path | None = None) ->
     stimuli : Path
         Folder of images; the id of a row is the file's stem.
     out : Path, optional
-        ``.csv`` (a row per image, a column per channel) or ``.npz`` (`data`, `stimulus_ids`, `channels`).
+        ``.csv`` (a row per image, a column per channel), ``.npz`` (`data`, `stimulus_ids`, `channels`, and
+        `times_s` where there are times), or a map per image in the space that the channels came from:
+        ``.nii.gz``, ``.func.gii`` or ``-ave.fif``. By default a csv, or npz where there are times.
 
     Returns
     -------
@@ -115,16 +118,16 @@ def predict_responses(*, model: Path, stimuli: Path, out: Path | None = None) ->
     Raises
     ------
     InputError
-        If the network's weights are not those that the encoder was fitted with.
+        If the network's weights are not those that the encoder was fitted with, or the file cannot hold the
+        predictions.
     """
-    path = out or model / "predictions.csv"
-    if path.suffix not in (".csv", ".npz"):
-        raise InputError(f"--out {path} must end in .csv or .npz.")
-    fitted = _read_encoder(model)
+    fitted = read_fitted(model)
+    path = out or model / ("predictions.csv" if fitted.times_s is None else "predictions.npz")
+    check_out(path, fitted)
     encoder = load_encoder(model / ENCODER_FOLDER)
-    if len(fitted.channels) != encoder.n_channels:
+    if fitted.n_targets != encoder.n_channels:
         raise InputError(
-            f"{model / ENCODER_FILE} is damaged (it names {len(fitted.channels)} channels, the encoder has "
+            f"{model / 'encoder.json'} is damaged (it names {fitted.n_targets} channels, the encoder has "
             f"{encoder.n_channels}); fit the encoder again."
         )
     images = StimulusSet.from_folder(stimuli)
@@ -139,22 +142,22 @@ def predict_responses(*, model: Path, stimuli: Path, out: Path | None = None) ->
         )
     layers, _ = prepare(RECIPES[fitted.encoder](), candidate, images.stimulus_ids, seed=0)
     predicted = encoder.predict(next(iter(layers.values())))
-    _write_predictions(path, predicted, images.stimulus_ids, fitted.channels)
-    return f"wrote {predicted.shape[0]} stimuli x {predicted.shape[1]} channels to {path}"
+    if fitted.times_s is not None:
+        predicted = predicted.reshape(len(predicted), len(fitted.channels), -1)
+    files = write_predictions(path, predicted, images.stimulus_ids, fitted, model)
+    shape = f"{len(predicted)} stimuli x {len(fitted.channels)} channels"
+    shape += "" if fitted.times_s is None else f" x {len(fitted.times_s)} times"
+    return f"wrote {shape} to {', '.join(map(str, files))}"
 
 
 def compare_models(
+    given: Given,
     *,
-    recording: Path,
-    samples: Path,
-    stimuli: Path,
     out: Path,
     models: Sequence[str] | None = None,
     metrics: Sequence[str] | None = None,
-    channels: Path | None = None,
-    variable: str | None = None,
     groups: str | None = None,
-    transpose: bool = False,
+    window_s: tuple[float, float] | None = None,
     seed: int = 0,
     command: str = "",
 ) -> RunResult:
@@ -162,38 +165,20 @@ def compare_models(
 
     Parameters
     ----------
-    recording, samples, stimuli, channels, variable, groups, transpose, out, seed, command
-        As in :func:`fit_encoder`.
+    given, groups, window_s, out, seed, command
+        As in :func:`fit_encoder`; several subjects are fine, and times need a window.
     models : sequence of str, optional
         Networks; by default one of each kind that needs no download.
     metrics : sequence of str, optional
         Encoders, ``"rsa"``, ``"cka"``; by default ridge.
     """
-    config = _config(models or DEFAULT_MODELS, metrics or ["ridge"], recording=recording, samples=samples,
-                     stimuli=stimuli, channels=channels, variable=variable, groups=groups,
-                     transpose=transpose, seed=seed, layers=None,
-                     title=f"Models compared on {recording.name}")  # fmt: skip
+    config = _config(given, models or DEFAULT_MODELS, metrics or ["ridge"], groups=groups, seed=seed,
+                     window_s=window_s, layers=None, title=f"Models compared on {given.name}")  # fmt: skip
     return run_config(config, base=Path.cwd(), out=out, command=command or "alignkit compare")
 
 
-class _Fitted(BaseModel):
-    """What ``encoder.json`` holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-    alignkit: Literal["encoder"] = "encoder"
-    format: Literal[2] = 2
-    model: ModelComponent
-    encoder: str
-    layers: list[str]
-    features: FeatureOptions
-    seed: int
-    weights: str
-    channels: list[str]
-    fitted_on: dict[str, Any]
-
-
 def _config(
+    given: Given,
     models: Sequence[str],
     metrics: Sequence[str],
     *,
@@ -201,15 +186,14 @@ def _config(
     title: str,
     seed: int,
     groups: str | None,
-    transpose: bool,
-    **data: Path | str | None,
+    window_s: tuple[float, float] | None,
 ) -> RunConfig:
-    dataset = {name: str(value) for name, value in data.items() if value is not None}
     grouped = {} if groups is None else {"groups": groups}
     return parse_config(
         {
             "title": title,
-            "dataset": {"kind": "matrix", "transpose": transpose, **dataset},
+            "dataset": given.component(),
+            "window_s": window_s,
             "models": [{"kind": model, "layers": layers} for model in models],
             "label_models": False,
             "comparisons": [{"kind": m, **(grouped if m in RECIPES else {})} for m in metrics],
@@ -219,6 +203,35 @@ def _config(
     )
 
 
+def _one_subject(config: RunConfig) -> tuple[Recording, StimulusSet]:
+    """Return what an encoder is fitted on: mean responses of one subject, and the images."""
+    dataset = living(load_dataset(resolve_config(config, Path.cwd()).dataset, Path.cwd()))
+    if dataset.study is None or dataset.tracks:
+        raise InputError(
+            "`fit` needs responses to separate stimuli; use `alignkit run` with a configuration for "
+            "dissimilarities and stories."
+        )
+    if dataset.stimuli is None or dataset.stimuli.kind != "image":
+        raise InputError("`fit` needs the images that were shown; give their folder as `--stimuli`.")
+    if len(dataset.study) > 1:
+        raise InputError(
+            f"there are {len(dataset.study)} subjects, and an encoder is one subject's; name one with "
+            f"`--subject`: {', '.join(dataset.subjects[:20])}."
+        )
+    recording = next(iter(dataset.study.values())).average_repetitions()
+    if config.window_s is not None:
+        recording = recording.average_window(*config.window_s)
+    return recording, dataset.stimuli
+
+
+def _windows(recording: Recording) -> WindowsOptions:
+    times = recording.times_s
+    assert times is not None  # the caller looked
+    step = float(times[1] - times[0]) if len(times) > 1 else 1.0
+    each = -(-len(times) // MOST_WINDOWS)
+    return WindowsOptions(width_s=each * step)
+
+
 def _candidate(model: ModelComponent, stimuli: StimulusSet, options: FeatureOptions, seed: int) -> Candidate:
     plan = make_plan(seed=seed, threads=None, device=options.device)
     with fixed_threads(plan.threads):
@@ -226,25 +239,27 @@ def _candidate(model: ModelComponent, stimuli: StimulusSet, options: FeatureOpti
     return found[0]
 
 
-def _keep_encoder(config: RunConfig, kind: str, result: RunResult) -> None:
-    dataset = load_dataset(config.dataset, Path.cwd())
-    assert dataset.study is not None  # the kind `matrix` gives recordings
-    assert dataset.stimuli is not None  # `fit` demands them
-    recording = next(iter(dataset.study.values())).average_repetitions()
+def _keep_encoder(
+    config: RunConfig, kind: str, recording: Recording, stimuli: StimulusSet, result: RunResult
+) -> None:
     model = config.models[0]
-    candidate = _candidate(model, dataset.stimuli, config.features, config.seed)
-    versions = dict(zip(dataset.stimuli.stimulus_ids, dataset.stimuli.near_duplicates(), strict=True))
+    candidate = _candidate(model, stimuli, config.features, config.seed)
+    versions = dict(zip(stimuli.stimulus_ids, stimuli.near_duplicates(), strict=True))
     groups = [versions[name] for name in recording.stimulus_ids]
     layers, encoder = prepare(
         RECIPES[kind](), candidate, recording.stimulus_ids, seed=derive_seed(config.seed, "fit")
     )
+    # Every time of a channel is a target of its own.
+    targets = np.asarray(recording.data[...]).reshape(recording.n_samples, -1)
     best = next(iter(layers))
     if len(layers) > 1:
-        fits = fit_layers(layers, recording.data, encoder=encoder, groups=groups)
+        fits = fit_layers(layers, targets, encoder=encoder, groups=groups)
         best = fits.layers[int(np.argmax(np.median(fits.cv_scores, axis=1)))]
-    encoder.fit(layers[best], recording.data, groups=groups).save(result.folder / ENCODER_FOLDER)
+    encoder.fit(layers[best], targets, groups=groups).save(result.folder / ENCODER_FOLDER)
     assert candidate.features is not None  # networks have features
-    fitted = _Fitted(
+    place = recording.geometry
+    times = None if recording.times_s is None else [float(time) for time in recording.times_s]
+    fitted = Fitted(
         model=model,
         encoder=kind,
         layers=list(candidate.layers) if best == JOINED else [best],
@@ -252,39 +267,14 @@ def _keep_encoder(config: RunConfig, kind: str, result: RunResult) -> None:
         seed=config.seed,
         weights=candidate.features.facts["weights"],
         channels=[str(name) for name in recording.channels["name"]],
+        times_s=times,
+        geometry=None if place is None else {"kind": place.kind, "space": place.space},
         fitted_on={
-            "recording": str(config.dataset.options["recording"]),
+            "dataset": config.dataset.model_dump(mode="json"),
             "recording_digest": recording.digest,
             "n_stimuli": recording.n_samples,
             "subject": recording.subject,
             "unit": recording.unit,
         },
     )
-    write_text(result.folder / ENCODER_FILE, fitted.model_dump_json(indent=1) + "\n")
-
-
-def _read_encoder(folder: Path) -> _Fitted:
-    path = folder / ENCODER_FILE
-    if not path.is_file():
-        raise MissingDataError(
-            f"{folder} holds no fitted encoder (no {ENCODER_FILE}); `alignkit fit` writes one."
-        )
-    try:
-        return _Fitted.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        if (folder / ENCODER_ARRAYS).is_file():
-            raise InputError(
-                f"{folder} is the encoder alone; give the folder above, {folder.parent}."
-            ) from error
-        why = explain(error) if isinstance(error, ValidationError) else str(error)
-        raise InputError(f"{path} is damaged ({why}); fit the encoder again.") from error
-
-
-def _write_predictions(path: Path, predicted: np.ndarray, ids: list[str], channels: list[str]) -> None:
-    with atomic_file(path) as temporary:
-        if path.suffix == ".csv":
-            table = pd.DataFrame(predicted, columns=channels)
-            table.insert(0, "stimulus_id", ids)
-            table.to_csv(temporary, index=False)
-        else:
-            np.savez(temporary, data=predicted, stimulus_ids=np.array(ids), channels=np.array(channels))
+    save_fitted(result.folder, fitted, recording)

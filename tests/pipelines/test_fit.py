@@ -14,7 +14,7 @@ from alignkit._core.errors import InputError, MissingDataError, UnknownNameError
 from alignkit.encoders import RidgeEncoder
 from alignkit.networks import NETWORKS, Network
 from alignkit.networks._images import square
-from alignkit.pipelines import compare_models, fit_encoder, predict_responses, run_config
+from alignkit.pipelines import Given, compare_models, fit_encoder, predict_responses, run_config
 from alignkit.pipelines.config import InferenceOptions
 from alignkit.recordings import Scores
 
@@ -35,6 +35,10 @@ def _few_draws():
         yield
 
 
+def given(files, **more):
+    return Given((files["recording"],), samples=files["samples"], stimuli=files["stimuli"], **more)
+
+
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     """Return the files of a recording, the result of a fit, and its folder."""
@@ -42,7 +46,7 @@ def fitted(tmp_path_factory):
     files = write_recording(folder / "data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALIGNKIT_CACHE", str(folder / "cache"))
-        result = fit_encoder(**files, out=folder / "fit", model="pixels")
+        result = fit_encoder(given(files), out=folder / "fit", model="pixels")
     return files, result, folder / "fit"
 
 
@@ -76,7 +80,7 @@ def test_the_encoder_is_scored_on_held_out_stimuli_and_kept(fitted):
     assert facts["layers"][0] == "pixels"
     assert facts["channels"] == [f"c{i}" for i in range(8)]
     assert facts["fitted_on"]["n_stimuli"] == 30
-    assert facts["fitted_on"]["recording"] == str(files["recording"])
+    assert facts["fitted_on"]["dataset"]["recording"] == str(files["recording"])
     assert Scores.load(folder / "scores.csv").select(layer="(chosen)", subject="all").table["value"].iloc[
         0
     ] == pytest.approx(row["value"])
@@ -171,7 +175,7 @@ def test_missing_stimuli_are_named(fitted, tmp_path):
 @pytest.mark.parametrize("name", ["p.txt", "p", "p.CSV", "p.csv.gz"])
 def test_another_suffix_is_refused_and_nothing_written(fitted, tmp_path, name):
     files, _, folder = fitted
-    with pytest.raises(InputError, match=r"must end in .csv or .npz"):
+    with pytest.raises(InputError, match=r"must end in .csv, .npz, .nii.gz"):
         predict_responses(model=folder, stimuli=files["stimuli"], out=tmp_path / "out" / name)
     assert not (tmp_path / "out").exists()
 
@@ -200,7 +204,7 @@ def copy_and_blur(*, size: int = 8) -> Network:
 def test_the_best_layer_is_kept_unless_one_is_named(fitted, tmp_path, monkeypatch, named, kept, scored):
     monkeypatch.setitem(NETWORKS._objects, "copy-and-blur", copy_and_blur)
     files, _, _ = fitted
-    result = fit_encoder(**files, out=tmp_path / "fit", model="copy-and-blur", layer=named)
+    result = fit_encoder(given(files), out=tmp_path / "fit", model="copy-and-blur", layer=named)
     assert json.loads((tmp_path / "fit" / "encoder.json").read_text())["layers"] == [kept]
     assert set(result.summary.scores.table["layer"]) == {"(chosen)", *scored}
     encoder = RidgeEncoder.load(tmp_path / "fit" / "encoder")
@@ -211,18 +215,18 @@ def test_the_best_layer_is_kept_unless_one_is_named(fitted, tmp_path, monkeypatc
 def test_unknown_layers_models_and_metrics_are_named(fitted, tmp_path):
     files, _, _ = fitted
     with pytest.raises(InputError, match="pixels: the layer 'pixel', did you mean 'pixels'"):
-        fit_encoder(**files, out=tmp_path / "a", model="pixels", layer="pixel")
+        fit_encoder(given(files), out=tmp_path / "a", model="pixels", layer="pixel")
     with pytest.raises(UnknownNameError, match="models: 'pixel', did you mean 'pixels'"):
-        fit_encoder(**files, out=tmp_path / "b", model="pixel")
+        fit_encoder(given(files), out=tmp_path / "b", model="pixel")
     with pytest.raises(UnknownNameError, match="comparisons: 'rigde', did you mean 'ridge'"):
-        compare_models(**files, out=tmp_path / "c", models=["pixels"], metrics=["rigde"])
+        compare_models(given(files), out=tmp_path / "c", models=["pixels"], metrics=["rigde"])
     assert not (tmp_path / "a" / "encoder.json").exists()
 
 
 def test_missing_recordings_are_named(fitted, tmp_path):
     files = {**fitted[0], "recording": tmp_path / "nowhere.npz"}
     with pytest.raises(MissingDataError, match="nowhere.npz"):
-        fit_encoder(**files, out=tmp_path / "out", model="pixels")
+        fit_encoder(given(files), out=tmp_path / "out", model="pixels")
 
 
 def test_the_encoder_within_a_fitted_folder_is_not_taken_for_a_damaged_one(fitted, tmp_path):

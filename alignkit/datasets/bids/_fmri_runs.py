@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..._core.errors import InputError, MissingDataError
@@ -17,7 +18,7 @@ from ._run_events import write_events
 from ._run_masks import NO_MASK, run_atlas, run_mask
 from ._run_timing import run_timing
 from .index import BidsIndex
-from .possibilities import Form, Run, label_runs
+from .possibilities import Form, Run, label_runs, run_numbers
 from .sidecars import confounds_of
 
 
@@ -154,9 +155,7 @@ def _hemispheres(runs: Sequence[Run]) -> list[tuple[Path, Path]]:
 
 def _with_runs(recording: Recording, runs: Sequence[Run], notes: Sequence[str]) -> Recording:
     """Return the recording with session and task of every sample, and the run's number within them."""
-    samples = recording.samples.copy()
-    # The reader numbers runs in the order of the files.
-    codes, numbers = pd.factorize(samples["run"])
-    if len(numbers) != len(runs):
-        raise InputError(f"{len(runs)} runs were read, but {len(numbers)} have samples.")
+    samples = recording.samples
+    position = {number: place for place, number in enumerate(run_numbers(runs))}
+    codes = np.array([position[number] for number in samples["run"]], dtype=np.intp)
     return replace(recording, samples=label_runs(samples, codes, runs), notes=(*recording.notes, *notes))

@@ -138,5 +138,7 @@ def _seconds(path: Path, values: pd.Series, *, may_lack: bool) -> pd.Series:
         bad = (bad & ~lacks.to_numpy()) | (numbers.to_numpy() < 0)
     if bad.any():
         row = int(bad.argmax())
-        raise InputError(f"{path}: {values.name!r} is {values.iloc[row]!r}, a time in seconds is wanted.")
+        raise InputError(
+            f"{path}: {values.name!r} is {str(values.iloc[row])!r}, a time in seconds is wanted."
+        )
     return numbers

@@ -89,7 +89,8 @@ def read_sensors(
         cleaned, done = clean_raw(raw, cut.cleaning, where=str(run))
         notes += [*said, *done]
         rates.append(float(cleaned.info["sfreq"]))
-        _check_alike(runs, rates, channels, cleaned)
+        channels.append(_channels(cleaned, cut.picks))
+        _check_alike(runs, rates, channels)
         part = _cut(cleaned, table, run, number, subject, cut)
         parts.append(replace(part, notes=tuple(note.replace(subject, str(run), 1) for note in part.notes)))
     return _joined(parts, runs, notes)
@@ -177,12 +178,16 @@ def _frame(raw: mne.io.BaseRaw) -> str:
     return "head" if frame is None or frame == "unknown" else str(frame)
 
 
-def _check_alike(
-    runs: Sequence[Run], rates: Sequence[float], channels: list[list[str]], raw: mne.io.BaseRaw
-) -> None:
-    """Refuse a run whose sampling rate or channels are not those of the first."""
+def _channels(raw: mne.io.BaseRaw, picks: str | Sequence[str]) -> list[str]:
+    """Return the channels that must be in every run."""
     kinds = dict(zip(raw.ch_names, raw.get_channel_types(), strict=True))
-    channels.append([name for name in raw.ch_names if kinds[name] not in ("stim", "misc", "syst")])
+    if not isinstance(picks, str) and set(picks) <= set(raw.ch_names):
+        return list(picks)
+    return [name for name in raw.ch_names if kinds[name] not in ("stim", "misc", "syst")]
+
+
+def _check_alike(runs: Sequence[Run], rates: Sequence[float], channels: Sequence[list[str]]) -> None:
+    """Refuse a run whose sampling rate or channels are not those of the first."""
     last = len(rates) - 1
     if abs(rates[last] - rates[0]) > 1e-6 * rates[0]:
         raise InputError(

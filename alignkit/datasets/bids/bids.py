@@ -19,6 +19,7 @@ from ._run_events import EventRules, check_stems, run_events
 from ._run_files import check_run_files
 from ._stimulus_files import find_stimuli
 from .choose import Datatype, Selectors, choose
+from .entities import RAW
 from .index import BidsIndex, scan_bids
 from .possibilities import Possibility, Run
 from .sidecars import describe_pipeline, events_of
@@ -299,11 +300,11 @@ def _plan(
     if lost and not optional:
         shown = ", ".join(map(str, lost[:5])) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
         if not skip or len(lost) == len(runs):
-            hint = "Add the tables" if len(lost) == len(runs) else "Add them, set `missing_events` to 'skip'"
             raise MissingDataError(
-                f"{len(lost)} of {len(runs)} runs have no events.tsv: {shown}. {hint}, or choose other "
-                "runs with "
-                "`tasks`, `sessions` or `runs`; fMRI can be read without events by `average` 'volume'."
+                f"{len(lost)} of {len(runs)} runs have no events.tsv: {shown}. "
+                f"{_events_hint(index, is_all=len(lost) == len(runs))}, or choose other runs with `tasks`, "
+                "`sessions` or `runs`; without events every time point can be a sample: fMRI by `average` "
+                "'volume', sensors by `epochs` false."
             )
         notes.append(f"{len(lost)} of {len(runs)} runs have no events.tsv and were left out: {shown}.")
         runs = [run for run in runs if found[id(run)] is not None]
@@ -320,6 +321,15 @@ def _plan(
         if without:
             notes.append(f"No run of the task {each.task!r}: sub-{', sub-'.join(without)}.")
     return plan
+
+
+def _events_hint(index: BidsIndex, *, is_all: bool) -> str:
+    if is_all and RAW not in index.roots:
+        return (
+            "This folder is a derivative: give the raw data set as `folder` and this one as "
+            "`derivative_folder`"
+        )
+    return "Add the tables" if is_all else "Add them, set `missing_events` to 'skip'"
 
 
 def _read_subject(

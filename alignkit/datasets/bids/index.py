@@ -177,7 +177,7 @@ class BidsIndex:
         added = own.assign(path=place + own["path"].astype(str), pipeline=pipeline)
         table = pd.concat([self.table, added], ignore_index=True)
         entities = [name for name in table.columns if name not in FACTS]
-        table[entities] = table[entities].fillna("")
+        table[entities] = table[entities].astype(object).fillna("")
         return replace(
             self,
             table=table,

@@ -132,10 +132,32 @@ def check_unlike(name: str, paths: Sequence[str | Path]) -> None:
         raise InputError(f"`{name}` names {twice[0]} twice; every run has a file of its own.")
 
 
-def read_responses(files: Sequence[SeriesFile], options: RunOptions, usable: Usable) -> Responses:
+def read_responses(
+    files: Sequence[SeriesFile],
+    options: RunOptions,
+    usable: Usable,
+    *,
+    respond: Respond | None = None,
+    clean: bool = True,
+) -> Responses:
     """Read all runs and return their responses in every channel, usable or not.
 
     Whoever calls keeps the channels of ``usable.keep()``, which are known when all runs were read.
+
+    Parameters
+    ----------
+    files : sequence of SeriesFile
+        One per run, or one for all.
+    options : RunOptions
+        What was asked for.
+    usable : Usable
+        Told of every run.
+    respond : callable, optional
+        From an iterator of :class:`RunData`, read one at a time, to :class:`Responses`; by default what
+        `options` ask for.
+    clean : bool, default=True
+        Whether runs are cleaned first. A model that fits drift and confounds itself takes them as scanned,
+        with the confounds beside them.
     """
     wanted = check_choice(options.confounds, options.confound_columns, n_files=len(files))
     timings = [
@@ -159,7 +181,7 @@ def read_responses(files: Sequence[SeriesFile], options: RunOptions, usable: Usa
     # One file's name stands for all of them.
     notes.add_once(*assumed[:1], *(each.start_note for each in timings if each.start_note is not None))
     plan = list(zip(files, runs, timings, tables or [None] * len(files), strict=True))
-    found = options.respond(_read(plan, options, usable, tr_s, notes))
+    found = (respond or options.respond)(_read(plan, options, usable, tr_s, notes, clean=clean))
     if not len(found.samples):
         raise InputError(f"{options.subject}: no event is left after rest was taken out.")
     return Responses(found.values, found.samples, (*notes.sentences(), *found.notes))
@@ -171,6 +193,8 @@ def _read(
     usable: Usable,
     tr_s: float,
     notes: _Notes,
+    *,
+    clean: bool,
 ) -> Iterator[RunData]:
     """Read, check and clean run after run, so that one at a time is in memory."""
     seen: dict[str, str] = {}
@@ -186,22 +210,23 @@ def _read(
             if table is not None:
                 confounds, odd = table.of_volumes(run.start, run.stop, n_dropped=options.drop_volumes)
                 notes.add_of_run(run.run, [*table.notes, *odd])
-            cleaned = usable.clean(
-                series,
-                tr_s=tr_s,
-                confounds=confounds,
-                detrend=options.detrend,
-                high_pass_hz=options.high_pass_hz,
-                standardize=options.standardize,
-            )
-            _note_short(len(series), tr_s, options, notes)
+            if clean:
+                series = usable.clean(
+                    series,
+                    tr_s=tr_s,
+                    confounds=confounds,
+                    detrend=options.detrend,
+                    high_pass_hz=options.high_pass_hz,
+                    standardize=options.standardize,
+                )
+                _note_short(len(series), tr_s, options, notes)
             if options.events is not None:
                 _note_early_end(run, tr_s, options, notes)
             yield RunData(
                 run.run,
                 session.group(1) if session else None,
                 run.source,
-                cleaned,
+                series,
                 options.drop_volumes,
                 tr_s,
                 timing.start_s + options.drop_volumes * tr_s,

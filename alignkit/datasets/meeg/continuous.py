@@ -229,6 +229,8 @@ def _events(
     if table is None:
         table = annotation_events(raw)
         source = "annotations"
+        if not len(table) and "stim" not in raw.get_channel_types():
+            raise InputError(f"{where} has no annotations and no stimulus channel; give `events`.")
         if not len(table):
             table, source = stim_channel_events(raw, where=where), "stimulus channel"
         notes.append(f"{where}: the events are those of its {source}.")

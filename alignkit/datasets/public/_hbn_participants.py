@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -38,7 +39,7 @@ class Participant:
     """
 
     name: str
-    facts: dict[str, object]
+    facts: dict[str, Any]
     runs: dict[int, Path]
 
 
@@ -75,51 +76,51 @@ def find_participants(
     InputError
         If a named participant did not agree, is not there, or is flagged.
     """
-    table = _table(root, releases)
-    runs = {
-        row.participant_id: _runs(Path(row.folder), row.participant_id, task) for row in table.itertuples()
-    }
+    rows = {str(row["participant_id"]): row for row in _table(root, releases).to_dict("records")}
+    runs = {name: _runs(Path(row["folder"]), name, task) for name, row in rows.items()}
     present = [name for name, own in runs.items() if own]
-    chosen = choose_named_subjects(
-        subjects, present, folder=root, files=f"*_task-{task}_eeg.set", prefix="sub-"
-    )
-    rows = table.set_index("participant_id")
-    allowed = rows["commercial_use"].str.lower().eq("yes")
-    refused = [name for name in chosen if commercial_only and not allowed[name]]
-    bad = [name for name in chosen if name in KNOWN_BAD]
-    notes = []
-    if refused and subjects is not None:
-        raise InputError(
-            f"{', '.join(refused[:5])} did not agree to commercial use (column commercial_use of "
-            "participants.tsv). If yours is research only, set `purpose` to 'research'."
-        )
-    if refused:
-        notes.append(
-            f"{len(refused)} of {len(chosen)} participants did not agree to commercial use and were left out; "
-            "for research set `purpose` to 'research'."
-        )
-    if bad and subjects is None:
-        notes.append(
-            f"{len(bad)} participants whose recordings are known to be bad were left out: {', '.join(bad)}."
-        )
-        refused = [*refused, *bad]
-    elif bad:
-        notes.append(f"The recordings of {', '.join(bad)} are known to be bad.")
+    files = f"*_task-{task}_eeg.set"
+    chosen = choose_named_subjects(subjects, present, folder=root, files=files, prefix="sub-")
+    refused = [name for name in chosen if str(rows[name]["commercial_use"]).lower() != "yes"]
+    left_out, notes = _left_out(chosen, refused if commercial_only else [], is_named=subjects is not None)
     found, n_flagged = [], 0
-    for name in (name for name in chosen if name not in refused):
-        flags = {run: str(rows.loc[name].get(_column(task, run, len(runs[name])), "")) for run in runs[name]}
+    for name in (name for name in chosen if name not in left_out):
+        flags = {run: rows[name].get(_column(task, run, len(runs[name]))) for run in runs[name]}
         flagged = [run for run, flag in flags.items() if flag == "caution"]
         n_flagged += len(flagged)
         kept = {run: path for run, path in runs[name].items() if with_caution or run not in flagged}
         if kept:
-            facts = {"release": str(rows.loc[name, "release_number"]), **_traits(rows.loc[name])}
-            found.append(Participant(name, facts, kept))
+            traits = {trait: rows[name][trait] for trait in TRAITS if trait in rows[name]}
+            found.append(Participant(name, {"release": rows[name]["release_number"], **traits}, kept))
     if n_flagged:
         done = "are among them" if with_caution else "were left out (set `with_caution` to keep them)"
         notes.append(f"{n_flagged} recordings that the owners flag with caution {done}.")
     if not found:
         raise InputError(f"no participant of {len(chosen)} with the task {task} is left. {' '.join(notes)}")
     return found, tuple(notes)
+
+
+def _left_out(chosen: Sequence[str], refused: Sequence[str], *, is_named: bool) -> tuple[set[str], list[str]]:
+    """Return who is left out for want of consent or a usable recording, and notes."""
+    bad = [name for name in chosen if name in KNOWN_BAD]
+    if refused and is_named:
+        raise InputError(
+            f"{', '.join(refused[:5])} did not agree to commercial use (column commercial_use of "
+            "participants.tsv). If yours is research only, set `purpose` to 'research'."
+        )
+    if is_named:
+        return set(), [f"The recordings of {', '.join(bad)} are known to be bad."] if bad else []
+    notes = []
+    if refused:
+        notes.append(
+            f"{len(refused)} of {len(chosen)} participants did not agree to commercial use and were left "
+            "out; for research set `purpose` to 'research'."
+        )
+    if bad:
+        notes.append(
+            f"{len(bad)} participants with recordings known to be bad were left out: {', '.join(bad)}."
+        )
+    return {*refused, *bad}, notes
 
 
 def _table(root: Path, releases: Sequence[str] | None) -> pd.DataFrame:
@@ -131,8 +132,8 @@ def _table(root: Path, releases: Sequence[str] | None) -> pd.DataFrame:
     )
     if not places:
         raise MissingDataError(
-            f"{root} holds no participants.tsv, nor does a folder in it; give a release's folder (ds005505, ...) or "
-            "the one above."
+            f"{root} holds no participants.tsv, nor does a folder in it; give a release's folder (ds005505, "
+            "...) or the one above."
         )
     tables = []
     for place in places:
@@ -163,7 +164,3 @@ def _column(task: str, run: int, n_runs: int) -> str:
     """Return the column of the table that tells a recording's quality."""
     numbered = task in ("contrastChangeDetection", "surroundSupp") or n_runs > 1
     return f"{task}_{run}" if numbered else task
-
-
-def _traits(row: pd.Series) -> dict[str, object]:
-    return {name: row[name] for name in TRAITS if name in row.index}

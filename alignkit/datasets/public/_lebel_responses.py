@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._core.errors import InputError
+from .._arrays import read_array
 from ._hdf5 import find_array, open_hdf5
 
+TEST_STORY = "wheretheressmoke"
+# Volumes cut off at the start of each run, and at its end.
+N_CUT = 10
 _BLOCK_BYTES = 64 * 2**20
 _DATA, _REPEATS = "data", "individual_repeats"
 
@@ -105,6 +109,71 @@ def check_columns(path: Path, chosen: Sequence[int] | NDArray[np.generic], n_vox
             f"{wanted.min()} to {wanted.max()}, {len(wanted) - len(ordered)} of them twice."
         )
     return ordered
+
+
+def check_rows(
+    path: Path, subject: str, story: str, shape: tuple[int, int, int], expected: Mapping[str, int]
+) -> list[str]:
+    """Compare a story's volumes with what ``respdict.json`` states, and return notes.
+
+    Raises
+    ------
+    InputError
+        If more than two volumes are missing or too many.
+    """
+    if story not in expected:
+        return [f"{subject}: respdict.json does not name {story}; its length was not checked."]
+    off = shape[1] - expected[story]
+    # The published lengths and files differ by a volume or two in places; more is another file.
+    if abs(off) > 2:
+        raise InputError(
+            f"{path} has {shape[1]} volumes, respdict.json says {expected[story] + 2 * N_CUT} of which "
+            f"{2 * N_CUT} were cut off ({expected[story]}). Copy the file again."
+        )
+    return (
+        [f"{subject}: {story} has {abs(off)} volume(s) {'more' if off > 0 else 'less'} than stated."]
+        if off
+        else []
+    )
+
+
+def choose_columns(
+    repeated: Path, subject: str, n_voxels: int, voxels: Path | None, min_reliability: float | None
+) -> tuple[NDArray[np.intp], list[str]]:
+    """Return the voxels to keep, rising, and notes.
+
+    Raises
+    ------
+    InputError
+        If the choice does not fit, or leaves nothing.
+    """
+    columns, notes = np.arange(n_voxels), []
+    if voxels is not None:
+        columns = check_columns(voxels, read_array(voxels, ndims=(1,)), n_voxels)
+        notes.append(f"{subject}: {len(columns)} of {n_voxels} voxels are those of {Path(voxels).name}.")
+    if min_reliability is not None:
+        reliable = repeat_reliability(repeated) >= min_reliability
+        columns = columns[reliable[columns]]
+        notes.append(
+            f"{subject}: {len(columns)} voxels have a repeat reliability of at least {min_reliability:g} in "
+            f"{TEST_STORY}; scores in that story are of voxels chosen by it."
+        )
+    if not len(columns):
+        raise InputError(f"no voxel of {subject!r} is left; lower `min_reliability` ({min_reliability}).")
+    return columns, notes
+
+
+def without_nan(
+    data: NDArray[np.float32], columns: NDArray[np.intp], subject: str
+) -> tuple[NDArray[np.float32], NDArray[np.intp], list[str]]:
+    """Leave out voxels that have no value somewhere; return data, voxels and notes."""
+    good = np.isfinite(data.sum(axis=0, dtype=np.float64))
+    if good.all():
+        return data, columns, []
+    if not good.any():
+        raise InputError(f"every voxel of {subject!r} holds NaN; get the files again.")
+    note = f"{subject}: {int((~good).sum())} voxels with NaN were left out."
+    return np.ascontiguousarray(data[:, good]), columns[good], [note]
 
 
 def _pieces(length: int, width: int) -> Iterator[tuple[int, int]]:

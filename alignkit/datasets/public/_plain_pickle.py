@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import sys
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
@@ -161,6 +162,10 @@ class _Type:
         content = values if isinstance(values, bytes | bytearray) else bytes(memoryview(values))
         if len(content) != prod(size) * self.dtype.itemsize:
             raise ValueError(f"an array of shape {size} and type {self.dtype} in {len(content)} bytes")
+        if self.dtype.kind == "U" and self.dtype.itemsize:
+            codes = np.frombuffer(content, dtype=np.dtype("u4").newbyteorder(self.dtype.byteorder))
+            if codes.max(initial=0) > sys.maxunicode:
+                raise ValueError("an array of text with numbers that are no characters")
         made = np.frombuffer(content, dtype=self.dtype)
         return np.reshape(made, size, order=order).copy(order="K")
 

@@ -30,9 +30,9 @@ def read_spoken_events(path: Path) -> pd.DataFrame:
     Returns
     -------
     events : DataFrame
-        `onset_s`, `duration_s`, `kind` (``"word"``, ``"phoneme"``, ``"sound"``), `text`, `condition`, `story`,
-        `segment` (stem of the sound file), `sequence`, and `start_s`, the place in that file; missing
-        entries are ``""`` and NaN. In order of onset.
+        `onset_s`, `duration_s`, `kind` (``"word"``, ``"phoneme"``, ``"sound"``), `text`, `condition`,
+        `story`, `segment` (stem of the sound file), `sequence`, and `start_s`, the place in that file;
+        missing entries are ``""`` and NaN. In order of onset.
 
     Raises
     ------

@@ -69,8 +69,8 @@ def read_trials(epochs: mne.BaseEpochs, root: Path, subject: str) -> tuple[pd.Da
         n_off = int(((kinds == "test") != counted)[~is_catch].sum())
         if n_off:
             note = (
-                f"{subject}: {n_off} trials are test trials by their table or by being shown {_N_TEST} times, "
-                "but not by both; the count was taken.",
+                f"{subject}: {n_off} trials are test trials by their table or by being shown {_N_TEST} "
+                "times, but not by both; the count was taken.",
             )
     return trials.assign(is_catch=is_catch), note
 
@@ -102,7 +102,7 @@ def select_trials(
         keep &= ~seen
     if not keep.any():
         raise InputError(
-            f"no trial of {subject} is left for split {split!r}; test images are those shown {_N_TEST} times, "
-            f"of which there are {trials['stimulus_id'][is_test].nunique()}."
+            f"no trial of {subject} is left for split {split!r}; test images are those shown {_N_TEST} "
+            f"times, of which there are {trials['stimulus_id'][is_test].nunique()}."
         )
     return np.flatnonzero(keep), tuple(notes)

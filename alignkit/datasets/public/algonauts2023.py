@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,22 +11,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..._core.checks import check_option, check_unique, did_you_mean
-from ..._core.errors import InputError, MissingDataError, UnknownNameError
+from ..._core.checks import check_option, check_unique
+from ..._core.errors import InputError, MissingDataError
 from ...recordings.recording import Recording
 from ...recordings.stimuli import StimulusSet
 from ...recordings.study import Study
 from ...recordings.surface_geometry import SurfaceGeometry
 from .._arrays import readable, require_file
 from .._dataset import DATASETS, Dataset
+from ._algonauts_masks import SHORT, Side, kept_vertices, read_side, region_names
 from ._lookup import PublicSet, find_set
-from ._plain_pickle import load_object_array
 from ._subjects import choose_subjects
 
 SUBJECTS = tuple(f"subj{number:02d}" for number in range(1, 9))
-GROUPS = ("prf-visualrois", "floc-bodies", "floc-faces", "floc-places", "floc-words", "streams")
-_SHORT = {"left": "lh", "right": "rh"}
-_UNKNOWN = 0
 _IMAGE = re.compile(r"^(train|test)-(\d{4,})_nsd-(\d{5})\.png$")
 _SPLIT = {"training": "train", "test": "test"}
 
@@ -160,16 +156,6 @@ def _pictures(root: Path, subject: str, part: str) -> pd.DataFrame:
     return table
 
 
-@dataclass(frozen=True, eq=False)
-class _Side:
-    """One hemisphere's vertices in the challenge's space."""
-
-    channels: pd.DataFrame
-    vertices: NDArray[np.intp] | None
-    n_vertices: int
-    files: list[Path]
-
-
 def _recording(
     root: Path,
     subject: str,
@@ -181,10 +167,10 @@ def _recording(
     blocks, channels, files = [], [], []
     places: list[NDArray[np.intp]] = []
     read = {side: _responses(root, subject, parts, side) for side in sides}
-    found = {side: _side(root / subject / "roi_masks", side, read[side][0].shape[1]) for side in sides}
-    known = sorted({name for side in found.values() for name in _region_names(side.channels)})
+    found = {side: read_side(root / subject / "roi_masks", side, read[side][0].shape[1]) for side in sides}
+    known = sorted({name for side in found.values() for name in region_names(side.channels)})
     for side in sides:
-        keep = _kept(found[side].channels, roi, known)
+        keep = kept_vertices(found[side].channels, roi, known)
         blocks.append(np.concatenate([np.asarray(part[:, keep]) for part in read[side]]))
         channels.append(found[side].channels.iloc[keep])
         vertices = found[side].vertices
@@ -211,7 +197,7 @@ def _recording(
 
 
 def _response_files(root: Path, subject: str, parts: Sequence[str], side: str) -> list[Path]:
-    names = [f"{part}_split/{part}_fmri/{_SHORT[side]}_{part}_fmri.npy" for part in parts]
+    names = [f"{part}_split/{part}_fmri/{SHORT[side]}_{part}_fmri.npy" for part in parts]
     return [root / subject / name for name in names]
 
 
@@ -236,89 +222,8 @@ def _responses(root: Path, subject: str, parts: Sequence[str], side: str) -> lis
     return found
 
 
-def _side(folder: Path, side: str, n_channels: int) -> _Side:
-    """Return one hemisphere's channels with their regions, and where they are on fsaverage."""
-    short = _SHORT[side]
-    columns: dict[str, NDArray[Any]] = {}
-    files: list[Path] = []
-    for group in GROUPS:
-        path = folder / f"{short}.{group}_challenge_space.npy"
-        names_path = folder / f"mapping_{group}.npy"
-        if not path.is_file():
-            continue
-        numbers = _mask(path, n_channels)
-        names = _names(require_file(names_path), numbers)
-        columns[group] = np.array([names[int(number)] for number in numbers], dtype=object)
-        files += [path, names_path]
-    table = pd.DataFrame(
-        {"name": [f"{side}-{k}" for k in range(n_channels)], "kind": "vertex", "hemisphere": side}
-    )
-    first = np.full(n_channels, "", dtype=object)
-    for column in reversed(columns.values()):
-        first = np.where(column != "", column, first)
-    table["roi"] = first
-    vertices, size = None, 0
-    everything = folder / f"{short}.all-vertices_fsaverage_space.npy"
-    if everything.is_file():
-        inside = _mask(everything, None) > 0
-        vertices, size = np.flatnonzero(inside), len(inside)
-        if len(vertices) != n_channels:
-            raise InputError(
-                f"{everything} marks {len(vertices)} vertices but the responses have {n_channels}; get the "
-                "files of one subject."
-            )
-        table["name"] = [f"{side}-{vertex}" for vertex in vertices]
-        files.append(everything)
-    return _Side(table.assign(**columns), vertices, size, files)
-
-
-def _mask(path: Path, n_channels: int | None) -> NDArray[np.int64]:
-    with readable(path, "a NumPy array"):
-        values = np.load(path, allow_pickle=False)
-    wanted = "" if n_channels is None else f" of {n_channels} vertices"
-    is_mask = values.ndim == 1 and values.dtype.kind in "fiub" and (n_channels in (None, len(values)))
-    if not is_mask or not np.array_equal(values, np.round(values)):
-        raise InputError(
-            f"{path} should hold region numbers{wanted}, got {values.dtype} of shape {values.shape}; a mask "
-            "of another subject or space does not fit."
-        )
-    return np.asarray(values, dtype=np.int64)
-
-
-def _names(path: Path, numbers: NDArray[np.int64]) -> dict[int, str]:
-    """Return the name of each number; 0 (called Unknown) is no region."""
-    mapping = load_object_array(path)
-    if not isinstance(mapping, dict) or not all(isinstance(name, str) for name in mapping.values()):
-        raise InputError(f"{path} should hold a dictionary from numbers to names of regions.")
-    names = {int(number): str(name) for number, name in mapping.items()} | {_UNKNOWN: ""}
-    unnamed = sorted(set(np.unique(numbers).tolist()) - set(names))
-    if unnamed:
-        raise InputError(f"{path} has no name for the region(s) {', '.join(map(str, unnamed))}.")
-    return names
-
-
-def _region_names(channels: pd.DataFrame) -> set[str]:
-    groups = [group for group in GROUPS if group in channels]
-    return {name for group in groups for name in channels[group] if name} | set(groups)
-
-
-def _kept(channels: pd.DataFrame, roi: Sequence[str] | None, known: Sequence[str]) -> NDArray[np.intp]:
-    if roi is None:
-        return np.arange(len(channels))
-    if not roi:
-        raise InputError(f"`roi` is empty; name some of {', '.join(known)}, or leave it out.")
-    inside = np.zeros(len(channels), dtype=bool)
-    for name in roi:
-        if name not in known:
-            raise UnknownNameError(f"`roi` names {name!r}, {did_you_mean(name, known)}")
-        for group in (group for group in GROUPS if group in channels):
-            column = channels[group].to_numpy()
-            inside |= (column != "") if group == name else (column == name)
-    return np.flatnonzero(inside)
-
-
 def _geometry(
-    places: Sequence[NDArray[np.intp]], sides: Sequence[str], found: dict[str, _Side]
+    places: Sequence[NDArray[np.intp]], sides: Sequence[str], found: dict[str, Side]
 ) -> SurfaceGeometry:
     sizes = tuple(found[side].n_vertices if side in found else 0 for side in ("left", "right"))
     labels = np.repeat(list(sides), [len(vertices) for vertices in places])

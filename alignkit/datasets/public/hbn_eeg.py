@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -40,6 +41,7 @@ _START, _STOP = "video_start", "video_stop"
 _EVENTS = {"contrastChangeDetection": ("left_target", "right_target"), "surroundSupp": ("stim_ON",)}
 _DESCRIBED = ("stimulus_cond", "background", "foreground_contrast")
 _TASKS = ("RestingState", *_FILMS, *_EVENTS, "seqLearning6target", "seqLearning8target", "symbolSearch")
+_RATE_HZ = 500.0
 _MONTAGE = "GSN-HydroCel-129"
 
 HBN_EEG = PublicSet(
@@ -81,7 +83,8 @@ def load_hbn_eeg(
 ) -> Dataset:
     """Read one task of each participant: windows of rest or film, or epochs around events.
 
-    At rest a sample is a window with eyes open or closed (`condition`). In a film a sample is a stretch of it:
+    At rest a sample is a window with eyes open or closed (`condition`); the last block counts only where an
+    event marks its end. In a film a sample is a stretch of it:
     the stimulus is its place in the film, the same for all participants. In the other tasks a sample is an
     event.
 
@@ -141,13 +144,7 @@ def load_hbn_eeg(
     Shirazi SY, et al. (2024). HBN-EEG: the FAIR implementation of the Healthy Brain Network (HBN)
     electroencephalography dataset. bioRxiv. https://doi.org/10.1101/2024.10.03.615261
     """
-    check_option("task", task, _TASKS)
-    check_option("purpose", purpose, ("any", "research"))
-    check_option("reference", reference, ("average", "published"))
-    if not window_s > 0 or not skip_s >= 0:
-        raise InputError(f"`window_s` must be above 0 s and `skip_s` not below, got {window_s} and {skip_s}.")
-    if verify:
-        raise InputError("no digests of `hbn-eeg` are declared, so it cannot be verified.")
+    _check_options(task, purpose, reference, window_s, skip_s, verify=verify)
     is_windowed = task == "RestingState" or task in _FILMS
     wanted = () if is_windowed else _wanted_events(task, events)
     root = find_set(HBN_EEG, path=path)
@@ -177,6 +174,18 @@ def load_hbn_eeg(
         files=tuple(file for each in participants for run in each.runs.values() for file in (run, _tsv(run))),
         notes=(*notes, *dict.fromkeys(note for recording in recordings for note in recording.notes)),
     )
+
+
+def _check_options(
+    task: str, purpose: str, reference: str, window_s: float, skip_s: float, *, verify: bool
+) -> None:
+    check_option("task", task, _TASKS)
+    check_option("purpose", purpose, ("any", "research"))
+    check_option("reference", reference, ("average", "published"))
+    if not window_s > 0 or not skip_s >= 0:
+        raise InputError(f"`window_s` must be above 0 s and `skip_s` not below, got {window_s} and {skip_s}.")
+    if verify:
+        raise InputError("no digests of `hbn-eeg` are declared, so it cannot be verified.")
 
 
 def _wanted_events(task: str, events: Sequence[str] | None) -> tuple[str, ...]:
@@ -278,7 +287,7 @@ def _recording(
 ) -> Recording:
     runs = participant.runs
     # A window of 2 s has the samples from 0 to just before 2 s, so that no sample is in two.
-    tmax_s = span_s[1] - 0.5 / (cleaning.resample_hz or 500.0) if is_windowed else span_s[1]
+    tmax_s = span_s[1] - 1.0 / (cleaning.resample_hz or _RATE_HZ) if is_windowed else span_s[1]
     recording = read_meeg(
         list(runs.values()),
         subject=participant.name,
@@ -292,16 +301,4 @@ def _recording(
     samples = recording.samples.drop(columns="event")
     if "run" in samples:
         samples["run"] = np.array(list(runs))[samples["run"].to_numpy() - 1]
-    for name, value in participant.facts.items():
-        samples[name] = value
-    return Recording(
-        recording.data,
-        samples,
-        recording.channels,
-        times_s=recording.times_s,
-        geometry=recording.geometry,
-        subject=recording.subject,
-        modality=recording.modality,
-        unit=recording.unit,
-        notes=recording.notes,
-    )
+    return replace(recording, samples=samples.assign(**participant.facts))

@@ -10,25 +10,31 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..._core.checks import check_option, check_unique, did_you_mean
 from ..._core.errors import InputError, MissingDataError, UnknownNameError
 from ..._core.progress import track
 from ...recordings.recording import Recording
 from ...recordings.study import Study
-from .._arrays import read_array, readable, require_file
+from .._arrays import readable, require_file
 from .._dataset import DATASETS, Dataset
 from ._download import Download
-from ._lebel_responses import check_columns, read_responses, repeat_reliability, response_shape
+from ._lebel_responses import (
+    N_CUT,
+    TEST_STORY,
+    check_rows,
+    choose_columns,
+    read_responses,
+    response_shape,
+    without_nan,
+)
 from ._lookup import PublicSet, find_set
 from ._story_words import Story, read_story, story_tracks
 from ._subjects import choose_subjects
 
-TEST_STORY = "wheretheressmoke"
 _SUBJECTS = tuple(f"UTS{number:02d}" for number in range(1, 10))
-# The sound starts 10 s into a run; 10 volumes at the start and 10 at the end were cut off.
-_LEAD_IN_S, _N_CUT = 10.0, 10
+# The sound starts 10 s into a run.
+_LEAD_IN_S = 10.0
 # Between stories on the common clock: longer than any response to the words before.
 _PAUSE_S = 60.0
 _OPEN = "https://s3.amazonaws.com/openneuro.org/ds003020/derivative/preprocessed_data/"
@@ -68,7 +74,7 @@ class _Timing:
     tr_s: float
 
     def samples(self, story: str, run: int, n_volumes: int, n_repeats: int) -> pd.DataFrame:
-        volume = np.arange(n_volumes) + _N_CUT
+        volume = np.arange(n_volumes) + N_CUT
         within = volume * self.tr_s - _LEAD_IN_S
         table = pd.DataFrame(
             {
@@ -247,7 +253,7 @@ def _starts(
     starts, clock_s = {}, _LEAD_IN_S
     for story in heard:
         n_volumes = max(response_shape(_file(derived, subject, story))[1] for subject in subjects)
-        lasts_s = max((n_volumes + 2 * _N_CUT) * tr_s, grids[story].words[-1].offset_s)
+        lasts_s = max((n_volumes + 2 * N_CUT) * tr_s, grids[story].words[-1].offset_s)
         starts[story] = clock_s
         clock_s += float(np.ceil(lasts_s + _PAUSE_S))
     return starts
@@ -257,7 +263,7 @@ def _expected_rows(derived: Path) -> dict[str, int]:
     path = require_file(derived / "respdict.json")
     with readable(path, "JSON"):
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {str(story): int(n_volumes) - 2 * _N_CUT for story, n_volumes in content.items()}
+        return {str(story): int(n_volumes) - 2 * N_CUT for story, n_volumes in content.items()}
 
 
 def _recording(
@@ -275,13 +281,15 @@ def _recording(
     notes = [
         note
         for s in heard
-        for note in _check_rows(_file(derived, subject, s), subject, s, shapes[s], expected)
+        for note in check_rows(_file(derived, subject, s), subject, s, shapes[s], expected)
     ]
     n_voxels = {shape[2] for shape in shapes.values()}
     if len(n_voxels) > 1:
         several = ", ".join(f"{story} {shape[2]}" for story, shape in shapes.items())
         raise InputError(f"the stories of {subject!r} have different numbers of voxels ({several}).")
-    columns, chosen_notes = _columns(derived, subject, n_voxels.pop(), voxels, min_reliability)
+    columns, chosen_notes = choose_columns(
+        _file(derived, subject, TEST_STORY), subject, n_voxels.pop(), voxels, min_reliability
+    )
     rows = [shapes[story][0] * shapes[story][1] for story in heard]
     data = np.empty((sum(rows), len(columns)), dtype=np.float32)
     tables, start = [], 0
@@ -290,7 +298,7 @@ def _recording(
         read_responses(file, data[start : start + n_rows], columns, repeats=single[story])
         tables.append(timing.samples(story, run, shapes[story][1], shapes[story][0]))
         start += n_rows
-    data, columns, lost = _finite(data, columns, subject)
+    data, columns, lost = without_nan(data, columns, subject)
     names = [f"voxel{number:06d}" for number in columns]
     return Recording(
         data,
@@ -301,54 +309,3 @@ def _recording(
         unit="z",
         notes=(*notes, *chosen_notes, *lost),
     )
-
-
-def _check_rows(
-    path: Path, subject: str, story: str, shape: tuple[int, int, int], expected: Mapping[str, int]
-) -> list[str]:
-    if story not in expected:
-        return [f"{subject}: respdict.json does not name {story}; its length was not checked."]
-    off = shape[1] - expected[story]
-    # The published lengths and files differ by a volume or two in places; more is another file.
-    if abs(off) > 2:
-        raise InputError(
-            f"{path} has {shape[1]} volumes, respdict.json says {expected[story] + 2 * _N_CUT} of which "
-            f"{2 * _N_CUT} were cut off ({expected[story]}). Copy the file again."
-        )
-    return (
-        [f"{subject}: {story} has {abs(off)} volume(s) {'more' if off > 0 else 'less'} than stated."]
-        if off
-        else []
-    )
-
-
-def _columns(
-    derived: Path, subject: str, n_voxels: int, voxels: Path | None, min_reliability: float | None
-) -> tuple[NDArray[np.intp], list[str]]:
-    columns, notes = np.arange(n_voxels), []
-    if voxels is not None:
-        columns = check_columns(voxels, read_array(voxels, ndims=(1,)), n_voxels)
-        notes.append(f"{subject}: {len(columns)} of {n_voxels} voxels are those of {Path(voxels).name}.")
-    if min_reliability is not None:
-        reliable = repeat_reliability(_file(derived, subject, TEST_STORY)) >= min_reliability
-        columns = columns[reliable[columns]]
-        notes.append(
-            f"{subject}: {len(columns)} voxels have a repeat reliability of at least {min_reliability:g} in "
-            f"{TEST_STORY}; scores in that story are of voxels chosen by it."
-        )
-    if not len(columns):
-        raise InputError(f"no voxel of {subject!r} is left; lower `min_reliability` ({min_reliability}).")
-    return columns, notes
-
-
-def _finite(
-    data: NDArray[np.float32], columns: NDArray[np.intp], subject: str
-) -> tuple[NDArray[np.float32], NDArray[np.intp], list[str]]:
-    """Leave out voxels that have no value somewhere."""
-    good = np.isfinite(data.sum(axis=0, dtype=np.float64))
-    if good.all():
-        return data, columns, []
-    if not good.any():
-        raise InputError(f"every voxel of {subject!r} holds NaN; get the files again.")
-    note = f"{subject}: {int((~good).sum())} voxels with NaN were left out."
-    return np.ascontiguousarray(data[:, good]), columns[good], [note]

@@ -69,8 +69,8 @@ def load_majajhong2015(
 ) -> Dataset:
     """Read the public part; a subject is an animal, a channel is a recording site.
 
-    Needs ``alignkit[exchange]``. One animal's presentations are in memory at a time, in the 64 bits of the file
-    and in 32 (some 0.3 GB; with times 12 GB), whatever is averaged afterwards.
+    Needs ``alignkit[exchange]``. One animal's presentations are in memory at a time, in the 64 bits of the
+    file and in 32 (some 0.3 GB; with times 12 GB), whatever is averaged afterwards.
 
     Parameters
     ----------

@@ -238,7 +238,7 @@ def _continuous(
     wanted = ["0"] if sessions is None else list(sessions)
     if len(chosen) != 1 or len(wanted) != 1:
         raise InputError(
-            f"time points are read of one subject and one session, since each recording has its own clock; "
+            "time points are read of one subject and one session, since each recording has its own clock; "
             f"got {len(chosen)} subjects and {len(wanted)} sessions. Set `subjects` and `sessions` to one each."
         )
     used = _selected(runs[chosen[0]], chosen[0], wanted, tasks)

@@ -103,7 +103,8 @@ def load_n170_muse(
         for file in files
     ]
     for raw in raws:
-        raw.annotations.rename(_MARKERS, verbose="error")
+        there = set(raw.annotations.description)
+        raw.annotations.rename({code: name for code, name in _MARKERS.items() if code in there})
     recording = read_meeg(
         raws,
         subject="subject1",

@@ -27,6 +27,8 @@ from ._nsd_images import STIMULI, nsd_images
 from ._nsd_masks import Chosen, choose_vertices, choose_voxels
 from ._subjects import choose_subjects
 
+_BETAS = ("betas_fithrf_GLMdenoise_RR", "betas_fithrf", "betas_assumehrf")
+
 NSD = PublicSet(
     folder="nsd",
     needs=("nsddata/experiments/nsd/nsd_expdesign.mat", "nsddata_betas/ppdata"),
@@ -126,6 +128,7 @@ def load_nsd(
     Allen et al. (2022), 10.1038/s41593-021-00962-x.
     """
     check_option("space", space, ("func1pt8mm", "fsaverage"))
+    check_option("betas", betas, _BETAS)
     check_option("shared", shared, ("all", "shared1000", "shared515"))
     check_option("zscore", zscore, ("none", "session"))
     if space == "fsaverage" and mask is not None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,19 +17,24 @@ from ..._core.progress import track
 from ...recordings.geometry import VolumeGeometry
 from ...recordings.recording import Recording
 from ...recordings.study import Study
-from .._arrays import readable
 from .._dataset import DATASETS, Dataset
 from .._tables import read_table
-from ..fmri._volumes import grid_of
 from ._image_files import find_images
 from ._lookup import PublicSet, find_set
 from ._pandas_hdf import Frame, open_frame
 from ._subjects import choose_subjects
+from ._things_fmri_tables import (
+    ID,
+    MEASURES,
+    PLACES,
+    match_rows,
+    read_trials,
+    region_columns,
+    standardized,
+    voxel_geometry,
+)
 
 SUBJECTS = ("sub-01", "sub-02", "sub-03")
-_ID = "voxel_id"
-_PLACES = ("voxel_x", "voxel_y", "voxel_z")
-_MEASURES = ("nc_", "splithalf_", "prf-")
 _ATLAS = "glasser-"
 _BLOCK_BYTES = 64 * 2**20
 
@@ -164,17 +169,17 @@ class _Wanted:
         path = _file(self.folder, subject)
         voxels_path = self.folder / f"{subject}_VoxelMetadata.csv"
         trials_path = self.folder / f"{subject}_StimulusMetadata.csv"
-        voxels = read_table(voxels_path, needs=[_ID])
-        check_unique(f"{_ID} of {voxels_path}", list(voxels[_ID]))
-        samples, notes = _samples(trials_path)
+        voxels = read_table(voxels_path, needs=[ID])
+        check_unique(f"{ID} of {voxels_path}", list(voxels[ID]))
+        samples, notes = read_trials(trials_path)
         with open_frame(path) as frame:
-            rows = _rows(path, frame, voxels, voxels_path)
+            rows = match_rows(path, frame, voxels, voxels_path)
             channels, kept = self._channels(voxels, voxels_path)
             data, fine = self._data(path, frame, samples, rows[kept])
         channels = channels[fine].reset_index(drop=True)
         table = samples.iloc[self._trials(samples)].reset_index(drop=True)
         table.insert(1, "repetition", table.groupby("stimulus_id").cumcount() + 1)
-        geometry, read = _geometry(self.root, subject, channels)
+        geometry, read = voxel_geometry(self.root, subject, channels)
         recording = Recording(
             data[:, fine] if not fine.all() else data,
             table,
@@ -189,7 +194,7 @@ class _Wanted:
 
     def _channels(self, voxels: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, NDArray[np.intp]]:
         """Return the table of the chosen voxels, and which they are."""
-        regions = _regions(voxels)
+        regions = region_columns(voxels)
         for name in self.roi or ():
             if name not in regions:
                 raise UnknownNameError(f"`roi` names {name!r}, {did_you_mean(name, regions)}")
@@ -211,8 +216,8 @@ class _Wanted:
         first = np.full(len(own), "", dtype=object)
         for name in reversed(shown):
             first[own[name].to_numpy().astype(bool)] = name
-        measures = [c for c in own if c in (_ID, *_PLACES) or str(c).startswith(_MEASURES)]
-        channels = pd.DataFrame({"name": [f"voxel-{i}" for i in own[_ID]], "kind": "voxel", "roi": first})
+        measures = [c for c in own if c in (ID, *PLACES) or str(c).startswith(MEASURES)]
+        channels = pd.DataFrame({"name": [f"voxel-{i}" for i in own[ID]], "kind": "voxel", "roi": first})
         rest = own[measures].reset_index(drop=True)
         flags = own[list(shown)].astype(bool).reset_index(drop=True)
         return pd.concat([channels, rest, flags], axis=1), kept
@@ -222,9 +227,9 @@ class _Wanted:
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return (n_kept_trials, n_voxels), and which voxels have finite responses that vary."""
         columns = [str(number) for number in range(len(samples))]
-        if set(frame.columns) - {_ID} != set(columns):
+        if set(frame.columns) - {ID} != set(columns):
             raise InputError(
-                f"{path} has {len(set(frame.columns) - {_ID})} columns of trials, its StimulusMetadata has "
+                f"{path} has {len(set(frame.columns) - {ID})} columns of trials, its StimulusMetadata has "
                 f"{len(columns)} rows; column k should be the trial in row k (from 0)."
             )
         sessions = list(samples.groupby("session").indices.values()) if self.zscore == "session" else []
@@ -242,7 +247,7 @@ class _Wanted:
             values[:, ~finite] = 0
             varies = np.ptp(values, axis=0) > 0
             for own in sessions:
-                values[own] = _standardized(values[own])
+                values[own] = standardized(values[own])
             fine[place] = finite & varies & np.isfinite(values).all(axis=0)
             data[:, place] = values[keep]
         if not fine.any():
@@ -270,74 +275,6 @@ class _Wanted:
         if geometry is None:
             notes.append("No brain mask is there, so voxels have no place in a volume.")
         return notes
-
-
-def _samples(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    table = read_table(path, needs=["trial_type", "session", "run", "stimulus", "concept"], texts=["concept"])
-    unknown = sorted(set(table["trial_type"]) - {"train", "test"})
-    if unknown:
-        raise InputError(f"{path}: a trial_type is {unknown[0]!r}, 'train' or 'test' is wanted.")
-    samples = pd.DataFrame(
-        {
-            "stimulus_id": [PurePosixPath(str(file)).stem for file in table["stimulus"]],
-            "session": table["session"],
-            "run": table["run"],
-            "trial": np.arange(len(table)),
-            "concept": table["concept"],
-            "split": table["trial_type"],
-        }
-    )
-    notes = []
-    if "trial_id" in table and (table["trial_id"].to_numpy() != np.arange(len(table))).any():
-        notes.append(
-            f"`trial_id` of {path.name} does not count its rows; trials are matched by row, as the set's "
-            "owners do."
-        )
-    return samples, notes
-
-
-def _rows(path: Path, frame: Frame, voxels: pd.DataFrame, voxels_path: Path) -> NDArray[np.intp]:
-    """Return the row of each voxel's responses, matched by `voxel_id`, which is no trial."""
-    if _ID not in frame.columns:
-        raise InputError(
-            f"{path} has no column {_ID!r}, so its rows cannot be matched to {voxels_path.name}."
-        )
-    ids = frame.read([_ID])[:, 0]
-    check_unique(f"{_ID} of {path}", list(ids.tolist()))
-    position = {int(value): row for row, value in enumerate(ids)}
-    missing = [value for value in voxels[_ID] if int(value) not in position]
-    if missing or len(ids) != len(voxels):
-        raise InputError(
-            f"{path} has responses of {len(ids)} voxels and {voxels_path.name} describes {len(voxels)}; "
-            f"{len(missing)} of these have no response. Get the files of one subject."
-        )
-    return np.array([position[int(value)] for value in voxels[_ID]], dtype=np.intp)
-
-
-def _regions(voxels: pd.DataFrame) -> list[str]:
-    described = {_ID, "subject_id", *_PLACES}
-    names = [str(c) for c in voxels if c not in described and not str(c).startswith(_MEASURES)]
-    return [name for name in names if set(pd.unique(voxels[name]).tolist()) <= {0, 1}]
-
-
-def _standardized(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((values - values.mean(axis=0)) / values.std(axis=0), dtype=np.float64)
-
-
-def _geometry(root: Path, subject: str, channels: pd.DataFrame) -> tuple[VolumeGeometry | None, list[Path]]:
-    import nibabel as nib
-
-    path = root / f"brainmasks/{subject}_space-T1w_brainmask.nii.gz"
-    if not path.is_file() or not set(_PLACES) <= set(channels):
-        return None, []
-    with readable(path, "a NIfTI image"):
-        image: Any = nib.load(path)
-        grid = grid_of(image)
-    voxels = channels[list(_PLACES)].to_numpy(dtype=np.intp)
-    if (voxels < 0).any() or (voxels >= np.asarray(grid.shape)).any():
-        raise InputError(f"voxels of {subject} lie outside the brain mask {path} ({grid}).")
-    return VolumeGeometry(grid.affine, grid.shape, voxels, "T1w"), [path]
 
 
 def _labels(samples: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,7 @@ from ...recordings.study import Study
 from .._dataset import DATASETS, Dataset
 from .._stimuli import add_labels, check_conditions, match_stimuli
 from .._tables import label_table
-from ._nwb_files import find_nwb_files
+from ._nwb_files import NWBFile, find_nwb_files
 from ._nwb_responses import Choice, read_session
 from ._trials import Window
 
@@ -86,24 +87,9 @@ def read_nwb(
     files, _ = find_nwb_files(Path(path), None)
     if len(files) != 1:
         raise InputError(f"{path} holds {len(files)} sessions; read them with `load_nwb`, or name one file.")
-    check_option("unobserved", unobserved, ("raise", "drop"))
-    if signal is not None:
-        check_option("signal", signal, ("spikes", "fluorescence"))
-    window = Window(start_s, stop_s, bin_s)
-    choice = Choice(
-        signal, intervals, stimulus_column, trials, units, series, unobserved == "drop", recorded_s
-    )
-    found = read_session(files[0], choice, window)
-    return Recording(
-        found.data,
-        found.samples.assign(session=files[0].session),
-        found.channels,
-        times_s=window.times_s,
-        subject=subject or files[0].subject,
-        modality=found.modality,
-        unit=str(found.channels["unit"].iloc[0]),
-        notes=found.notes,
-    )
+    choice = _choice(signal, intervals, stimulus_column, trials, units, series, unobserved, recorded_s)
+    recording = _recording(files[0], choice, Window(start_s, stop_s, bin_s))
+    return recording if subject is None else replace(recording, subject=subject)
 
 
 @DATASETS.register(
@@ -165,24 +151,9 @@ def load_nwb(
         See :func:`read_nwb`.
     """
     files, notes = find_nwb_files(path, subjects)
-    recordings = [
-        read_nwb(
-            file.path,
-            start_s=start_s,
-            stop_s=stop_s,
-            bin_s=bin_s,
-            signal=signal,
-            intervals=intervals,
-            stimulus_column=stimulus_column,
-            trials=trials,
-            units=units,
-            series=series,
-            unobserved=unobserved,
-            recorded_s=recorded_s,
-            subject=file.subject,
-        )
-        for file in track(files, "reading sessions")
-    ]
+    window = Window(start_s, stop_s, bin_s)
+    choice = _choice(signal, intervals, stimulus_column, trials, units, series, unobserved, recorded_s)
+    recordings = [_recording(file, choice, window) for file in track(files, "reading sessions")]
     samples = pd.concat([recording.samples for recording in recordings], ignore_index=True)
     images, about_images = (
         (None, ()) if stimuli is None else match_stimuli(stimuli, list(samples["stimulus_id"]))
@@ -196,4 +167,35 @@ def load_nwb(
         conditions=check_conditions(conditions, samples),
         files=tuple(file.path for file in files),
         notes=(*notes, *about_images, *(note for recording in recordings for note in recording.notes)),
+    )
+
+
+def _choice(
+    signal: str | None,
+    intervals: str | None,
+    stimulus_column: str | list[str] | None,
+    trials: str | None,
+    units: str | None,
+    series: str | None,
+    unobserved: str,
+    recorded_s: tuple[float, float] | None,
+) -> Choice:
+    check_option("unobserved", unobserved, ("raise", "drop"))
+    if signal is not None:
+        check_option("signal", signal, ("spikes", "fluorescence"))
+    drop = unobserved == "drop"
+    return Choice(signal, intervals, stimulus_column, trials, units, series, drop, recorded_s)
+
+
+def _recording(file: NWBFile, choice: Choice, window: Window) -> Recording:
+    found = read_session(file, choice, window)
+    return Recording(
+        found.data,
+        found.samples.assign(session=file.session),
+        found.channels,
+        times_s=window.times_s,
+        subject=file.subject,
+        modality=found.modality,
+        unit=str(found.channels["unit"].iloc[0]),
+        notes=found.notes,
     )

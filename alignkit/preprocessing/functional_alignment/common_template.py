@@ -119,17 +119,22 @@ class Hyperalignment(BaseEstimator):
         if self.n_passes < 0:
             raise InputError(f"`n_passes` must be 0 or more, got {self.n_passes}.")
         pairs = [centred(array, self.center) for array in arrays]
-        data, self.means_ = [array for array, _ in pairs], [mean for _, mean in pairs]
-        reduced = [row_space(array) for array in data]
+        self.means_ = [mean for _, mean in pairs]
+        reduced = [row_space(array) for array, _ in pairs]
         lefts = [left for left, _ in reduced]
-        aligned = self._first_pass(data, lefts)
+        aligned = self._first_pass(lefts)
         for _ in range(self.n_passes):
             total = np.sum(aligned, axis=0)
             others = [(total - own) / (len(aligned) - 1) for own in aligned]
             aligned = [self._turned(left, other)[0] for left, other in zip(lefts, others, strict=True)]
-        self.template_ = np.mean(aligned, axis=0)
-        final = [self._turned(left, self.template_) for left in lefts]
-        self.maps_ = [Q @ rotation for (_, Q), (_, rotation, _) in zip(reduced, final, strict=True)]
+        template = np.mean(aligned, axis=0)
+        final = [self._turned(left, template) for left in lefts]
+        # All that is turned to the reference lies in the space of its samples: it was computed there.
+        to_reference = reduced[self.reference_][1].T
+        self.template_ = template @ to_reference
+        self.maps_ = [
+            Q @ (rotation @ to_reference) for (_, Q), (_, rotation, _) in zip(reduced, final, strict=True)
+        ]
         self.scales_ = [scale for _, _, scale in final]
         return self
 
@@ -217,8 +222,8 @@ class Hyperalignment(BaseEstimator):
         self.means_ = [*self.means_, mean]
         return len(self.maps_) - 1
 
-    def _first_pass(self, data: list[Floats], lefts: list[Floats]) -> list[Floats]:
-        aligned: dict[int, Floats] = {self.reference_: data[self.reference_]}
+    def _first_pass(self, lefts: list[Floats]) -> list[Floats]:
+        aligned: dict[int, Floats] = {self.reference_: lefts[self.reference_]}
         for subject, left in enumerate(lefts):
             if subject != self.reference_:
                 aligned[subject] = self._turned(left, np.mean(list(aligned.values()), axis=0))[0]

@@ -208,6 +208,13 @@ def alignment_scores(study: Study, alignment: StudyAlignment) -> pd.DataFrame:
         ``"held-out"`` is the fair one; ``"training"`` is that of the very samples that the maps were fitted
         on, which is high for any data; ``"unaligned"`` that of the held-out samples channel by channel as
         they came, where all subjects have as many channels.
+
+    Notes
+    -----
+    A mean over channels depends on the axes: one shared time course in a single feature gives a higher mean
+    than the same one spread over six, and turning axes that correspond already can lower it. To compare
+    spaces use :func:`alignkit.preprocessing.functional_alignment.evaluation.segment_matching`, on each fold's
+    held-out samples.
     """
     common, _ = common_samples(study)
     rows = {subject: np.asarray(each.data[...], dtype=np.float64) for subject, each in common.items()}

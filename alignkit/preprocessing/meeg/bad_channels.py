@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._core.errors import InputError
-from .robust_scaling import robust_spread
+from ._spread import robust_spread
 
 if TYPE_CHECKING:
     import mne

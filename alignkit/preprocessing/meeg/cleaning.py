@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..._core.checks import check_option, did_you_mean
 from ..._core.errors import InputError
 from .bad_channels import data_channels, find_bad_channels
-from .robust_scaling import robust_spread
+from ._spread import robust_spread
 
 if TYPE_CHECKING:
     import mne

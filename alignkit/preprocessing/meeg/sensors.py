@@ -138,13 +138,17 @@ def picked_channels(
     Raises
     ------
     InputError
-        If nothing is left, with the types that there are.
+        If a name is not there, or nothing is left, with the types that there are.
     """
     import mne
 
     # MNE's rules for picks are public on measurements only: one without data is the cheapest.
     empty = mne.EvokedArray(np.zeros((len(info["ch_names"]), 1)), info.copy(), verbose="error")
     wanted = picks if isinstance(picks, str) else list(picks)
+    known = {*info["ch_names"], *info.get_channel_types(), "data", "all"}
+    for name in () if isinstance(picks, str) else wanted:
+        if name not in known:
+            raise InputError(f"`picks` names {name!r} of {where}, {did_you_mean(name, info['ch_names'])}")
     try:
         empty.pick(wanted, exclude="bads" if isinstance(picks, str) else (), verbose="error")
     except ValueError as error:

@@ -17,6 +17,7 @@ Estimator = Literal["lsa", "lss"]
 
 # A direction of the design weaker than this share of the strongest cannot be estimated.
 _WEAKEST = 1e-6
+_STEEP = 1e-3
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,17 @@ def one_by_one(design: Floats) -> Floats:
 def linear_map(model: RunModel, shape: int, estimator: Estimator) -> Floats:
     """Return what takes the volumes of a run to responses to its trials, (n_trials, n_rows)."""
     design = model.design(shape)
-    return one_by_one(design) if estimator == "lss" else factors(design).all_at_once
+    return one_by_one(design) if estimator == "lss" else all_at_once(design)
+
+
+def all_at_once(design: Floats) -> Floats:
+    """Return the map of least squares all, (n_trials, n_rows): the pseudo-inverse."""
+    # A factorisation of the products takes a tenth of the time, where they do not lose too many digits.
+    factor, failed = scipy.linalg.lapack.dpotrf(design.T @ design, lower=False)
+    pivots = np.diagonal(factor)
+    if failed or pivots.min() < _STEEP * pivots.max():
+        return factors(design).all_at_once
+    return np.asarray(scipy.linalg.cho_solve((factor, False), design.T, check_finite=False))
 
 
 def check_estimable(model: RunModel, shape: int, estimator: Estimator) -> None:

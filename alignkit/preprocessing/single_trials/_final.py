@@ -58,9 +58,10 @@ def final_betas(
             part = factors(design)
             separate = one_by_one(design) if estimator == "lss" else None
             for places in voxel_blocks([model], np.flatnonzero(shapes == shape)):
-                series = model.residual(voxels[places])
+                series = model.series(voxels[places])
+                series -= series.mean(axis=0)
                 projected = part.left.T @ series
-                total[places] += np.einsum("tv,tv->v", series, series)
+                total[places] += model.power(series)
                 explained[places] += np.einsum("kv,kv->v", projected, projected)
                 if separate is not None:
                     found = separate @ series
@@ -86,4 +87,6 @@ def line(short: Floats, plain: Floats) -> tuple[Floats, Floats]:
 
 
 def _shorter(part: Factors, projected: Floats, fractions: Floats) -> Floats:
+    if (fractions == 1).all():
+        return shrunken(part, projected, np.zeros(len(fractions)))
     return shrunken(part, projected, fraction_alphas(part.singular, projected, fractions[None])[0])

@@ -25,8 +25,9 @@ def on_off_r2(models: Sequence[RunModel], voxels: Indices, n_voxels: int, *, sha
     for block in voxel_blocks(models, voxels):
         total, together = np.zeros(len(block)), np.zeros(len(block))
         for model, column in zip(models, columns, strict=True):
-            series = model.residual(block)
-            total += np.einsum("tv,tv->v", series, series)
+            series = model.series(block)
+            series -= series.mean(axis=0)
+            total += model.power(series)
             together += column @ series
         explained = together**2 / power if power > 0 else np.zeros(len(block))
         found[block] = explained / np.where(total > 0, total, 1.0)

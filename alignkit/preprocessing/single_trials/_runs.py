@@ -20,6 +20,8 @@ Indices = NDArray[np.intp]
 BLOCK_ELEMENTS = 2**24
 # Singular values below this share of the largest are rounding, or a regressor that adds nothing.
 _NEGLIGIBLE = 1e-8
+# A voxel of whose variance less than this is left is nothing but drift.
+_ONLY_DRIFT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class RunModel:
         is_range = len(voxels) > 0 and voxels[-1] - voxels[0] == len(voxels) - 1
         columns = slice(int(voxels[0]), int(voxels[-1]) + 1) if is_range else voxels
         values = self.data[:, columns]
-        return np.asarray(values if self.rows is None else values[self.rows], dtype=np.float64)
+        return np.array(values if self.rows is None else values[self.rows], dtype=np.float64)
 
     def residual(self, voxels: Indices) -> Floats:
         """Return the time courses without what the nuisance regressors explain."""
@@ -56,6 +58,16 @@ class RunModel:
     def design(self, shape: int) -> Floats:
         """Return the regressors of the trials without what the nuisance regressors explain."""
         return self.without_nuisance(self.designs[shape])
+
+    def power(self, centred: Floats) -> Floats:
+        """Return the squared length of what nuisance regressors leave of time courses about their mean.
+
+        Differences of squares are exact enough here: with the mean gone, drift is not longer than the rest
+        by many orders.
+        """
+        explained = self.basis.T @ centred
+        squares = np.einsum("tv,tv->v", centred, centred) - np.einsum("qv,qv->v", explained, explained)
+        return np.asarray(np.maximum(squares, 0.0), dtype=np.float64)
 
     def without_nuisance(self, values: Floats) -> Floats:
         """Project the nuisance regressors out."""
@@ -127,13 +139,15 @@ def usable_voxels(
         for model in models:
             values = model.series(block)
             finite = np.isfinite(values).all(axis=0)
-            values = np.where(finite, values, 0.0)
+            if not finite.all():
+                values = np.where(finite, values, 0.0)
             mean = values.mean(axis=0)
-            spread = np.linalg.norm(values - mean, axis=0)
-            left = np.linalg.norm(model.without_nuisance(values - mean), axis=0)
-            varies[block] &= finite & (left > 1e-9 * np.linalg.norm(values, axis=0)) & (left > 0)
-            level[block] &= np.abs(mean) * np.sqrt(len(values)) > spread
-            total[block] += values.sum(axis=0)
+            total[block] += mean * len(values)
+            values = values - mean
+            spread = np.einsum("tv,tv->v", values, values)
+            moves = spread > (_NEGLIGIBLE * mean) ** 2 * len(values)
+            varies[block] &= finite & moves & (model.power(values) > _ONLY_DRIFT * spread)
+            level[block] &= mean**2 * len(values) > spread
     notes = []
     if not varies.all():
         notes.append(

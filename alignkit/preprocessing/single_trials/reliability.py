@@ -7,13 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 
 from ..._core.checks import check_array
 from ..._core.errors import InputError
-from ...stats.ceilings_variance import ncsnr as ncsnr_of_repeats
 from ...stats.ceilings_variance import ncsnr_ceiling
 
 _BLOCK_ELEMENTS = 2**22
+# What rounding leaves of equal values, as a share of the squares.
+_ROUNDING = 1e-24
 
 
 def ncsnr(
@@ -22,8 +24,8 @@ def ncsnr(
     """Estimate the noise-ceiling signal-to-noise ratio of single-trial responses.
 
     Standard deviation of what repeats of a stimulus share over the standard deviation of what they do not.
-    Stimuli may be shown any number of times; those shown once are left out. It is
-    :func:`alignkit.stats.ncsnr` for a row per trial.
+    Stimuli may be shown any number of times; those shown once are left out. The number is that of
+    :func:`alignkit.stats.ncsnr`, without an error bar, of a row per trial.
 
     Parameters
     ----------
@@ -67,21 +69,17 @@ def ncsnr(
             f"ncsnr needs at least 4 stimuli with two trials or more, got {int((counts >= 2).sum())} of "
             f"{len(counts)}. It cannot be known without repeats."
         )
-    repeat = pd.Series(codes).groupby(codes).cumcount().to_numpy()
-    rows = np.cumsum(counts >= 2) - 1
     used = counts[codes] >= 2
+    stimuli = np.unique(codes[used], return_inverse=True)[1]
     known = np.flatnonzero(np.isfinite(values).all(axis=0))
     found = np.full(values.shape[1], np.nan)
-    size = ((counts >= 2).sum(), counts.max())
-    step = max(1, _BLOCK_ELEMENTS // int(size[0] * size[1]))
+    step = max(1, _BLOCK_ELEMENTS // len(values))
     for start in range(0, len(known), step):
         block = known[start : start + step]
         part = values[:, block].astype(np.float64)
         if days is not None:
             part = _z_scored(part, days)
-        table = np.full((*size, len(block)), np.nan)
-        table[rows[codes[used]], repeat[used]] = part[used]
-        found[block] = ncsnr_of_repeats(table).value
+        found[block] = _ratio(part[used], stimuli)
     return found
 
 
@@ -120,6 +118,22 @@ def _codes(name: str, labels: Sequence[str], n_trials: int) -> NDArray[np.intp]:
         raise InputError(f"`{name}` must have a label for each of {n_trials} trials, got {len(labels)}.")
     codes, _ = pd.factorize(np.asarray(labels))
     return np.asarray(codes, dtype=np.intp)
+
+
+def _ratio(values: NDArray[np.float64], stimuli: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the ratio of standard deviations, each stimulus in the noise as often as it was shown."""
+    n = len(values)
+    counts = np.bincount(stimuli).astype(np.float64)
+    centred = values - values.mean(axis=0)
+    total = np.einsum("kv,kv->v", centred, centred)
+    rows = csr_array((np.ones(n), (stimuli, np.arange(n))), shape=(len(counts), n))
+    within = centred - ((rows @ centred) / counts[:, None])[stimuli]
+    noise = (counts / (counts - 1.0))[stimuli] @ within**2 / n
+    level = np.einsum("kv,kv->v", values, values)
+    signal = np.maximum(total / (n - 1.0) - noise, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.sqrt(signal / np.where(noise > _ROUNDING * total, noise, 0.0))
+    return np.where(total > _ROUNDING * level, ratio, np.nan)
 
 
 def _z_scored(values: NDArray[np.float64], sessions: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -177,7 +177,7 @@ def fit_single_trials(
     >>> series = 100 + design @ np.arange(8.0)[:, None]
     >>> found = fit_single_trials([series], [events], tr_s=2.0, hrf="canonical", unit="data",
     ...                           denoise=False, fractions=None)
-    >>> found.betas.ravel().round(3)
+    >>> found.betas.ravel().round(3) + 0
     array([0., 1., 2., 3., 4., 5., 6., 7.], dtype=float32)
     """
     check_option("estimator", estimator, get_args(Estimator))

@@ -314,7 +314,9 @@ def test_runs_without_events_are_named_or_left_out_on_demand(scanned):
     assert "1 of 8 runs have no events.tsv and were left out: sub-01_ses-a_task-look_run-1." in dataset.notes
     for path in events[1:]:
         path.unlink()
-    with pytest.raises(MissingDataError, match="8 of 8 runs have no events.tsv.*`average` 'volume'"):
+    with pytest.raises(
+        MissingDataError, match="8 of 8 runs have no events.tsv.*Add the tables.*by `average` 'volume'"
+    ):
         load_bids(folder=scanned.folder, missing_events="skip", **PREP)
 
 
@@ -415,6 +417,88 @@ def test_durations_may_lack_where_they_are_not_needed(scanned):
     ):
         load_bids(folder=scanned.folder, **PREP)
     assert load_bids(folder=scanned.folder, duration_s=4.0, **PREP).study["sub-01"].n_samples == 32
+
+
+def test_a_derivative_alone_is_told_where_its_events_would_be(scanned):
+    prep = scanned.folder / "derivatives" / "fmriprep"
+    with pytest.raises(
+        MissingDataError, match="This folder is a derivative: give the raw data set as `folder`"
+    ):
+        load_bids(folder=prep, space="T1w")
+    assert load_bids(folder=prep, space="T1w", average="volume").study["sub-01"].n_samples == 4 * 44
+
+
+def test_a_link_that_leaves_by_a_detour_is_refused(scanned, tmp_path):
+    path = sorted(scanned.folder.glob("sub-01/ses-a/func/*_bold.nii.gz"))[0]
+    (tmp_path / "outside").mkdir()
+    path.rename(tmp_path / "outside" / "x.nii.gz")
+    (scanned.folder / ".git").symlink_to(tmp_path / "outside")
+    path.symlink_to("../../../.git/x.nii.gz")
+    with pytest.raises(InputError, match="run-01_bold.nii.gz is a link that leaves"):
+        load_bids(folder=scanned.folder, derivative="raw", subjects=["01"])
+
+
+def test_runs_with_unlike_times_are_refused(scanned):
+    path = scanned.folder / "sub-01" / "ses-b" / "sub-01_ses-b_task-look_bold.json"
+    for file in (scanned.folder / "sub-01" / "ses-b" / "func").glob("*_bold.nii.gz"):
+        import nibabel as nib
+
+        image = nib.load(file)
+        data = np.asarray(image.dataobj)
+        image = nib.Nifti1Image(data, image.affine, image.header)
+        image.header.set_zooms((1, 1, 1, 1.5))
+        nib.save(image, file)
+    path.write_text('{"RepetitionTime": 1.5}')
+    with pytest.raises(
+        InputError, match="different RepetitionTimes .*_run-1 2 s.*ses-b_task-look_run-1 1.5 s"
+    ):
+        load_bids(folder=scanned.folder, derivative="raw", subjects=["01"])
+
+
+def test_masks_without_a_common_voxel_are_refused(scanned, save_image):
+    for number, path in enumerate(sorted(scanned.folder.rglob("sub-01*space-T1w_desc-brain_mask.nii.gz"))):
+        mask = np.zeros((4, 3, 2), np.uint8)
+        mask.flat[number] = 1
+        save_image(path, mask, affine=np.diag([-2.0, 2, 2, 1]))
+    with pytest.raises(InputError, match="brain masks of 4 runs share no voxel"):
+        load_bids(folder=scanned.folder, subjects=["01"], **PREP)
+
+
+def test_atlases_give_regions_in_volumes_and_on_surfaces(scanned, save_image, plant_surfaces):
+    import nibabel as nib
+
+    regions = np.repeat([1, 2], 12).reshape(4, 3, 2).astype(np.int16)
+    path = save_image(scanned.folder / "space-T1w_dseg.nii.gz", regions, affine=np.diag([-2.0, 2, 2, 1]))
+    assert load_bids(folder=scanned.folder, atlas=path, **PREP).study["sub-01"].rois == [
+        "region-1",
+        "region-2",
+    ]
+    other = path.rename(path.with_name("space-MNI_dseg.nii.gz"))
+    with pytest.raises(
+        InputError, match="atlas space-MNI_dseg.nii.gz is in the space 'MNI', the series are in 'T1w'"
+    ):
+        load_bids(folder=scanned.folder, atlas=other, **PREP)
+    plant_surfaces(scanned)
+    surface = {"folder": scanned.folder, "derivative": "fmriprep", "space": "fsaverage5"}
+    with pytest.raises(InputError, match="for surfaces, so give the file of the left hemisphere"):
+        load_bids(atlas=scanned.folder / "x.label.gii", **surface)
+    for hemi in ("L", "R"):
+        with pytest.raises(
+            MissingDataError, match="atlas hemi-L_dseg.label.gii needs hemi-R_dseg.label.gii beside"
+        ):
+            load_bids(atlas=scanned.folder / "hemi-L_dseg.label.gii", **surface)
+        table = nib.gifti.GiftiLabelTable()
+        for key, name in ((0, "???"), (1, f"V1-{hemi}")):
+            label = nib.gifti.GiftiLabel(key=key)
+            label.label = name
+            table.labels.append(label)
+        values = nib.gifti.GiftiDataArray(
+            np.ones(12, np.int32), intent="NIFTI_INTENT_LABEL", datatype="NIFTI_TYPE_INT32"
+        )
+        image = nib.GiftiImage(labeltable=table, darrays=[values])
+        nib.save(image, scanned.folder / f"hemi-{hemi}_dseg.label.gii")
+    found = load_bids(atlas=scanned.folder / "hemi-L_dseg.label.gii", **surface)
+    assert found.study["sub-01"].rois == ["V1-L", "V1-R"]
 
 
 def test_options_from_yaml_are_checked_and_kept(scanned):

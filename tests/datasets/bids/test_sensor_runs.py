@@ -259,6 +259,53 @@ def test_channels_tables_that_name_other_channels_are_refused(written, tmp_path)
         load_bids(folder=folder, **WINDOW, **STIMULI_ONLY)
 
 
+def test_named_channels_may_be_all_that_runs_share(tmp_path):
+    runs = RUNS[:2]
+    names = {runs[1]: ["Fz", "Cz", "Pz", "Oz", "C3", "F4"]}
+    folder = write_runs(tmp_path / "ds", "eeg", "BrainVision", runs=runs, names=names)
+    options = {"folder": folder, "montage": "none", **WINDOW, **STIMULI_ONLY}
+    recording = load_bids(picks=["Fz", "Cz"], **options).study["sub-01"]
+    assert recording.channels["name"].to_list() == ["Fz", "Cz"]
+    with pytest.raises(InputError, match="has other channels than"):
+        load_bids(**options)
+
+
+def test_runs_without_a_good_channel_in_common_are_refused(written, tmp_path):
+    folder = written(tmp_path, "eeg", "BrainVision")
+    for path, bad in zip(
+        sorted(folder.glob("sub-02/**/*_channels.tsv")), (NAMES["eeg"][:3], NAMES["eeg"][3:]), strict=True
+    ):
+        table = pd.read_csv(path, sep="\t", keep_default_na=False)
+        table["status"] = ["bad" if name in bad else "good" for name in table["name"]]
+        table.to_csv(path, sep="\t", index=False)
+    with pytest.raises(InputError, match="no channel of sub-02 is good in every run; see the channels.tsv"):
+        load_bids(folder=folder, subjects=["02"], **WINDOW, **STIMULI_ONLY)
+
+
+def test_missing_tables_and_other_frames_are_noted(written, tmp_path):
+    folder = written(tmp_path / "eeg", "eeg", "BrainVision")
+    next(folder.glob("sub-01/ses-a/**/*_channels.tsv")).unlink()
+    notes = load_bids(folder=folder, subjects=["01"], **WINDOW, **STIMULI_ONLY).notes
+    assert any("sub-01_ses-a_task-see_run-1 has no channels.tsv: types and bad" in note for note in notes)
+    folder = written(tmp_path / "ieeg", "ieeg", "BrainVision", RUNS)
+    dataset = load_bids(folder=folder, subjects=["01"], runs=[1], sessions=["a"], **WINDOW, **STIMULI_ONLY)
+    note = "sub-01: sub-01_ses-a_task-see_run-1: positions are mni_tal coordinates, not those of the head."
+    assert note in dataset.notes
+    places = dataset.study["sub-01"].channels[["x_mm", "y_mm", "z_mm"]].to_numpy()
+    np.testing.assert_allclose(places, [[20 * k, 10, 30] for k in range(1, 6)], atol=1e-3)
+
+
+def test_a_head_that_moved_between_runs_is_noted(tmp_path):
+    runs = RUNS[:2]
+    folder = write_runs(tmp_path / "ds", "meg", "FIF", runs=runs)
+    path = next(folder.rglob("*run-2_meg.fif"))
+    raw = mne.io.read_raw_fif(path, preload=True, verbose="error")
+    raw.info["dev_head_t"]["trans"][2, 3] = 0.03
+    raw.save(path, overwrite=True, verbose="error")
+    notes = load_bids(folder=folder, **WINDOW, **STIMULI_ONLY).notes
+    assert any("Sensors lie up to 30 mm apart between runs, relative to the head" in note for note in notes)
+
+
 def test_calibration_files_and_empty_rooms_are_no_runs(written, tmp_path):
     folder = written(tmp_path, "meg", "FIF")
     place = folder / "sub-01" / "ses-a" / "meg"
@@ -281,3 +328,28 @@ def test_without_mne_bids_the_error_says_how_to_get_it(tmp_path, plant, monkeypa
     monkeypatch.setitem(sys.modules, "mne_bids", None)
     with pytest.raises(MissingDataError, match=r'needs mne-bids; pip install "alignkit\[bids\]"'):
         load_bids(folder=tmp_path)
+
+
+def test_a_real_recording_shows_its_p3_after_a_way_through_bids(real_data, tmp_path):
+    source = real_data("eeg_oddball_eeglab") / "eeglab_data.set"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        raw = mne.io.read_raw_eeglab(source, verbose="error")
+        raw.info["line_freq"] = 60.0
+        path = mne_bids.BIDSPath(subject="01", task="attend", datatype="eeg", root=tmp_path / "ds")
+        mne_bids.write_raw_bids(raw, path, overwrite=True, verbose="error")
+    dataset = load_bids(
+        folder=tmp_path / "ds",
+        trial_types=["square"],
+        high_pass_hz=0.5,
+        low_pass_hz=30.0,
+        tmin_s=-0.2,
+        tmax_s=0.8,
+        baseline_s=(-0.2, 0.0),
+    )
+    recording = dataset.study["sub-01"]
+    assert recording.n_samples == 80
+    mean = recording.data.mean(axis=0)[recording.channels["name"].to_list().index("Pz")]
+    late = recording.times_s > 0.25
+    assert mean[late].max() * 1e6 == pytest.approx(29.9, abs=2.0)
+    assert recording.times_s[late][mean[late].argmax()] == pytest.approx(0.43, abs=0.02)

@@ -388,6 +388,7 @@ def test_every_run_has_its_own_files(tmp_path, runs):
     for options, message in (
         ({"bold": [], "events": []}, "`bold` names no file"),
         ({"bold": runs.bold[0], "events": runs.events}, "sequences of paths.*got a single path"),
+        ({"bold": runs.bold, "events": runs.events[0]}, "sequences of paths.*got a single path"),
         ({"bold": runs.bold}, "either `events` .* or `volume_labels`"),
         ({"bold": runs.bold, "events": runs.events, "volume_labels": "x"}, "either `events`"),
         ({"bold": runs.bold, "events": runs.events[:1]}, "2 BOLD files but 1 events files"),

@@ -17,13 +17,16 @@ N_LEFT, N_RIGHT, N_VOLUMES, TR_S = 12, 10, 20, 2.0
 EVENTS = [(4, 4, "cat"), (12, 2, "dog"), (20, 4, "cat")]
 
 
-def save_gifti(path, values, *, time_step=None, intent="NIFTI_INTENT_TIME_SERIES", as_columns=False):
-    """Write (n_vertices, n_volumes): an array per volume, or all in one."""
+def save_gifti(
+    path, values, *, time_step=None, intent="NIFTI_INTENT_TIME_SERIES", as_columns=False, last=None
+):
+    """Write (n_vertices, n_volumes): an array per volume, or all in one, and a last one as it is."""
     from nibabel import gifti
 
     meta = {} if time_step is None else {"TimeStep": str(time_step)}
     image = gifti.GiftiImage()
     arrays = [values] if as_columns else list(values.T)
+    arrays += [] if last is None else [last]
     for array in arrays:
         image.add_gifti_data_array(
             gifti.GiftiDataArray(
@@ -235,6 +238,10 @@ def test_what_is_no_series_on_a_surface_is_refused(tmp_path, series, runs):
     volume = save_mgh(tmp_path / "volume.mgz", series[0][0], shape=(2, 3, 2))
     cut = tmp_path / "cut.func.gii"
     cut.write_bytes(bold[0][0].read_bytes()[:-900])
+    mixed = tmp_path / "mixed.func.gii"
+    save_gifti(mixed, series[0][0], time_step=2, last=series[0][0][:, :2])
+    none = tmp_path / "none.func.gii"
+    none.write_text('<?xml version="1.0"?><GIFTI Version="1.0" NumberOfDataArrays="0"></GIFTI>')
     text = tmp_path / "text.func.gii"
     text.write_text("no surface")
     for given, message in (
@@ -243,6 +250,8 @@ def test_what_is_no_series_on_a_surface_is_refused(tmp_path, series, runs):
         ([(mesh, None)], "mesh.surf.gii holds a mesh, not values"),
         ([(volume, None)], r"volume.mgz has shape \(2, 3, 2, 20\): a volume, not vertices"),
         ([(cut, None)], "cut.func.gii cannot be read as a surface file"),
+        ([(mixed, None)], r"mixed.func.gii holds maps of shape \(22, 12\) where .* announce \(21, 12\)"),
+        ([(none, None)], "none.func.gii holds no data array"),
         ([(text, None)], "text.func.gii cannot be read as a GIfTI file"),
         ([(tmp_path / "x.txt", None)], "x.txt does not exist"),
         ([(events[0], None)], "has the suffix '.tsv'; a surface series is"),

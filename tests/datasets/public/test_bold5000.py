@@ -179,6 +179,15 @@ def test_scaling_by_session_uses_all_trials_and_says_so(root):
     assert any("repeated pictures among them" in note for note in recording.notes)
 
 
+def test_a_voxel_that_is_constant_in_a_session_is_left_out_of_scaling(root):
+    values = responses("CSI1").T.reshape(*SHAPE, -1)[..., :12].copy()
+    values[0, 1, 0] = 0
+    save(root / f"CSI1_{KIND}_ses-01.nii.gz", values)
+    recording = load_bold5000(path=root, subjects=(1,), roi=("PPA",), zscore="session").study["CSI1"]
+    assert recording.n_channels == 5 and "x0y1z0" not in set(recording.channels["name"])
+    assert any("1 of 6 voxels were dropped: constant in a session" in note for note in recording.notes)
+
+
 def test_responses_whose_header_names_no_place_are_matched_by_voxel_and_this_is_told(root):
     write_subject(root, "CSI1", affine=np.diag([2.0, 2, 2, 1]))
     recording = load_bold5000(path=root, subjects=(1,), roi=("PPA",)).study["CSI1"]

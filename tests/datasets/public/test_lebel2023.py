@@ -8,8 +8,9 @@ import pytest
 from scipy.stats import gamma
 
 from alignkit._core.errors import InputError, MissingDataError, UnknownNameError
+from alignkit.datasets.public._lebel_responses import TEST_STORY
 from alignkit.datasets.public._story_words import read_story
-from alignkit.datasets.public.lebel2023 import LEBEL2023, TEST_STORY, load_lebel2023
+from alignkit.datasets.public.lebel2023 import LEBEL2023, load_lebel2023
 from alignkit.encoders import lanczos_resample
 from alignkit.pipelines.config import TimingOptions
 from alignkit.pipelines.continuous import design_of, ready

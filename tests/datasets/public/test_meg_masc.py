@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from alignkit._core.errors import InputError, MissingDataError, UnknownNameError
-from alignkit.datasets.public._spoken_events import read_spoken_events
+from alignkit.datasets.public._spoken_events import read_spoken_events, select_spoken
 from alignkit.datasets.public.meg_masc import load_meg_masc
 
 mne = pytest.importorskip("mne")
@@ -286,7 +286,5 @@ def test_words_without_a_place_in_the_sound_are_numbered(tmp_path):
     table.to_csv(tmp_path / "events.tsv", sep="\t", index=False)
     events = read_spoken_events(tmp_path / "events.tsv")
     assert events["sequence"].to_list() == ["3", "3"]
-    from alignkit.datasets.public._spoken_events import select_spoken
-
     chosen, _ = select_spoken(events, "word", ["sentence"], where="x")
     assert chosen["stimulus_id"].to_list() == ["lw1-00000-rabbit", "lw1-00001-rabbit"]

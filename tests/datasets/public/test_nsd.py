@@ -17,6 +17,7 @@ from sklearn.linear_model import Ridge
 from alignkit._core.errors import InputError, MissingDataError, UnknownNameError
 from alignkit._core.folders import cache_folder
 from alignkit.datasets.public.nsd import load_nsd
+from alignkit.pipelines.options import check_options
 
 SHAPE = (5, 4, 3)
 AFFINE = np.array([[1.8, 0, 0, -4], [0, 1.8, 0, -3], [0, 0, 1.8, -2], [0, 0, 0, 1]])
@@ -549,3 +550,25 @@ def test_no_shared_picture_in_the_chosen_sessions_is_an_error(root):
     (root / "nsddata/ppdata/subj01/behav/responses.tsv").unlink()
     with pytest.raises(InputError, match="sessions of subj01 show no picture of 'shared1000'"):
         load_nsd(path=root, subjects=(1,), sessions=(1,), shared="shared1000")
+
+
+def test_all_vertices_and_masks_of_another_mesh(root):
+    whole = load_nsd(path=root, subjects=(1,), space="fsaverage", sessions=(1,), roi=(), stimuli=False)
+    assert np.allclose(whole.study["subj01"].data, percent("subj01", 1, 2 * N_VERTICES), atol=1e-5)
+    labels = root / "nsddata/freesurfer/fsaverage/label"
+    for side in ("lh", "rh"):
+        save_mgh(labels / f"{side}.streams.mgz", np.ones((4, 1, 1)))
+    with pytest.raises(InputError, match=r"masks of nsdgeneral, streams have meshes of .*\(4, 4\)"):
+        load_nsd(path=root, subjects=(1,), space="fsaverage", roi=("nsdgeneral", "streams"))
+    with pytest.raises(MissingDataError, match="'stream', did you mean 'streams'"):
+        load_nsd(path=root, subjects=(1,), space="fsaverage", roi=("stream",))
+
+
+def test_options_are_checked_and_can_be_written_in_a_configuration(root):
+    with pytest.raises(UnknownNameError, match="`betas` is 'betas_fithrf_RR', did you mean 'betas_fithrf"):
+        load_nsd(path=root, betas="betas_fithrf_RR")
+    with pytest.raises(UnknownNameError, match="`space` is 'mni', which is not known"):
+        load_nsd(path=root, space="mni")
+    written = {"path": str(root), "subjects": [1, "subj02"], "sessions": [1], "roi": ["nsdgeneral"]}
+    options = check_options(load_nsd, written | {"stimuli": False}, where="dataset")
+    assert load_nsd(**options).subjects == ["subj01", "subj02"]

@@ -173,6 +173,8 @@ def forged(type_code: bytes, type_state: bytes, state: bytes) -> bytes:
         (b"O8,i4", b"", b"I00\nS'AAAAAAAA'\n", "the type 'O8,i4'"),
         (b"f8", b"(I3\nS'<'\nN(S'a'\nt(dI8\nI1\nI0\ntb", b"I00\nS'AAAAAAAA'\n", "array with fields"),
         (b"f8", b"", b"I00\nS'AAAA'\n", "cannot be read as a pickle"),
+        # Four letters as one character beyond the last that there is.
+        (b"U1", b"", b"I00\nc_codecs\nencode\n(S'AAAA'\nS'latin1'\ntR", "numbers that are no characters"),
     ],
 )
 def test_forged_arrays_are_refused(type_code, type_state, state, message):

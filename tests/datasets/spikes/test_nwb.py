@@ -184,8 +184,8 @@ def test_several_columns_have_to_be_chosen_from_and_may_be_joined(save_session):
     assert "stimulus" in one.samples
     both = read_nwb(path, **WINDOW, stimulus_column=["stimulus", "size"])
     assert both.stimulus_ids[:2] == ["image0_0", "image1_1"]
-    with pytest.raises(InputError, match="`stimulus_column` is 'sise', did you mean 'size'"):
-        read_nwb(path, **WINDOW, stimulus_column="sise")
+    with pytest.raises(InputError, match="`stimulus_column` is 'sizes', did you mean 'size'"):
+        read_nwb(path, **WINDOW, stimulus_column="sizes")
     with pytest.raises(InputError, match="`stimulus_column` is empty; name some of size, stimulus"):
         read_nwb(path, **WINDOW, stimulus_column=[])
 
@@ -208,6 +208,8 @@ def test_files_without_units_or_trials_are_refused(save_session):
         read_nwb(without_units, **WINDOW)
     with pytest.raises(InputError, match="a.nwb has no fluorescence of cells"):
         read_nwb(without_units, **WINDOW, signal="fluorescence")
+    with pytest.raises(InputError, match="a.nwb has no sorted units with spike times"):
+        read_nwb(without_units, **WINDOW, signal="spikes")
     nwb = new_session()
     add_units(nwb)
     with pytest.raises(InputError, match="b.nwb has no table of trials or presentations"):
@@ -361,6 +363,33 @@ def test_cells_with_nan_are_left_out_and_named(save_session):
         read_nwb(save_session(nwb), **WINDOW)
 
 
+def test_traces_without_a_cell_of_their_own_are_refused(save_session):
+    values, _ = planted_traces()
+    nwb = new_session()
+    add_traces(nwb, values)
+    add_trials(nwb)
+    path = save_session(nwb)
+    with h5py.File(path, "a") as file:
+        region = file["processing/ophys/DfOverF/traces/rois"]
+        region.resize((1,)) if region.maxshape[0] is None else None
+        cells = region[...][:1]
+        attributes = dict(region.attrs)
+        del file["processing/ophys/DfOverF/traces/rois"]
+        made = file["processing/ophys/DfOverF/traces"].create_dataset("rois", data=cells)
+        made.attrs.update(attributes)
+    with pytest.raises(InputError, match="ophys/DfOverF/traces has 2 traces, but names 1 cells"):
+        read_nwb(path, **WINDOW)
+
+
+def test_units_without_a_spike_are_refused(save_session):
+    nwb = new_session()
+    for _ in range(2):
+        nwb.add_unit(spike_times=np.zeros(0))
+    add_trials(nwb)
+    with pytest.raises(InputError, match="no unit has a spike"):
+        read_nwb(save_session(nwb), **WINDOW)
+
+
 def test_times_of_frames_must_rise(save_session):
     values, times = planted_traces()
     times[10] = times[9]
@@ -495,6 +524,18 @@ def test_nwb_1_files_that_do_not_fit_are_refused(tmp_path):
         read_nwb(path, **WINDOW, intervals="natural_scenes")
     with pytest.raises(InputError, match="static_gratings has 2 columns, but names 1"):
         read_nwb(path, **WINDOW, intervals="static_gratings")
+    with h5py.File(path, "a") as file:
+        del file["processing/brain_observatory_pipeline/ImageSegmentation/cell_specimen_ids"]
+        file["processing/brain_observatory_pipeline/ImageSegmentation/cell_specimen_ids"] = [517]
+    with pytest.raises(InputError, match="allen.nwb has 2 traces, but names 1 cells"):
+        read_nwb(path, **WINDOW, intervals="natural_scenes")
+    with h5py.File(write_allen(tmp_path / "short.nwb"), "a") as file:
+        clock = "processing/brain_observatory_pipeline/DfOverF/imaging_plane_1/timestamps"
+        times = file[clock][:-10]
+        del file[clock]
+        file[clock] = times
+    with pytest.raises(InputError, match="short.nwb has 300 frames of traces, but 290 times"):
+        read_nwb(tmp_path / "short.nwb", **WINDOW, intervals="natural_scenes")
     write_allen(tmp_path / "other.nwb", pipeline="another")
     with pytest.raises(InputError, match="of NWB 1 only the two-photon files of the Allen Brain Observatory"):
         read_nwb(tmp_path / "other.nwb", **WINDOW)

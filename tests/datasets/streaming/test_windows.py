@@ -149,7 +149,8 @@ def resident_bytes():
     return int(status.read_text().split()[1]) * 4096
 
 
-@pytest.mark.parametrize("n_workers", [0, 2])
+# torch waits five seconds for a worker that raised.
+@pytest.mark.parametrize("n_workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_damaged_shard_is_named(shards, n_workers):
     path = shards.shard_path("rec-1", 2)
     path.write_bytes(path.read_bytes()[:-10])

@@ -6,7 +6,8 @@ from sklearn.preprocessing import RobustScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from alignkit._core.errors import InputError
-from alignkit.preprocessing.meeg.robust_scaling import RobustChannelScaler, robust_spread
+from alignkit.preprocessing.meeg._spread import robust_spread
+from alignkit.preprocessing.meeg.robust_scaling import RobustChannelScaler
 
 
 @parametrize_with_checks([RobustChannelScaler(), RobustChannelScaler(clamp=None)])

@@ -194,7 +194,7 @@ def test_the_order_of_events_and_of_voxels_does_not_matter(simulate):
 
 
 def test_a_rerun_has_the_same_bits_and_leaves_its_input_alone(simulate):
-    simulated = simulate(n_voxels=100, shared=1.0)
+    simulated = simulate(n_voxels=80, n_stimuli=20, shared=1.0)
     before = [run.copy() for run in simulated.runs], [table.copy() for table in simulated.events]
     found = fit_single_trials(simulated.runs, simulated.events, tr_s=1.5)
     again = fit_single_trials(simulated.runs, simulated.events, tr_s=1.5)
@@ -209,7 +209,7 @@ def test_a_rerun_has_the_same_bits_and_leaves_its_input_alone(simulate):
 
 
 def test_blocks_of_voxels_change_nothing(simulate, monkeypatch):
-    simulated = simulate(n_voxels=100, shared=1.0)
+    simulated = simulate(n_voxels=80, n_stimuli=20, shared=1.0)
     wanted = fit_single_trials(simulated.runs, simulated.events, tr_s=1.5)
     monkeypatch.setattr("alignkit.preprocessing.single_trials._runs.BLOCK_ELEMENTS", 2**13)
     found = fit_single_trials(simulated.runs, simulated.events, tr_s=1.5)

@@ -12,7 +12,7 @@ CHOSEN = ("hrf_index", "fraction", "noise_pool", "noise_component_errors", "on_o
 
 def with_test_runs(simulate):
     """Return six runs, of which two show test stimuli only, and one a test trial after a pause."""
-    simulated = simulate(3, n_runs=6, n_stimuli=24, n_voxels=150, shared=1.0)
+    simulated = simulate(3, n_runs=6, n_stimuli=20, n_voxels=120, shared=1.0)
     events = [table.copy() for table in simulated.events]
     for table in events[4:]:
         table["stimulus_id"] = "test-" + table["stimulus_id"]
@@ -61,8 +61,8 @@ def test_without_holding_out_they_do(simulate):
 
 
 def test_labels_of_held_out_trials_tell_nothing_even_among_others(simulate):
-    simulated = simulate(4, n_stimuli=30, n_voxels=100)
-    hold_out = [f"s{i}" for i in range(10)]
+    simulated = simulate(4, n_stimuli=20, n_voxels=80)
+    hold_out = [f"s{i}" for i in range(8)]
     shuffled = []
     rng = np.random.default_rng(0)
     for table in simulated.events:
@@ -96,18 +96,18 @@ def test_in_pure_noise_only_what_was_held_out_is_unreliable(simulate):
     """Shapes chosen by repeats make repeats alike; those of held-out stimuli stay as unlike as they are."""
     inside, outside = [], []
     for seed in range(4):
-        simulated = simulate(seed, n_runs=6, n_stimuli=24, n_voxels=100, responding=0.0)
+        simulated = simulate(seed, n_runs=6, n_stimuli=20, n_voxels=100, responding=0.0)
         events = [table.copy() for table in simulated.events]
         for table in events[4:]:
             table["stimulus_id"] = "test-" + table["stimulus_id"]
         hold_out = sorted(events[4]["stimulus_id"])
         found = fit_single_trials(simulated.runs, events, tr_s=1.5, denoise=False, hold_out=hold_out)
         order = found.trials.sort_values(["run", "stimulus_id"]).index
-        runs = found.betas[order].reshape(6, 24, 100)
+        runs = found.betas[order].reshape(6, 20, 100)
         for first, second, kept in ((0, 1, inside), (2, 3, inside), (4, 5, outside)):
             kept += [np.corrcoef(runs[first, :, v], runs[second, :, v])[0, 1] for v in range(100)]
-    assert np.mean(inside) > 0.05
-    assert abs(np.mean(outside)) < 0.03
+    assert np.mean(inside) > 0.035
+    assert abs(np.mean(outside)) < 0.02
 
 
 def test_nothing_left_to_choose_from_is_refused(simulate):
