@@ -5,8 +5,8 @@ the same process. Set OMP_NUM_THREADS=1.
 
 Reading: 300 epochs x 200 channels x 300 times from a FIF file into a recording (float32, tables, sensors);
 the peer is mne.read_epochs, which stops at float64. Cleaning: five minutes of 64 channels at 250 Hz, notch,
-band-pass, average reference, 125 Hz, against the same calls of MNE by hand. Noise normalisation: 400 epochs of
-20 conditions, 64 channels, 100 times; the peer is the recipe of Guggenmos et al. 2018 with scikit-learn's
+band-pass, average reference, 125 Hz, against the same calls of MNE by hand. Noise normalisation: 400 epochs
+of 20 conditions, 64 channels, 100 times; the peer is the recipe of Guggenmos et al. 2018 with scikit-learn's
 LedoitWolf per condition and time. The two estimates differ: ours shrinks all conditions' residuals at once.
 """
 

@@ -6,30 +6,79 @@ nilearn and MNE are imported when a file is read.
 
 from __future__ import annotations
 
-from ._dataset import DATASETS, Dataset
-from .fmri.bold import read_bold
-from .fmri.nifti import load_nifti
-from .matrix import load_matrix, read_matrix
-from .meeg.fif import load_fif, read_fif
-from .public.alice import load_alice
-from .public.haxby2001 import load_haxby2001
-from .public.images92 import load_images92
-from .public.v4_cowley import load_v4_cowley
-from .rdms import load_rdms, read_rdms
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .._core.lazy import lazy_names
+from ._dataset import Dataset
 
 __all__ = [
     "DATASETS",
     "Dataset",
+    "load_algonauts2023",
     "load_alice",
+    "load_bold5000",
     "load_fif",
     "load_haxby2001",
     "load_images92",
+    "load_kamitani_god",
     "load_matrix",
     "load_nifti",
+    "load_nsd",
     "load_rdms",
+    "load_things_fmri",
     "load_v4_cowley",
     "read_bold",
     "read_fif",
+    "read_god_features",
     "read_matrix",
     "read_rdms",
 ]
+
+if TYPE_CHECKING:
+    from ._dataset import DATASETS
+    from .fmri.bold import read_bold
+    from .fmri.nifti import load_nifti
+    from .matrix import load_matrix, read_matrix
+    from .meeg.fif import load_fif, read_fif
+    from .public.algonauts2023 import load_algonauts2023
+    from .public.alice import load_alice
+    from .public.bold5000 import load_bold5000
+    from .public.haxby2001 import load_haxby2001
+    from .public.images92 import load_images92
+    from .public.kamitani_god import load_kamitani_god, read_god_features
+    from .public.nsd import load_nsd
+    from .public.things_fmri import load_things_fmri
+    from .public.v4_cowley import load_v4_cowley
+    from .rdms import load_rdms, read_rdms
+
+_HOMES = {
+    "read_bold": "fmri.bold",
+    "load_nifti": "fmri.nifti",
+    "load_matrix": "matrix",
+    "read_matrix": "matrix",
+    "load_fif": "meeg.fif",
+    "read_fif": "meeg.fif",
+    "load_algonauts2023": "public.algonauts2023",
+    "load_alice": "public.alice",
+    "load_bold5000": "public.bold5000",
+    "load_haxby2001": "public.haxby2001",
+    "load_images92": "public.images92",
+    "load_kamitani_god": "public.kamitani_god",
+    "read_god_features": "public.kamitani_god",
+    "load_nsd": "public.nsd",
+    "load_things_fmri": "public.things_fmri",
+    "load_v4_cowley": "public.v4_cowley",
+    "load_rdms": "rdms",
+    "read_rdms": "rdms",
+}
+_get, __dir__ = lazy_names(__name__, _HOMES, "Dataset", "DATASETS")
+
+
+def __getattr__(name: str) -> Any:
+    if name != "DATASETS":
+        return _get(name)
+    # Every loader puts its own entry in; the registry is whole once all are loaded.
+    for module in sorted(set(_HOMES.values())):
+        import_module(f".{module}", __name__)
+    return import_module("._dataset", __name__).DATASETS

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from ..._core.checks import check_option
 from ..._core.errors import InputError
-from ..._core.hashing import digest_array
 from ..._core.progress import track
-from ...preprocessing.signals import Detrend, Standardize, cosine_drift
+from ...preprocessing.signals import Detrend, Standardize
 from ._confounds import ConfoundColumns, Confounds, check_choice, read_confounds
 from ._events import RunEvents, check_stems, read_events, read_volume_labels
 from ._responses import Respond, Responses, RunData, every_volume, window_means
+from ._run_notes import RunNotes
 from ._timing import Timing, common_tr, file_timing
 from ._usable import Usable
 
@@ -176,7 +176,7 @@ def read_responses(
         read_confounds(path, wanted, n_volumes=file.n_volumes)
         for path, file in zip(options.confounds or (), files, strict=bool(wanted))
     ]
-    notes = _Notes()
+    notes = RunNotes()
     assumed = [timing.header_note for timing in timings if timing.header_note is not None]
     # One file's name stands for all of them.
     notes.add_once(*assumed[:1], *(each.start_note for each in timings if each.start_note is not None))
@@ -192,12 +192,11 @@ def _read(
     options: RunOptions,
     usable: Usable,
     tr_s: float,
-    notes: _Notes,
+    notes: RunNotes,
     *,
     clean: bool,
 ) -> Iterator[RunData]:
     """Read, check and clean run after run, so that one at a time is in memory."""
-    seen: dict[str, str] = {}
     for file, runs, timing, table in track(plan, f"reading the series of {options.subject}"):
         session = _SESSION.search(file.path.name)
         volumes = file.read()
@@ -205,11 +204,11 @@ def _read(
             name = f"run {run.run} ({file.path.name})"
             series = np.ascontiguousarray(volumes[run.start + options.drop_volumes : run.stop])
             usable.check(series, name)
-            _note_twins(seen, series, name, notes)
+            notes.add_series(name, series)
             confounds = None
             if table is not None:
                 confounds, odd = table.of_volumes(run.start, run.stop, n_dropped=options.drop_volumes)
-                notes.add_of_run(run.run, [*table.notes, *odd])
+                notes.add_confounds(run.run, [*table.notes, *odd])
             if clean:
                 series = usable.clean(
                     series,
@@ -219,9 +218,9 @@ def _read(
                     high_pass_hz=options.high_pass_hz,
                     standardize=options.standardize,
                 )
-                _note_short(len(series), tr_s, options, notes)
+                notes.add_filter(len(series), tr_s=tr_s, high_pass_hz=options.high_pass_hz)
             if options.events is not None:
-                _note_early_end(run, tr_s, options, notes)
+                notes.add_events(run, tr_s=tr_s, delay_s=options.delay_s)
             yield RunData(
                 run.run,
                 session.group(1) if session else None,
@@ -267,61 +266,3 @@ def _runs_of_files(files: Sequence[SeriesFile], options: RunOptions) -> list[lis
         [RunEvents(number, source, 0, file.n_volumes, table)]
         for number, source, file, table in zip(numbers, sources, files, tables, strict=True)
     ]
-
-
-class _Notes:
-    """Notes of many runs, each sentence once."""
-
-    def __init__(self) -> None:
-        self._once: list[str] = []
-        self._of_runs: dict[str, list[int | str]] = {}
-        self._n_runs = 0
-
-    def add_once(self, *sentences: str) -> None:
-        self._once += [sentence for sentence in sentences if sentence not in self._once]
-
-    def add_of_run(self, run: int | str, facts: Sequence[str]) -> None:
-        self._n_runs += 1
-        for fact in facts:
-            self._of_runs.setdefault(fact, []).append(run)
-
-    def sentences(self) -> list[str]:
-        of_runs = []
-        for fact, runs in self._of_runs.items():
-            is_all = 2 < len(runs) == self._n_runs
-            named = f"all {len(runs)} runs" if is_all else f"run {', '.join(map(str, runs))}"
-            of_runs.append(f"Confounds of {named}: {fact}.")
-        return [*self._once, *of_runs]
-
-
-def _note_twins(seen: dict[str, str], series: NDArray[np.float32], name: str, notes: _Notes) -> None:
-    digest = digest_array(series)
-    if digest in seen:
-        notes.add_once(
-            f"The series of {seen[digest]} and {name} are identical in every number: one is a copy of the "
-            "other, and scores across runs are too good. Leave one out."
-        )
-    seen.setdefault(digest, name)
-
-
-def _note_short(n_volumes: int, tr_s: float, options: RunOptions, notes: _Notes) -> None:
-    if options.high_pass_hz is None:
-        return
-    if not cosine_drift(n_volumes, tr_s=tr_s, high_pass_hz=options.high_pass_hz).shape[1]:
-        notes.add_once(
-            f"A run of {n_volumes * tr_s:g} s is too short for the high-pass of {options.high_pass_hz:g} Hz, "
-            "which takes nothing out there."
-        )
-
-
-def _note_early_end(run: RunEvents, tr_s: float, options: RunOptions, notes: _Notes) -> None:
-    """Note events that leave half of a run empty, as they do where the repetition time is too long."""
-    if run.table is None or not len(run.table):
-        return
-    last_s = float((run.table["onset_s"] + run.table["duration_s"]).max()) + max(options.delay_s, 0)
-    lasts_s = (run.stop - run.start) * tr_s
-    if last_s < 0.5 * lasts_s:
-        notes.add_once(
-            f"The last event of run {run.run} ends at {last_s - max(options.delay_s, 0):g} s of {lasts_s:g} "
-            f"s: check that the events are whole, and the repetition time of {tr_s:g} s."
-        )

@@ -271,4 +271,6 @@ def _at_times(
         if not resample_hz > 0:
             raise InputError(f"`resample_hz` must be above 0, got {resample_hz}.")
         epochs = epochs.resample(resample_hz, verbose="error")
+    if tmin_s is None and tmax_s is None:
+        return epochs
     return epochs.crop(max(start, float(epochs.tmin)), min(stop, float(epochs.tmax)), verbose="error")

@@ -15,7 +15,8 @@ from ._hdf5 import find_array, open_hdf5
 TEST_STORY = "wheretheressmoke"
 # Volumes cut off at the start of each run, and at its end.
 N_CUT = 10
-_BLOCK_BYTES = 64 * 2**20
+# A piece is in memory twice while its voxels are chosen.
+_BLOCK_BYTES = 32 * 2**20
 _DATA, _REPEATS = "data", "individual_repeats"
 
 

@@ -141,12 +141,17 @@ def load_meg_masc(
         _epochs(name, used[name], view.removesuffix("s"), wanted, (tmin_s, tmax_s), cleaning)
         for name in track(chosen, "reading meg-masc")
     ]
+    files = _files(run for each in used.values() for run in each)
     return Dataset(
         name="meg-masc",
         study=Study.of(*recordings),
         groups="segment",
-        files=_files(run for each in used.values() for run in each),
-        notes=(*notes, *dict.fromkeys(note for recording in recordings for note in recording.notes)),
+        files=files,
+        notes=(
+            *notes,
+            *_sensor_note(files),
+            *dict.fromkeys(note for recording in recordings for note in recording.notes),
+        ),
     )
 
 
@@ -239,7 +244,7 @@ def _continuous(
     if len(chosen) != 1 or len(wanted) != 1:
         raise InputError(
             "time points are read of one subject and one session, since each recording has its own clock; "
-            f"got {len(chosen)} subjects and {len(wanted)} sessions. Set `subjects` and `sessions` to one each."
+            f"got {len(chosen)} subjects and {len(wanted)} sessions. Set `subjects` and `sessions` to one."
         )
     used = _selected(runs[chosen[0]], chosen[0], wanted, tasks)
     stories: dict[str, Story] = {}
@@ -268,7 +273,7 @@ def _continuous(
         study=Study.of(joined),
         tracks=tracks,
         files=_files(used),
-        notes=(*notes, *said, *joined.notes),
+        notes=(*notes, *_sensor_note(_files(used)), *said, *joined.notes),
     )
 
 
@@ -280,3 +285,9 @@ def _intervals(events: pd.DataFrame) -> tuple[Interval, ...]:
 
 def _files(runs: Iterable[_Run]) -> tuple[Path, ...]:
     return tuple(path for run in runs for path in (run.path, run.events))
+
+
+def _sensor_note(files: Sequence[Path]) -> tuple[str, ...]:
+    if not any(file.suffix in (".con", ".sqd") for file in files):
+        return ()
+    return ("Sensors have their places in the helmet; where the head was (the markers) is not read.",)

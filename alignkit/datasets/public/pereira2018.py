@@ -94,6 +94,11 @@ def load_pereira2018(
         If the set, or the experiment's files, are not there.
     InputError
         If a file is damaged or does not fit the others, or an option is unknown.
+
+    References
+    ----------
+    Pereira F, et al. (2018). Toward a universal decoder of linguistic meaning from brain activation. Nature
+    Communications 9:963. https://doi.org/10.1038/s41467-018-03068-4
     """
     check_option("experiment", experiment, tuple(_PASSAGES))
     check_option("release", release, ("original", "extended"))

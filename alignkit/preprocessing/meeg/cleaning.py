@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..._core.checks import check_option, did_you_mean
 from ..._core.errors import InputError
-from .bad_channels import data_channels, find_bad_channels
 from ._spread import robust_spread
+from .bad_channels import data_channels, find_bad_channels
 
 if TYPE_CHECKING:
     import mne

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._core.checks import check_option
 from ..._core.errors import InputError
-from ._choices import HrfChoice, denoised
+from ._choices import Choices, Chooser, HrfChoice, denoised
 from ._estimators import Estimator, check_estimable
 from ._final import final_betas, rescaling
 from ._fractions import FractionsOption, check_fractions
@@ -174,11 +174,11 @@ def fit_single_trials(
     >>> onsets = np.arange(8) * 12.0
     >>> events = pd.DataFrame({"stimulus_id": list("abcdabcd"), "onset_s": onsets, "duration_s": 1.0})
     >>> design = trial_design(onsets, 1.0, n_volumes=60, tr_s=2.0)
-    >>> series = 100 + design @ np.arange(8.0)[:, None]
+    >>> series = 100 + design @ np.arange(1.0, 9.0)[:, None]
     >>> found = fit_single_trials([series], [events], tr_s=2.0, hrf="canonical", unit="data",
     ...                           denoise=False, fractions=None)
-    >>> found.betas.ravel().round(3) + 0
-    array([0., 1., 2., 3., 4., 5., 6., 7.], dtype=float32)
+    >>> found.betas.ravel().round(3)
+    array([1., 2., 3., 4., 5., 6., 7., 8.], dtype=float32)
     """
     check_option("estimator", estimator, get_args(Estimator))
     check_option("hrf_choice", hrf_choice, get_args(HrfChoice))
@@ -202,35 +202,13 @@ def fit_single_trials(
     for model in problem.models:
         check_estimable(model, canonical, estimator)
     held_out = check_held_out(hold_out, problem.trials)
-    is_tuned = len(shapes) > 1 or bool(denoise) or len(grid) > 1
+    is_tuned = len(shapes) > 1 or bool(denoise) or bool((grid < 1).any())
     window_s = hold_out_window_s if hold_out_by == "volumes" and is_tuned else None
     chooser = chooser_of(problem, held_out, window_s, len(shapes), canonical, estimator)
     chosen = chooser.choose(hrf_choice=hrf_choice, denoise=denoise, fractions=grid)
     notes += [*problem.notes, *chosen.notes]
     notes += notes_on_tuning(chooser.repeats, held_out, window_s) if is_tuned else []
-    level = chooser.brightness
-    gain = np.ones(len(problem.voxels)) if level is None else 100.0 / np.abs(level[problem.voxels])
-    offset = np.zeros(len(problem.voxels))
-    if autoscale and (chosen.fractions < 1).any():
-        again, offset = rescaling(
-            denoised(chooser.models, chosen.pool, chosen.n_components),
-            problem.voxels,
-            chosen.shapes,
-            chosen.fractions,
-            chooser.repeats.compared,
-        )
-        gain, offset = gain * again, gain * offset
-    betas = np.full((len(problem.trials), problem.n_voxels), np.nan, dtype=np.float32)
-    r2 = final_betas(
-        denoised(problem.models, chosen.pool, chosen.n_components),
-        problem.voxels,
-        chosen.shapes,
-        chosen.fractions,
-        estimator=estimator,
-        gain=gain,
-        offset=offset,
-        betas=betas,
-    )
+    betas, r2 = _estimate(problem, chooser, chosen, estimator, autoscale=autoscale)
     ratio, more = _ncsnr(betas, problem.trials)
     return SingleTrials(
         betas=betas,
@@ -248,6 +226,37 @@ def fit_single_trials(
         ncsnr=ratio,
         notes=(*notes, *more),
     )
+
+
+def _estimate(
+    problem: Problem, chooser: Chooser, chosen: Choices, estimator: Estimator, *, autoscale: bool
+) -> tuple[NDArray[np.float32], Floats]:
+    """Return the responses, in their unit, and the R2 of the usable voxels."""
+    level = chooser.brightness
+    gain = np.ones(len(problem.voxels)) if level is None else 100.0 / np.abs(level[problem.voxels])
+    offset = np.zeros(len(problem.voxels))
+    compared = chooser.repeats.compared
+    if autoscale and compared.any() and (chosen.fractions < 1).any():
+        again, offset = rescaling(
+            denoised(chooser.models, chosen.pool, chosen.n_components),
+            problem.voxels,
+            chosen.shapes,
+            chosen.fractions,
+            compared,
+        )
+        gain, offset = gain * again, gain * offset
+    betas = np.full((len(problem.trials), problem.n_voxels), np.nan, dtype=np.float32)
+    r2 = final_betas(
+        denoised(problem.models, chosen.pool, chosen.n_components),
+        problem.voxels,
+        chosen.shapes,
+        chosen.fractions,
+        estimator=estimator,
+        gain=gain,
+        offset=offset,
+        betas=betas,
+    )
+    return betas, r2
 
 
 def _check_numbers(tr_s: float, hrf_step_s: float, window_s: float, denoise: bool | int) -> None:

@@ -109,7 +109,8 @@ def test_dissimilarities_go_both_ways(tmp_path):
 
 def test_rdms_that_rsatoolbox_computed_agree_with_their_definition(tmp_path):
     ours = recording()
-    theirs = peer.rdm.calc_rdm(dataset_of_peer(ours), method="euclidean", descriptor="stimulus_id")
+    named = peer.data.Dataset(ours.data, obs_descriptors={"stimulus_id": np.array(ours.stimulus_ids)})
+    theirs = peer.rdm.calc_rdm(named, method="euclidean", descriptor="stimulus_id")
     theirs.save(str(tmp_path / "r.h5"))
     back = read_rsatoolbox(tmp_path / "r.h5", stimuli="stimulus_id")
     a, b = ours.data[[0, 2]].mean(axis=0), ours.data[[1, 3]].mean(axis=0)

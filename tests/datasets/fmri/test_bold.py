@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,25 +15,6 @@ RAW = {"detrend": "none", "standardize": "none", "delay_s": 0.0}
 SHAPE = (3, 2, 2)
 N_VOLUMES = 20
 TR_S = 2.0
-EVENTS = [(4, 4, "cat"), (12, 2, "dog"), (20, 4, "cat")]
-
-
-@dataclass
-class Runs:
-    """Two runs on disk and what is in them."""
-
-    series: list[np.ndarray]
-    bold: list[Path]
-    events: list[Path]
-
-
-@pytest.fixture
-def runs(tmp_path, save_image, save_events):
-    rng = np.random.default_rng(0)
-    series = [1000 + 20 * rng.standard_normal((*SHAPE, N_VOLUMES)).astype(np.float32) for _ in range(2)]
-    bold = [save_image(tmp_path / f"task-x_run-0{k + 1}_bold.nii.gz", series[k]) for k in range(2)]
-    events = [save_events(tmp_path / f"run-0{k + 1}_events.tsv", EVENTS) for k in range(2)]
-    return Runs(series, bold, events)
 
 
 def voxels(volume_series):
@@ -436,173 +415,6 @@ def test_volumes_that_are_no_atlas_are_refused(tmp_path, save_image, runs):
         read_bold(runs.bold, events=runs.events, atlas=empty)
 
 
-def nilearn_series(path, mask, **options):
-    """Return what NiftiMasker makes of a run."""
-    masker = pytest.importorskip("nilearn.maskers").NiftiMasker(mask_img=str(mask), t_r=TR_S, **options)
-    return masker.fit_transform(str(path))
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        ({"standardize": "zscore"}, {"standardize": "zscore_sample", "detrend": True}),
-        ({"standardize": "percent"}, {"standardize": "psc", "detrend": True}),
-        (
-            {"standardize": "zscore", "detrend": "none", "high_pass_hz": 0.06},
-            {"standardize": "zscore_sample", "high_pass": 0.06, "clean_args": {"filter": "cosine"}},
-        ),
-        (
-            {"standardize": "zscore", "smoothing_fwhm_mm": 4.0},
-            {"standardize": "zscore_sample", "detrend": True, "smoothing_fwhm": 4.0},
-        ),
-    ],
-)
-def test_volume_by_volume_is_what_nilearn_gives(tmp_path, save_image, runs, ours, theirs):
-    mask = save_image(tmp_path / "mask.nii.gz", (np.arange(12).reshape(SHAPE) % 5 > 0).astype(np.uint8))
-    expected = nilearn_series(runs.bold[0], mask, **theirs)
-    recording = read_bold(runs.bold[:1], mask=mask, average="volume", **ours)
-    np.testing.assert_allclose(recording.data, expected, atol=2e-5)
-
-
-def test_every_volume_can_be_a_sample(runs):
-    recording = read_bold(runs.bold, average="volume", detrend="none", standardize="none", start_time_s=1.0)
-    np.testing.assert_allclose(recording.data, np.concatenate([voxels(s) for s in runs.series]), rtol=1e-6)
-    samples = recording.samples
-    assert recording.stimulus_ids[:2] == ["run-1 volume 1", "run-1 volume 2"]
-    assert recording.stimulus_ids[-1] == "run-2 volume 20"
-    assert samples["onset_s"].to_list()[:3] == [1, 3, 5]
-    assert samples["run"].to_list() == [1] * 20 + [2] * 20
-    assert (samples["repetition"] == 1).all()
-    assert "event" not in samples
-
-
-def test_every_volume_says_what_was_on(tmp_path, save_events, runs):
-    rows = [(4, 4, "cat"), (6, 4, "dog"), (17, 0, "beep"), (0, 2, "rest")]
-    events = save_events(tmp_path / "one.tsv", rows)
-    recording = read_bold(runs.bold[:1], events=[events], average="volume")
-    on = dict(enumerate(recording.samples["event"]))
-    assert {k: name for k, name in on.items() if name} == {2: "cat", 3: "cat + dog", 4: "dog", 9: "beep"}
-    later = read_bold(runs.bold[:1], events=[events], average="volume", drop_volumes=3)
-    assert later.stimulus_ids[0] == "run-1 volume 4"
-    assert later.samples["onset_s"].to_list()[0] == 6
-    assert later.samples["event"].to_list() == recording.samples["event"].to_list()[3:]
-    with pytest.raises(InputError, match="`duration_s` is the length of a response.* 'volume'"):
-        read_bold(runs.bold[:1], average="volume", duration_s=2.0)
-
-
-def test_dropped_volumes_leave_events_where_they_were(tmp_path, save_events, runs):
-    whole = read_bold(runs.bold[:1], events=runs.events[:1], **RAW)
-    recording = read_bold(runs.bold[:1], events=runs.events[:1], drop_volumes=2, **RAW)
-    np.testing.assert_array_equal(recording.data, whole.data)
-    cut = read_bold(runs.bold[:1], events=runs.events[:1], drop_volumes=3, **RAW)
-    np.testing.assert_allclose(cut.data[0], voxels(runs.series[0])[3], rtol=1e-6)
-    assert "The response to 1 event(s) of run 1 is cut short by the run's begin or end." in cut.notes
-    with pytest.raises(InputError, match="'cat' at 4 s .*20 volumes, the first 4 of them dropped"):
-        read_bold(runs.bold[:1], events=runs.events[:1], drop_volumes=4, **RAW)
-    drift = detrend(voxels(runs.series[0])[2:], axis=0)
-    cleaned = read_bold(runs.bold[:1], drop_volumes=2, average="volume", standardize="none")
-    np.testing.assert_allclose(cleaned.data, drift + voxels(runs.series[0])[2:].mean(axis=0), rtol=1e-5)
-    for n_volumes, message in ((19, "20 volumes, of which `drop_volumes` .19. leaves less"), (-1, "got -1")):
-        with pytest.raises(InputError, match=message):
-            read_bold(runs.bold[:1], events=runs.events[:1], drop_volumes=n_volumes)
-
-
-def test_the_sidecars_start_time_moves_the_volumes(tmp_path, save_events, runs):
-    events = [save_events(tmp_path / "one.tsv", [(4, 4, "cat"), (11, 4, "dog")])]
-    before = read_bold(runs.bold[:1], events=events, **RAW)
-    np.testing.assert_allclose(before.data, windows_mean(voxels(runs.series[0]), [(2, 4), (6, 8)]), rtol=1e-6)
-    sidecar = tmp_path / "task-x_run-01_bold.json"
-    sidecar.write_text(json.dumps({"RepetitionTime": 2.0, "StartTime": 1.0}))
-    recording = read_bold(runs.bold[:1], events=events, **RAW)
-    # Volumes are taken at 1, 3, 5 s: those of 5 and 7, and those of 11 and 13.
-    np.testing.assert_allclose(
-        recording.data, windows_mean(voxels(runs.series[0]), [(2, 4), (5, 7)]), rtol=1e-6
-    )
-    assert any("Volumes are taken 1 s after their begin: StartTime" in note for note in recording.notes)
-    unmoved = read_bold(runs.bold[:1], events=events, start_time_s=0.0, **RAW)
-    np.testing.assert_array_equal(unmoved.data, before.data)
-    with pytest.raises(InputError, match="taken 1000 s after the run's begin.*`start_time_s`"):
-        read_bold(runs.bold[:1], events=events, start_time_s=1000.0)
-    sidecar.write_text(json.dumps({"StartTime": "half"}))
-    with pytest.raises(InputError, match="StartTime is 'half', a number of seconds is wanted"):
-        read_bold(runs.bold[:1], events=events)
-
-
-def test_a_header_without_a_time_takes_that_of_the_sidecar(tmp_path, save_image, runs):
-    path = save_image(tmp_path / "zero_bold.nii.gz", runs.series[0], tr_s=0.0)
-    (tmp_path / "zero_bold.json").write_text(json.dumps({"RepetitionTime": 2.0}))
-    expected = read_bold(runs.bold[:1], events=runs.events[:1]).data
-    np.testing.assert_array_equal(read_bold([path], events=runs.events[:1]).data, expected)
-
-
-def test_a_run_may_be_a_list_of_its_volumes(tmp_path, save_image, runs):
-    volumes = [save_image(tmp_path / f"f{k:02d}.nii", runs.series[0][..., k]) for k in range(N_VOLUMES)]
-    one = {"events": runs.events[:1], "smoothing_fwhm_mm": 3.0}
-    recording = read_bold([volumes], tr_s=TR_S, **one)
-    np.testing.assert_allclose(recording.data, read_bold(runs.bold[:1], **one).data, rtol=1e-4, atol=1e-4)
-    with pytest.raises(InputError, match="f00.nii does not say its repetition time.* `tr_s`"):
-        read_bold([volumes], **one)
-    with pytest.raises(InputError, match="f02.nii comes after f10.nii. Sort them by number"):
-        read_bold([[volumes[0], volumes[10], volumes[2]]], tr_s=TR_S, **one)
-    with pytest.raises(InputError, match=r"has shape \(3, 2, 2, 20\); in a list of volumes each is x, y, z"):
-        read_bold([[volumes[0], runs.bold[0]]], tr_s=TR_S, **one)
-    with pytest.raises(InputError, match=r"names 1 file\(s\); a series needs at least 2"):
-        read_bold([volumes[:1]], tr_s=TR_S, **one)
-    moved = save_image(tmp_path / "f99.nii", runs.series[0][..., 0], affine=np.eye(4))
-    with pytest.raises(InputError, match="f99.nii lies on another grid"):
-        read_bold([[*volumes, moved]], tr_s=TR_S, **one)
-
-
-def test_smoothing_takes_in_the_neighbours_and_leaves_holes_holes(tmp_path, save_image, save_events):
-    rng = np.random.default_rng(3)
-    data = 100 + rng.standard_normal((7, 7, 7, 6)).astype(np.float32)
-    data[0, 0, 0] = np.nan
-    path = save_image(tmp_path / "x_bold.nii.gz", data)
-    recording = read_bold([path], average="volume", smoothing_fwhm_mm=6.0, standardize="none")
-    assert recording.n_channels == 7**3 - 1
-    middle = (recording.channels["name"] == "x3y3z3").to_numpy()
-    assert recording.data[:, middle].std() < 0.3 * data[3, 3, 3].std()
-    with pytest.raises(InputError, match="`smoothing_fwhm_mm` must be a width above 0 mm, got 0"):
-        read_bold([path], average="volume", smoothing_fwhm_mm=0)
-
-
-@pytest.mark.parametrize("dtype", ["<i2", ">i2", "<f4", ">f4"])
-def test_the_order_of_bytes_slope_and_intercept_are_honoured(tmp_path, runs, dtype):
-    import nibabel as nib
-
-    values = (np.random.default_rng(5).integers(-50, 50, (*SHAPE, N_VOLUMES))).astype(dtype)
-    header = nib.Nifti1Header(endianness=dtype[0])
-    header.set_data_dtype(dtype)
-    image = nib.Nifti1Image(values, np.eye(4), header)
-    image.header.set_zooms((1, 1, 1, TR_S))
-    image.header.set_xyzt_units("mm", "sec")
-    path = tmp_path / "b_bold.nii"
-    nib.save(image, path)
-    raw = bytearray(path.read_bytes())
-    # scl_slope and scl_inter, at their place in the header, as a scanner writes them.
-    raw[112:120] = np.array([0.5, 700], dtype=f"{dtype[0]}f4").tobytes()
-    path.write_bytes(raw)
-    recording = read_bold([path], events=runs.events[:1], **RAW)
-    expected = windows_mean(voxels(0.5 * values.astype(float) + 700), [(2, 4), (6, 7), (10, 12)])
-    np.testing.assert_allclose(recording.data, expected, rtol=1e-6)
-
-
-def test_a_run_without_numbers_is_named(tmp_path, save_image, runs):
-    empty = save_image(tmp_path / "empty_run-02_bold.nii.gz", np.full((*SHAPE, 20), np.nan, np.float32))
-    first = save_image(tmp_path / "b_run-01_bold.nii.gz", runs.series[0])
-    with pytest.raises(InputError, match=r"run 2 \(empty_run-02.*\) holds no number in any of the 12 voxels"):
-        read_bold([first, empty], events=runs.events)
-    gaps = runs.series[1].copy()
-    gaps[..., [3, 17]] = np.nan
-    path = save_image(tmp_path / "gaps_run-02_bold.nii.gz", gaps)
-    with pytest.raises(InputError, match=r"2 of 20 volumes of run 2 .* \(volume 4, 18, from 1\)"):
-        read_bold([first, path], events=runs.events)
-    gaps = runs.series[1].copy()
-    gaps[..., :2] = np.inf
-    path = save_image(tmp_path / "start_run-02_bold.nii.gz", gaps)
-    assert read_bold([first, path], events=runs.events, drop_volumes=2).n_channels == 12
-
-
 def test_two_runs_with_the_same_numbers_are_noted(tmp_path, save_image, runs):
     copy = save_image(tmp_path / "task-x_run-03_bold.nii.gz", runs.series[0])
     recording = read_bold([*runs.bold, copy], average="volume")
@@ -613,59 +425,12 @@ def test_two_runs_with_the_same_numbers_are_noted(tmp_path, save_image, runs):
     assert not any("identical" in note for note in read_bold(runs.bold, average="volume").notes)
 
 
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ([(4000, 4, "a"), (12000, 2, "b")], "2 of 2 events .* would fit if they were milliseconds"),
-        ([(500, 4, "a"), (512, 2, "b")], "2 of 2 events .* would fit if they were counted from 500 s on"),
-        (
-            [(2, 2, "a"), (44, 2, "b"), (98, 2, "c")],
-            "2 of 3 events of run 1 .e.tsv. lie outside the run of 40 s .20 volumes., the first of them 'b' "
-            "at 44 s.* would fit with a repetition time above 5.15 s.* repetition time of 2 s",
-        ),
-    ],
-)
-def test_events_that_are_shifted_as_a_whole_are_told_from_a_stray_one(
-    tmp_path, save_events, runs, rows, message
-):
-    events = save_events(tmp_path / "e.tsv", rows)
-    with pytest.raises(InputError, match=message):
-        read_bold(runs.bold[:1], events=[events])
-    strays = save_events(
-        tmp_path / "s.tsv", [(2, 2, "a"), (6, 2, "a"), (8, 2, "a"), (40, 2, "b"), (50, 1, "c")]
-    )
-    with pytest.raises(InputError, match=r"event 'b' at 40 s .*\(2 of 5 events do\)"):
-        read_bold(runs.bold[:1], events=[strays])
-
-
-def test_events_that_leave_half_a_run_empty_are_noted(tmp_path, save_events, runs):
-    early = save_events(tmp_path / "early.tsv", [(2, 2, "a"), (6, 2, "b")])
-    note = (
-        "The last event of run 1 ends at 8 s of 40 s: check that the events are whole, and the repetition "
-        "time of 2 s."
-    )
-    assert note in read_bold(runs.bold[:1], events=[early]).notes
-    assert not any("last event" in each for each in read_bold(runs.bold, events=runs.events).notes)
-
-
 def test_a_run_too_short_for_the_high_pass_is_noted(runs):
     note = "A run of 40 s is too short for the high-pass of 0.008 Hz, which takes nothing out there."
     assert note in read_bold(runs.bold, events=runs.events, high_pass_hz=0.008).notes
     assert not any(
         "high-pass" in n for n in read_bold(runs.bold, events=runs.events, high_pass_hz=0.05).notes
     )
-
-
-def test_of_several_masks_the_common_voxels_are_channels(tmp_path, save_image, runs):
-    numbers = np.arange(12).reshape(SHAPE)
-    masks = [save_image(tmp_path / f"m{k}.nii.gz", (numbers > 3 * k).astype(np.uint8)) for k in range(3)]
-    recording = read_bold(runs.bold, events=runs.events, mask=masks)
-    expected = read_bold(runs.bold, events=runs.events, mask=masks[2])
-    np.testing.assert_array_equal(recording.data, expected.data)
-    assert "Channels are the voxels that 3 masks have in common." in recording.notes
-    other = save_image(tmp_path / "o.nii.gz", (numbers == 0).astype(np.uint8))
-    with pytest.raises(InputError, match="2 masks have no voxel in common"):
-        read_bold(runs.bold, events=runs.events, mask=[masks[2], other])
 
 
 def accuracy(recording):
@@ -703,25 +468,3 @@ def test_real_runs_with_events_tell_categories_apart(real_data):
     rng = np.random.default_rng(0)
     shuffled["stimulus_id"] = shuffled.groupby("run")["stimulus_id"].transform(rng.permutation)
     assert accuracy(type(recording)(recording.data, shuffled, recording.channels)) < 0.25
-
-
-def test_real_time_courses_are_those_of_nilearn(real_data):
-    folder = real_data("haxby2001")
-    bold, events = real_runs(folder)
-    motion = np.loadtxt(bold[0].with_name("bold_moest.txt"))
-    masker = pytest.importorskip("nilearn.maskers").NiftiMasker(
-        mask_img=str(folder / "mask.nii.gz"), detrend=True, standardize="zscore_sample", t_r=2.5
-    )
-    recording = read_bold(
-        bold[:1],
-        events=events[:1],
-        mask=folder / "mask.nii.gz",
-        confounds=[bold[0].with_name("bold_moest.txt")],
-        confound_columns="motion6",
-        standardize="zscore",
-        average="volume",
-    )
-    np.testing.assert_allclose(
-        recording.data, masker.fit_transform(str(bold[0]), confounds=motion), atol=1e-5
-    )
-    assert recording.samples["event"].iloc[6:15].unique().tolist() == ["scissors"]

@@ -22,7 +22,7 @@ def test_a_model_of_its_own_gets_raw_runs_with_events_and_confounds(tmp_path, sa
     for k in range(2):
         confounds.append(tmp_path / f"{k}.tsv")
         pd.DataFrame({"csf": rng.standard_normal(30)}).to_csv(confounds[k], sep="\t", index=False)
-    events = [save_events(tmp_path / f"e{k}.tsv", [(10, 2, "cat"), (20, 2, "dog")]) for k in range(2)]
+    events = [save_events(tmp_path / f"e{k}.tsv", [(10, 2, "cat"), (40, 2, "dog")]) for k in range(2)]
     seen = []
 
     def model(runs):
@@ -39,7 +39,7 @@ def test_a_model_of_its_own_gets_raw_runs_with_events_and_confounds(tmp_path, sa
     for number, run in enumerate(seen):
         np.testing.assert_array_equal(run.series, series[number][3:])
         assert (run.run, run.session, run.first_volume, run.start_s) == (number + 1, "a", 3, 6.0)
-        assert run.events["onset_s"].to_list() == [10, 20]
+        assert run.events["onset_s"].to_list() == [10, 40]
         assert run.confounds.shape == (27, 1)
     cleaned = []
     read_responses(files, options, usable, respond=lambda runs: cleaned.extend(runs) or model([]))

@@ -271,6 +271,10 @@ def test_voxels_with_nan_are_left_out_and_counted(folder):
     dataset = load_lebel2023(path=folder, subjects=["UTS03"])
     assert "voxel000003" not in set(dataset.study["UTS03"].channels["name"])
     assert "UTS03: 1 voxels with NaN were left out." in dataset.notes
+    with h5py.File(folder / "derivative" / "preprocessed_data" / "UTS03" / "souls.hf5", "a") as file:
+        file["data"][4] = np.nan
+    with pytest.raises(InputError, match="every voxel of 'UTS03' holds NaN"):
+        load_lebel2023(path=folder, subjects=["UTS03"])
 
 
 def test_rows_are_compared_with_the_stated_lengths(folder):

@@ -7,7 +7,7 @@ from sklearn.linear_model import Ridge
 
 from alignkit._core.errors import InputError, MissingDataError, UnknownNameError
 from alignkit.datasets.public._spoken_events import read_spoken_events, select_spoken
-from alignkit.datasets.public.meg_masc import load_meg_masc
+from alignkit.datasets.public.meg_masc import _sensor_note, load_meg_masc
 
 mne = pytest.importorskip("mne")
 
@@ -288,3 +288,10 @@ def test_words_without_a_place_in_the_sound_are_numbered(tmp_path):
     assert events["sequence"].to_list() == ["3", "3"]
     chosen, _ = select_spoken(events, "word", ["sentence"], where="x")
     assert chosen["stimulus_id"].to_list() == ["lw1-00000-rabbit", "lw1-00001-rabbit"]
+
+
+def test_a_note_says_that_the_place_of_the_head_is_not_read_from_kit_files(folder):
+    assert _sensor_note([folder / "sub-01_ses-0_task-0_meg.con"])[0].startswith(
+        "Sensors have their places in"
+    )
+    assert not any("the helmet" in note for note in load_meg_masc(path=folder, subjects=["2"]).notes)

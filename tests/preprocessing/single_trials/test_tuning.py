@@ -123,6 +123,15 @@ def test_nothing_left_to_choose_from_is_refused(simulate):
     )
 
 
+def test_the_scale_of_shrunken_responses_is_not_that_of_held_out_trials(simulate):
+    simulated, events, hold_out = with_test_runs(simulate)
+    options = {"tr_s": 1.5, "hrf": "canonical", "denoise": False, "fractions": 0.4, "hold_out": hold_out}
+    found = fit_single_trials(simulated.runs, events, **options)
+    other = fit_single_trials(scrambled(simulated, events), events, **options)
+    elsewhere = found.trials["run"].isin([2, 3, 4]).to_numpy()
+    np.testing.assert_array_equal(found.betas[elsewhere], other.betas[elsewhere])
+
+
 def test_what_is_held_out_must_be_there(simulate):
     simulated = simulate(n_stimuli=10, n_runs=2, n_voxels=40)
     with pytest.raises(InputError, match="names 1 stimuli that no run shows, such as 'cat'"):
