@@ -20,19 +20,33 @@ __all__ = [
     "load_bold5000",
     "load_fif",
     "load_haxby2001",
+    "load_hbn_eeg",
     "load_images92",
+    "load_it_zhang_desimone",
     "load_kamitani_god",
+    "load_lebel2023",
+    "load_majajhong2015",
     "load_matrix",
+    "load_meg_masc",
     "load_nifti",
     "load_nsd",
+    "load_nwb",
+    "load_pereira2018",
+    "load_rasters",
     "load_rdms",
+    "load_spikes",
+    "load_things_eeg2",
     "load_things_fmri",
+    "load_things_meg",
     "load_v4_cowley",
     "read_bold",
     "read_fif",
     "read_god_features",
     "read_matrix",
+    "read_nwb",
+    "read_rasters",
     "read_rdms",
+    "read_spikes",
 ]
 
 if TYPE_CHECKING:
@@ -45,12 +59,23 @@ if TYPE_CHECKING:
     from .public.alice import load_alice
     from .public.bold5000 import load_bold5000
     from .public.haxby2001 import load_haxby2001
+    from .public.hbn_eeg import load_hbn_eeg
     from .public.images92 import load_images92
+    from .public.it_zhang_desimone import load_it_zhang_desimone
     from .public.kamitani_god import load_kamitani_god, read_god_features
+    from .public.lebel2023 import load_lebel2023
+    from .public.majajhong2015 import load_majajhong2015
+    from .public.meg_masc import load_meg_masc
     from .public.nsd import load_nsd
+    from .public.pereira2018 import load_pereira2018
+    from .public.things_eeg2 import load_things_eeg2
     from .public.things_fmri import load_things_fmri
+    from .public.things_meg import load_things_meg
     from .public.v4_cowley import load_v4_cowley
     from .rdms import load_rdms, read_rdms
+    from .spikes.nwb import load_nwb, read_nwb
+    from .spikes.rasters import load_rasters, read_rasters
+    from .spikes.spike_tables import load_spikes, read_spikes
 
 _HOMES = {
     "read_bold": "fmri.bold",
@@ -63,14 +88,28 @@ _HOMES = {
     "load_alice": "public.alice",
     "load_bold5000": "public.bold5000",
     "load_haxby2001": "public.haxby2001",
+    "load_hbn_eeg": "public.hbn_eeg",
     "load_images92": "public.images92",
+    "load_it_zhang_desimone": "public.it_zhang_desimone",
     "load_kamitani_god": "public.kamitani_god",
     "read_god_features": "public.kamitani_god",
+    "load_lebel2023": "public.lebel2023",
+    "load_majajhong2015": "public.majajhong2015",
+    "load_meg_masc": "public.meg_masc",
     "load_nsd": "public.nsd",
+    "load_pereira2018": "public.pereira2018",
+    "load_things_eeg2": "public.things_eeg2",
     "load_things_fmri": "public.things_fmri",
+    "load_things_meg": "public.things_meg",
     "load_v4_cowley": "public.v4_cowley",
     "load_rdms": "rdms",
     "read_rdms": "rdms",
+    "load_nwb": "spikes.nwb",
+    "read_nwb": "spikes.nwb",
+    "load_rasters": "spikes.rasters",
+    "read_rasters": "spikes.rasters",
+    "load_spikes": "spikes.spike_tables",
+    "read_spikes": "spikes.spike_tables",
 }
 _get, __dir__ = lazy_names(__name__, _HOMES, "Dataset", "DATASETS")
 

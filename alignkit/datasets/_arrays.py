@@ -221,7 +221,11 @@ def _opened(path: Path, only: Sequence[str] | None = None) -> Iterator[list[Vari
     elif suffix == ".zarr":
         yield [
             Variable(
-                name, tuple(array.shape), str(array.dtype), is_number(array), partial(read_zarr_array, array)
+                name,
+                tuple(array.shape),
+                str(array.dtype),
+                is_number(array),
+                partial(read_zarr_array, path, array),
             )
             for name, array in zarr_arrays(path)
         ]

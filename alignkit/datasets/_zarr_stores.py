@@ -21,6 +21,8 @@ _CODECS = frozenset(
     "zstd blosc shuffle bitshuffle delta fixedscaleoffset astype quantize bitround packbits cast_value "
     "vlen-utf8 vlen-bytes zfpy pcodec".split()
 )
+# Of a Blosc buffer; its last four bytes are the size of the whole.
+_BLOSC_HEADER = 16
 _NESTED = ("codecs", "index_codecs", "filters", "compressor")
 
 
@@ -58,8 +60,15 @@ def zarr_arrays(path: Path) -> Iterator[tuple[str, Any]]:
                 yield name, item
 
 
-def read_zarr_array(array: Any) -> NDArray[Any]:
-    """Read a whole array; texts come as ``str``."""
+def read_zarr_array(path: Path, array: Any) -> NDArray[Any]:
+    """Read a whole array of the store `path`; texts come as ``str``.
+
+    Raises
+    ------
+    InputError
+        If a chunk is cut short where zarr itself would not notice.
+    """
+    _check_chunks(path / array.path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         values = np.asarray(array[...])
@@ -99,14 +108,36 @@ def _check_store(path: Path) -> None:
                     )
 
 
-def _codecs(content: Any) -> Iterator[str]:
-    """Yield the names of all codecs, those inside of shards too."""
+def _check_chunks(folder: Path) -> None:
+    """Refuse chunks that are cut short but would be read all the same.
+
+    An empty shard is read as the fill value, and Blosc reads on into memory that is not its own.
+    """
+    marks = [folder / mark for mark in ("zarr.json", ".zarray") if (folder / mark).is_file()]
+    codecs = list(_codecs(json.loads(marks[0].read_text(encoding="utf-8")), nested=False))
+    is_blosc = any(codec.removeprefix("numcodecs.") == "blosc" for codec in codecs)
+    for path in store_files(folder):
+        if path.name == "zarr.json" or path.name.startswith("."):
+            continue
+        size = path.stat().st_size
+        wanted = max(1, size)
+        if is_blosc and size >= _BLOSC_HEADER:
+            with path.open("rb") as file:
+                wanted = int.from_bytes(file.read(_BLOSC_HEADER)[12:], "little")
+        if size != wanted:
+            raise InputError(
+                f"the chunk {path} is damaged: it has {size} bytes, {wanted} are wanted. Copy it again."
+            )
+
+
+def _codecs(content: Any, *, nested: bool = True) -> Iterator[str]:
+    """Yield the names of all codecs, with `nested` those inside of shards too."""
     for key in _NESTED:
         given = content.get(key) or []
         for codec in given if isinstance(given, list) else [given]:
             # Version 3 says `name`, version 2 `id`; a bare string is a name as well.
             yield str(codec if isinstance(codec, str) else codec.get("name", codec.get("id")))
-            if isinstance(codec, dict):
+            if nested and isinstance(codec, dict):
                 yield from _codecs(codec.get("configuration") or {})
 
 

@@ -62,7 +62,8 @@ def test_options_are_typed_keywords_from_which_a_strict_schema_can_be_made(name)
         for key, each in parameters.items()
     }
     model = create_model("Options", __config__=ConfigDict(extra="forbid", strict=False), **fields)
-    needed = {key: Path("x") for key, each in parameters.items() if each.default is each.empty}
+    wanted = {key: hints[key] for key, each in parameters.items() if each.default is each.empty}
+    needed = {key: 0.5 if hint is float else Path("x") for key, hint in wanted.items()}
     assert set(model(**needed).model_dump()) == set(parameters)
 
 

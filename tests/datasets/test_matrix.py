@@ -6,11 +6,13 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import zarr
 from PIL import Image
 from scipy.io import savemat
 
 from alignkit._core.errors import InputError, MissingDataError
 from alignkit.datasets import DATASETS, read_matrix
+from alignkit.recordings import Recording
 
 DATA = np.arange(12, dtype=np.float64).reshape(4, 3) / 8
 IDS = ["cat", "dog", "cat", "007"]
@@ -68,6 +70,10 @@ def write(path, kind):
         with h5py.File(path, "w") as file:
             file["data"] = DATA
             file["group/more"] = np.ones((2, 2))
+    elif kind.startswith("zarr"):
+        group = zarr.open_group(path, mode="w", zarr_format=int(kind[-1]))
+        group.create_array("data", data=DATA, chunks=(2, 3))
+        group.create_array("group/more", data=np.ones((2, 2)))
     elif kind == "parquet":
         pd.DataFrame(DATA, columns=["a", "b", "c"]).to_parquet(path)
     else:
@@ -83,6 +89,8 @@ FORMATS = {
     "mat": "r.mat",
     "mat73": "r73.mat",
     "h5": "r.h5",
+    "zarr2": "r2.zarr",
+    "zarr3": "r3.zarr",
     "csv": "r.csv",
     "tsv": "r.tsv",
     "parquet": "r.parquet",
@@ -103,16 +111,19 @@ def test_every_format_gives_the_same_matrix(tmp_path, samples, kind, name):
 @pytest.mark.parametrize(("kind", "name"), FORMATS.items())
 def test_a_file_cut_short_is_named(tmp_path, kind, name):
     path = write(tmp_path / name, kind)
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) * 2 // 3] if kind not in ("csv", "tsv") else b"")
-    with pytest.raises(InputError, match=rf"{name} cannot be read as .*damaged, cut short"):
+    cut = path
+    if kind.startswith("zarr"):
+        cut = path / ("data/0.0" if kind == "zarr2" else "data/c/0/0")
+    content = cut.read_bytes()
+    cut.write_bytes(content[: len(content) * 2 // 3] if kind not in ("csv", "tsv") else b"")
+    with pytest.raises(InputError, match=rf"{name}.* (cannot be read as .*damaged, cut short|is damaged)"):
         read_matrix(path)
 
 
-@pytest.mark.parametrize("kind", ["npz", "mat", "mat73", "h5"])
+@pytest.mark.parametrize("kind", ["npz", "mat", "mat73", "h5", "zarr2", "zarr3"])
 def test_one_variable_of_several_can_be_chosen(tmp_path, kind):
     path = write(tmp_path / FORMATS[kind], kind)
-    name = "group/more" if kind == "h5" else "more"
+    name = "group/more" if kind == "h5" or kind.startswith("zarr") else "more"
     np.testing.assert_array_equal(read_matrix(path, variable=name), np.ones((2, 2)))
     with pytest.raises(InputError, match="has no variable 'dat', did you mean 'data'"):
         read_matrix(path, variable="dat")
@@ -303,3 +314,119 @@ def test_channels_that_do_not_fit_are_refused(tmp_path, npy, samples, table, mes
     (tmp_path / "c.csv").write_text(table)
     with pytest.raises(InputError, match=message):
         load(recording=npy, samples=samples, channels=tmp_path / "c.csv")
+
+
+def save_as(folder, kind, data):
+    """Save an array and its ids in one file, in any format that has room for both; return the options."""
+    path = folder / FORMATS[kind]
+    if kind == "npy":
+        np.save(path, data)
+    elif kind == "npz":
+        np.savez(path, data=data, stimulus_id=np.array(IDS))
+    elif kind == "mat":
+        savemat(path, {"data": data, "stimulus_id": np.array(IDS, dtype=object)})
+    elif kind == "mat73":
+        write_mat73(path, data=data)
+    elif kind == "h5":
+        with h5py.File(path, "w") as file:
+            file["data"] = data
+            file["stimulus_id"] = np.array(IDS, dtype=object)
+    elif kind.startswith("zarr"):
+        group = zarr.open_group(path, mode="w", zarr_format=int(kind[-1]))
+        group.create_array("data", data=data, chunks=(2, *data.shape[1:]))
+        ids = group.create_array("stimulus_id", shape=(len(IDS),), dtype=str)
+        ids[:] = np.array(IDS, dtype=object)
+    (folder / "ids.csv").write_text("stimulus_id\n" + "\n".join(IDS) + "\n")
+    return {"recording": path} | ({"samples": folder / "ids.csv"} if kind in ("npy", "mat73") else {})
+
+
+ARRAYS = [kind for kind in FORMATS if kind not in ("csv", "tsv", "parquet")]
+CUBE = np.random.default_rng(0).standard_normal((4, 3, 5))
+# What a format may hold, and what it is read as.
+STORED = {
+    "double": CUBE,
+    "single": CUBE.astype(np.float32),
+    "big-endian": CUBE.astype(">f8"),
+    "integer": (CUBE * 100).astype(np.int16),
+    "unsigned": (CUBE * 100).astype(np.int64).clip(0).astype(np.uint8),
+    "Fortran order": np.asfortranarray(CUBE),
+    "a slice": np.repeat(CUBE, 2, axis=1)[:, ::2],
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have a Zarr V3 specification")
+@pytest.mark.parametrize("stored", STORED)
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_every_format_gives_the_identical_recording(tmp_path, kind, stored):
+    data = STORED[stored]
+    wanted = Recording.from_arrays(data, IDS, times_s=np.arange(5) / 100 - 0.02, unit="Hz")
+    options = save_as(tmp_path, kind, data)
+    made = load(**options, sfreq_hz=100.0, tmin_s=-0.02, unit="Hz").study["subject"]
+    assert made.digest == wanted.digest
+    assert made.data.dtype == np.dtype("=f4")
+    flat = save_as(tmp_path, kind, data[:, :, 0])
+    assert load(**flat).study["subject"].digest == Recording.from_arrays(data[:, :, 0], IDS).digest
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "parquet"])
+def test_tables_give_the_identical_recording_but_for_the_names_they_hold(tmp_path, samples, kind):
+    path = write(tmp_path / FORMATS[kind], kind)
+    wanted = Recording.from_arrays(DATA, IDS, channel_names=["a", "b", "c"])
+    (tmp_path / "ids.csv").write_text("stimulus_id\n" + "\n".join(IDS) + "\n")
+    assert load(recording=path, samples=tmp_path / "ids.csv").study["subject"].digest == wanted.digest
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have a Zarr V3 specification")
+@pytest.mark.parametrize("kind", [kind for kind in ARRAYS if kind != "mat73"])
+def test_complex_numbers_and_holes_are_refused_in_every_format(tmp_path, kind):
+    options = save_as(tmp_path, kind, DATA * (1 + 1j))
+    with pytest.raises(InputError, match="holds complex128 values, real numbers are wanted.*modulus"):
+        load(**options)
+    holes = DATA.copy()
+    holes[1, 2] = np.nan
+    with pytest.raises(InputError, match=r"holds 1 NaN .*the first at index \(1, 2\)"):
+        load(**save_as(tmp_path, kind, holes))
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_a_transposed_array_is_recognised_in_every_format(tmp_path, kind):
+    options = save_as(tmp_path, kind, DATA.T)
+    with pytest.raises(InputError, match="With its first two axes exchanged it would fit"):
+        load(**options)
+    turned = load(**options, transpose=True).study["subject"]
+    np.testing.assert_array_equal(turned.data, DATA.astype(np.float32))
+
+
+def test_holes_of_a_table_are_refused_whatever_pandas_makes_of_them(tmp_path, samples):
+    (tmp_path / "r.csv").write_text("a,b\n1,2\n3,\n5,6\n7,8\n")
+    pd.DataFrame({"a": pd.array([1, None, 3, 4], dtype="Int64")}).to_parquet(tmp_path / "r.parquet")
+    for name, index in (("r.csv", r"\(1, 1\)"), ("r.parquet", r"\(1, 0\)")):
+        with pytest.raises(InputError, match=rf"`{name}` holds 1 NaN .* at index {index}"):
+            load(recording=tmp_path / name, samples=samples)
+
+
+def test_a_column_of_objects_that_are_no_numbers_is_named(tmp_path, samples):
+    pd.DataFrame({"a": [1.0, 2.0], "b": [[1], [2]]}).to_parquet(tmp_path / "r.parquet")
+    with pytest.raises(InputError, match="the column 'b' holds text"):
+        read_matrix(tmp_path / "r.parquet")
+
+
+def test_zarr_chunks_that_are_not_stored_are_told(tmp_path, samples):
+    path = write(tmp_path / "r.zarr", "zarr3")
+    assert load(recording=path, samples=samples).notes == ()
+    (path / "data" / "c" / "1" / "0").unlink()
+    dataset = load(recording=path, samples=samples)
+    np.testing.assert_array_equal(dataset.study["subject"].data[2:], 0)
+    assert dataset.notes == (
+        "1 of 2 chunks of r.zarr are not stored and were read as 0.0, which zarr writes so on purpose; "
+        "chunks that got lost would look the same.",
+    )
+
+
+def test_the_files_of_a_zarr_store_are_listed_so_that_they_can_be_digested(tmp_path, samples):
+    path = write(tmp_path / "r.zarr", "zarr3")
+    files = load(recording=path, samples=samples).files
+    assert path / "data" / "zarr.json" in files
+    assert path / "data" / "c" / "0" / "0" in files
+    assert files[-1] == samples
+    assert all(file.is_file() for file in files)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -211,7 +211,7 @@ def _applicable(
 ) -> Iterator[BidsFile]:
     """Give the sidecars that apply to a file, the general ones first."""
     groups = _groups(index)
-    for folder in _chain(file):
+    for folder in _chain(_folder_of(file)):
         applicable = [
             other
             for other in groups.get((pipeline, folder, suffix, extension), [])
@@ -227,16 +227,28 @@ def _applicable(
         yield from applicable
 
 
-def _chain(file: BidsFile) -> Iterator[str]:
-    """Give the folders from the root to the file, relative to the root."""
-    parents = list(PurePosixPath(file.relative).parents)
-    for folder in reversed(parents):
-        yield folder.as_posix()
+@lru_cache(maxsize=65536)
+def _chain(folder: str) -> tuple[str, ...]:
+    """Return the folders from the root to one, relative to the root."""
+    if folder == ".":
+        return (".",)
+    parts = folder.split("/")
+    return (".", *("/".join(parts[: count + 1]) for count in range(len(parts))))
+
+
+def _folder_of(file: BidsFile) -> str:
+    """Return a file's folder relative to the root, which is ``"."``."""
+    return file.relative.rpartition("/")[0] or "."
 
 
 def _is_within(sidecar: BidsFile, file: BidsFile) -> bool:
     """Tell whether the file has every entity of the sidecar."""
-    return all(_is_value(name, value, file.get(name)) for name, value in sidecar.entities.items())
+    has = file.entities
+    for name, value in sidecar.entities.items():
+        other = has.get(name, "")
+        if other != value and not _is_value(name, value, other):
+            return False
+    return True
 
 
 def _is_value(name: str, one: str, other: str) -> bool:
@@ -255,8 +267,7 @@ def _without(entities: Mapping[str, str], names: tuple[str, ...]) -> dict[str, s
 
 
 def _beside(index: BidsIndex, file: BidsFile, suffix: str, extension: str) -> list[BidsFile]:
-    folder = PurePosixPath(file.relative).parent.as_posix()
-    return _groups(index).get((file.pipeline, folder, suffix, extension), [])
+    return _groups(index).get((file.pipeline, _folder_of(file), suffix, extension), [])
 
 
 def _only(found: list[BidsFile], file: BidsFile, what: str) -> Path | None:
@@ -276,7 +287,6 @@ def _groups(index: BidsIndex) -> _Groups:
         is_one = index.table["extension"].isin([".json", ".tsv"]) | (index.table["suffix"] == "mask")
         made: _Groups = {}
         for file in index.files(np.flatnonzero(is_one.to_numpy())):
-            folder = PurePosixPath(file.relative).parent.as_posix()
-            made.setdefault((file.pipeline, folder, file.suffix, file.extension), []).append(file)
+            made.setdefault((file.pipeline, _folder_of(file), file.suffix, file.extension), []).append(file)
         _known[index] = made
     return _known[index]

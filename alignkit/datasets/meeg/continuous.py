@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     import mne
 
 _NOT_AVAILABLE = ("", "n/a", "N/A", "nan", "None")
+
+
+class _Sensors(TypedDict):
+    """What recordings of runs take over from the call."""
+
+    subject: str
+    picks: str | Sequence[str]
+    montage: str | None
 
 
 def read_meeg(
@@ -98,44 +106,34 @@ def read_meeg(
     tables = _tables(events, len(runs))
     if not epochs and events is not None:
         raise InputError("`events` are for epochs; leave them out, or set `epochs` to true.")
+    cleaning = cleaning or Cleaning()
+    sensors: _Sensors = {"subject": subject, "picks": picks, "montage": montage}
     recordings = []
     for number, (run, table) in enumerate(zip(runs, tables, strict=True), start=1):
         raw, where, notes = _opened(run, montage, "the recording" if len(runs) == 1 else f"run {number}")
         wanted = _events(raw, table, event_column, event_names, where) if epochs else None
-        cleaned, more = clean_raw(raw, cleaning or Cleaning(), where=where)
+        cleaned, more = clean_raw(raw, cleaning, where=where)
         notes = (*notes, *more)
         if wanted is None:
-            recording = recording_of_raw(
-                cleaned,
-                subject=subject,
-                picks=picks,
-                montage=montage,
-                run=number if len(runs) > 1 else None,
-                notes=(*notes, *_bad_stretches(cleaned, where)),
-                where=where,
-            )
-        else:
-            found, said = wanted
-            made = epochs_of_raw(
-                cleaned,
-                found,
-                tmin_s=tmin_s,
-                tmax_s=tmax_s,
-                baseline_s=cleaning.baseline_s if cleaning else None,
-                reject=cleaning.reject if cleaning else None,
-                event_column="event",
-                where=where,
-            )
-            recording = recording_of_epochs(
-                made,
-                subject=subject,
-                stimulus_column=stimulus_column,
-                picks=picks,
-                montage=montage,
-                notes=(*notes, *said),
-                where=where,
-            )
-        recordings.append(recording)
+            notes = (*notes, *_bad_stretches(cleaned, where))
+            run_name = number if len(runs) > 1 else None
+            recordings.append(recording_of_raw(cleaned, **sensors, run=run_name, notes=notes, where=where))
+            continue
+        found, said = wanted
+        made = epochs_of_raw(
+            cleaned,
+            found,
+            tmin_s=tmin_s,
+            tmax_s=tmax_s,
+            baseline_s=cleaning.baseline_s,
+            reject=cleaning.reject,
+            event_column="event",
+            where=where,
+        )
+        notes = (*notes, *said)
+        recordings.append(
+            recording_of_epochs(made, **sensors, stimulus_column=stimulus_column, notes=notes, where=where)
+        )
     return join_runs(recordings, names=[_name(run) for run in runs])
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from ..._core.errors import InputError
 from ..._core.progress import track
 from ...preprocessing.meeg.cleaning import Cleaning
+from ...recordings.recording import Recording
 from ...recordings.study import Study
 from .._dataset import DATASETS, Dataset
 from .._stimuli import add_labels, check_conditions, match_stimuli
@@ -139,6 +140,18 @@ def load_meeg(
         )
         for subject, files in track(list(runs.items()), "reading recordings")
     ]
+    read = tuple(file for found in (runs, tables or {}) for each in found.values() for file in _files(each))
+    return _dataset(recordings, read, folder, stimuli, conditions, epochs)
+
+
+def _dataset(
+    recordings: list[Recording],
+    files: tuple[Path, ...],
+    folder: Path,
+    stimuli: Path | None,
+    conditions: str | None,
+    epochs: bool,
+) -> Dataset:
     samples = pd.concat([recording.samples for recording in recordings], ignore_index=True)
     place = Path(folder) / "stimuli" if stimuli is None else Path(stimuli)
     has_images = epochs and (stimuli is not None or place.is_dir())
@@ -151,9 +164,7 @@ def load_meeg(
         stimuli=None if images is None else add_labels(images, categories),
         labels=categories,
         conditions=check_conditions(conditions, samples),
-        files=tuple(
-            file for found in (runs, tables or {}) for each in found.values() for file in _files(each)
-        ),
+        files=files,
         notes=(*notes, *(note for recording in recordings for note in recording.notes)),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...preprocessing.meeg.cleaning import Cleaning
 from ...recordings.study import Study
@@ -10,6 +11,9 @@ from .._dataset import DATASETS, Dataset
 from ..meeg.continuous import read_meeg
 from ..meeg.csv_files import read_csv_raw
 from ._lookup import PublicSet, find_set
+
+if TYPE_CHECKING:
+    import mne
 
 CHANNELS = ("TP9", "AF7", "AF8", "TP10")
 _RATE_HZ = 256.0
@@ -89,24 +93,8 @@ def load_n170_muse(
     """
     root = find_set(N170_MUSE, path=path, verify=verify)
     files = [root / name for name in _FILES]
-    raws = [
-        read_csv_raw(
-            file,
-            time_column="timestamps",
-            channels=CHANNELS,
-            unit="uV",
-            marker_column="Marker0",
-            sfreq_hz=_RATE_HZ,
-            timestamps="nominal",
-            montage="standard_1020",
-        )
-        for file in files
-    ]
-    for raw in raws:
-        there = set(raw.annotations.description)
-        raw.annotations.rename({code: name for code, name in _MARKERS.items() if code in there})
     recording = read_meeg(
-        raws,
+        [_run(file) for file in files],
         subject="subject1",
         event_names=list(_MARKERS.values()),
         tmin_s=tmin_s,
@@ -130,3 +118,19 @@ def load_n170_muse(
             *recording.notes,
         ),
     )
+
+
+def _run(file: Path) -> mne.io.BaseRaw:
+    raw = read_csv_raw(
+        file,
+        time_column="timestamps",
+        channels=CHANNELS,
+        unit="uV",
+        marker_column="Marker0",
+        sfreq_hz=_RATE_HZ,
+        timestamps="nominal",
+        montage="standard_1020",
+    )
+    there = set(raw.annotations.description)
+    raw.annotations.rename({code: name for code, name in _MARKERS.items() if code in there})
+    return raw

@@ -18,7 +18,7 @@ _BLOCK_ELEMENTS = 2**22
 _ROUNDING = 1e-24
 
 
-def ncsnr(
+def ncsnr_of_trials(
     betas: ArrayLike, stimulus_ids: Sequence[str], *, sessions: Sequence[str] | None = None
 ) -> NDArray[np.float64]:
     """Estimate the noise-ceiling signal-to-noise ratio of single-trial responses.
@@ -57,7 +57,7 @@ def ncsnr(
     >>> rng = np.random.default_rng(0)
     >>> shown = np.repeat(np.arange(500), 3)
     >>> betas = rng.standard_normal((500, 1))[shown] + rng.standard_normal((1500, 1))
-    >>> ncsnr(betas, shown).round(1)  # 1 expected
+    >>> ncsnr_of_trials(betas, shown).round(1)  # 1 expected
     array([1.])
     """
     values = check_array("betas", betas, ndim=2, finite=False)

@@ -26,7 +26,7 @@ from .hemodynamics import (
     check_seconds,
     hrf_library,
 )
-from .reliability import ncsnr
+from .reliability import ncsnr_of_trials
 from .result import SingleTrials
 
 Unit = Literal["percent", "data"]
@@ -299,7 +299,7 @@ def _ncsnr(betas: NDArray[np.float32], trials: pd.DataFrame) -> tuple[Floats, li
         )
         return np.full(betas.shape[1], np.nan), [note]
     sessions = trials["session"].tolist() if "session" in trials else None
-    return ncsnr(betas, trials["stimulus_id"].tolist(), sessions=sessions), []
+    return ncsnr_of_trials(betas, trials["stimulus_id"].tolist(), sessions=sessions), []
 
 
 def _everywhere(values: NDArray[Any], problem: Problem, *, fill: float) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from alignkit.recordings import Recording
 TIMES = np.arange(5) / 200 - 0.01
 
 
-def recording(unit="V", *, kinds=("eeg", "eeg", "mag"), times_s=TIMES, geometry=None, **columns):
+def recording(unit="V", /, *, kinds=("eeg", "eeg", "mag"), times_s=TIMES, geometry=None, **columns):
     rng = np.random.default_rng(0)
     data = rng.standard_normal((4, 3, len(times_s))).astype(np.float32)
     samples = pd.DataFrame({"stimulus_id": ["cat", "dog", "cat", "ant"], "repetition": [1, 1, 2, 1]})
@@ -35,7 +35,7 @@ def test_epochs_hold_the_values_events_and_metadata():
 def test_they_come_back_as_the_same_recording():
     from alignkit.datasets.meeg.epochs import recording_of_epochs
 
-    montage = mne.channels.make_standard_montage("standard_1020").get_positions()["ch_pos"]
+    montage = mne.channels.make_standard_montage("biosemi64").get_positions()["ch_pos"]
     ours = recording(kinds=("eeg",) * 3)
     ours = Recording(
         ours.data,
