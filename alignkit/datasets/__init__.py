@@ -17,6 +17,7 @@ __all__ = [
     "Dataset",
     "load_algonauts2023",
     "load_alice",
+    "load_betas",
     "load_bold5000",
     "load_fif",
     "load_haxby2001",
@@ -39,7 +40,9 @@ __all__ = [
     "load_things_fmri",
     "load_things_meg",
     "load_v4_cowley",
+    "read_betas",
     "read_bold",
+    "read_cifti_bold",
     "read_fif",
     "read_god_features",
     "read_matrix",
@@ -47,12 +50,17 @@ __all__ = [
     "read_rasters",
     "read_rdms",
     "read_spikes",
+    "read_surface_bold",
+    "write_cifti",
 ]
 
 if TYPE_CHECKING:
     from ._dataset import DATASETS
+    from .fmri.betas import load_betas, read_betas
     from .fmri.bold import read_bold
+    from .fmri.cifti import read_cifti_bold, write_cifti
     from .fmri.nifti import load_nifti
+    from .fmri.surfaces import read_surface_bold
     from .matrix import load_matrix, read_matrix
     from .meeg.fif import load_fif, read_fif
     from .public.algonauts2023 import load_algonauts2023
@@ -78,8 +86,13 @@ if TYPE_CHECKING:
     from .spikes.spike_tables import load_spikes, read_spikes
 
 _HOMES = {
+    "load_betas": "fmri.betas",
+    "read_betas": "fmri.betas",
     "read_bold": "fmri.bold",
+    "read_cifti_bold": "fmri.cifti",
+    "write_cifti": "fmri.cifti",
     "load_nifti": "fmri.nifti",
+    "read_surface_bold": "fmri.surfaces",
     "load_matrix": "matrix",
     "read_matrix": "matrix",
     "load_fif": "meeg.fif",

@@ -120,7 +120,7 @@ def _check_chunks(folder: Path) -> None:
         if path.name == "zarr.json" or path.name.startswith("."):
             continue
         size = path.stat().st_size
-        wanted = max(1, size)
+        wanted = max(_BLOSC_HEADER if is_blosc else 1, size)
         if is_blosc and size >= _BLOSC_HEADER:
             with path.open("rb") as file:
                 wanted = int.from_bytes(file.read(_BLOSC_HEADER)[12:], "little")

@@ -18,6 +18,8 @@ __all__ = [
     "alignment_scores",
     "bin_centres",
     "bin_spikes",
+    "clean_run",
+    "cosine_drift",
     "fit_single_trials",
     "hrf_library",
     "intersubject_correlation",
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from .functional_alignment.ridge_map import RidgeAlignment
     from .functional_alignment.shared_response import SharedResponseModel
     from .functional_alignment.study_alignment import StudyAlignment, align_study, alignment_scores
+    from .signals import clean_run, cosine_drift
     from .single_trials.hemodynamics import hrf_library, trial_design
     from .single_trials.reliability import ncsnr_of_trials, noise_ceiling_of
     from .single_trials.responses import fit_single_trials
@@ -51,6 +54,8 @@ _HOMES = {
     "StudyAlignment": "functional_alignment.study_alignment",
     "align_study": "functional_alignment.study_alignment",
     "alignment_scores": "functional_alignment.study_alignment",
+    "clean_run": "signals",
+    "cosine_drift": "signals",
     "hrf_library": "single_trials.hemodynamics",
     "trial_design": "single_trials.hemodynamics",
     "ncsnr_of_trials": "single_trials.reliability",

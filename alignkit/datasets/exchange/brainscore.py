@@ -252,7 +252,7 @@ def _without_missing(
     if one_subject and unseen.any() and not unseen.all():
         rows = rows[~unseen]
         notes.append(f"{name}: {int(unseen.sum())} presentations without any response were left out.")
-    holes: NDArray[np.bool_] = lost[rows].any(axis=2)
+    holes: NDArray[np.bool_] = np.asarray(lost[rows].any(axis=2))
     if holes.any() and missing == "error":
         raise InputError(
             f"{path}: {int(holes.any(axis=1).sum())} of {len(rows)} presentations and "

@@ -130,7 +130,7 @@ def from_image(
         raise InputError(f"the image has {volumes.shape[3]} volume(s) but `samples` names {len(table)}.")
     with np.errstate(over="ignore"):
         data = np.ascontiguousarray(volumes[tuple(voxels.T)].T, dtype=np.float32)
-    fine = np.isfinite(data).all(axis=0)
+    fine: NDArray[np.bool_] = np.asarray(np.isfinite(data).all(axis=0))
     if not fine.any():
         raise InputError("every voxel of the mask is NaN or infinite in some volume of the image.")
     lost = f"{int((~fine).sum())} of {len(fine)} voxels of the mask were left out: not finite in a volume."

@@ -81,6 +81,8 @@ def recording_of_epochs(
     >>> recording_of_epochs(epochs, subject="s1", montage="standard_1020").data.shape
     (3, 2, 5)
     """
+    if not epochs.preload:
+        epochs = epochs.copy().load_data(verbose="error")
     if not len(epochs):
         dropped = drop_summary(epochs)
         because = f"all were dropped: {dropped}" if dropped else "all were dropped before it was saved"

@@ -33,6 +33,15 @@ def test_epochs_stay_as_they_were(epochs):
     np.testing.assert_allclose(recording.data, before[:, [2, 0]], rtol=1e-6)
 
 
+def test_epochs_that_are_still_on_disk_are_read(make_raw):
+    events = np.array([[100, 0, 1], [500, 0, 1]])
+    lazy = mne.Epochs(
+        make_raw(), events, {"cat": 1}, -0.1, 0.2, baseline=None, preload=False, verbose="error"
+    )
+    assert recording_of_epochs(lazy, subject="s1").stimulus_ids == ["cat", "cat"]
+    assert not lazy.preload
+
+
 def test_dropped_epochs_bad_channels_and_projectors_are_told(make_raw, word_events):
     raw = make_raw()
     raw._data[3, 510] = 1.0

@@ -101,8 +101,8 @@ def test_samples_name_stimuli_by_a_column_and_count_repetitions(make_raw):
     assert samples["stimulus_id"].to_list() == ["cat", "dog", "cat", "owl"]
     assert samples["repetition"].to_list() == [1, 1, 2, 1]
     assert epoch_samples(epochs, "loud")["stimulus_id"].to_list() == ["1", "0", "1", "0"]
-    with pytest.raises(InputError, match="have no column 'lod', did you mean 'loud'"):
-        epoch_samples(epochs, "lod")
+    with pytest.raises(InputError, match="have no column 'louder', did you mean 'loud'"):
+        epoch_samples(epochs, "louder")
 
 
 def test_inputs_stay_as_they_are(make_raw):

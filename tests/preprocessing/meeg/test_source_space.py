@@ -28,7 +28,7 @@ def head():
 
 
 def recording_of(head, source, *, direction=2, noise=2e-8, n_epochs=3):
-    """Epochs with a current of 20 nAm at one source from 0.1 to 0.2 s."""
+    """Epochs with a current of 20 nA m at one source from 0.1 to 0.2 s."""
     info, forward, _ = head
     gain = forward["sol"]["data"][:, 3 * source + direction]
     course = np.zeros(30)
