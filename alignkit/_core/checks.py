@@ -22,7 +22,9 @@ def check_option(name: str, value: str, allowed: Iterable[str]) -> str:
 
 def did_you_mean(value: str, options: Collection[str]) -> str:
     """Finish an error sentence with close matches and the whole list."""
-    close = get_close_matches(str(value).lower(), [str(option) for option in options], n=3, cutoff=0.5)
+    # Likeness does not depend on case; of options that differ in nothing else, the first is shown.
+    spelled = {str(option).lower(): str(option) for option in reversed(list(options))}
+    close = [spelled[name] for name in get_close_matches(str(value).lower(), list(spelled), n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(repr(c) for c in close)}? " if close else "which is not known. "
     return f"{hint}Known: {', '.join(sorted(options)) or 'none'}."
 

@@ -28,10 +28,14 @@ __all__ = [
     "load_lebel2023",
     "load_majajhong2015",
     "load_matrix",
+    "load_meeg",
     "load_meg_masc",
+    "load_n170_muse",
+    "load_n400_words",
     "load_nifti",
     "load_nsd",
     "load_nwb",
+    "load_oddball_eeglab",
     "load_pereira2018",
     "load_rasters",
     "load_rdms",
@@ -40,17 +44,24 @@ __all__ = [
     "load_things_fmri",
     "load_things_meg",
     "load_v4_cowley",
+    "open_raw",
     "read_betas",
     "read_bold",
     "read_cifti_bold",
+    "read_csv_raw",
+    "read_evoked",
     "read_fif",
     "read_god_features",
     "read_matrix",
+    "read_meeg",
     "read_nwb",
     "read_rasters",
     "read_rdms",
     "read_spikes",
     "read_surface_bold",
+    "recording_of_epochs",
+    "recording_of_evokeds",
+    "recording_of_raw",
     "write_cifti",
 ]
 
@@ -62,7 +73,13 @@ if TYPE_CHECKING:
     from .fmri.nifti import load_nifti
     from .fmri.surfaces import read_surface_bold
     from .matrix import load_matrix, read_matrix
+    from .meeg.continuous import read_meeg
+    from .meeg.csv_files import read_csv_raw
+    from .meeg.epochs import recording_of_epochs, recording_of_evokeds, recording_of_raw
+    from .meeg.evoked import read_evoked
     from .meeg.fif import load_fif, read_fif
+    from .meeg.meeg import load_meeg
+    from .meeg.raw import open_raw
     from .public.algonauts2023 import load_algonauts2023
     from .public.alice import load_alice
     from .public.bold5000 import load_bold5000
@@ -74,7 +91,10 @@ if TYPE_CHECKING:
     from .public.lebel2023 import load_lebel2023
     from .public.majajhong2015 import load_majajhong2015
     from .public.meg_masc import load_meg_masc
+    from .public.n170_muse import load_n170_muse
+    from .public.n400_words import load_n400_words
     from .public.nsd import load_nsd
+    from .public.oddball_eeglab import load_oddball_eeglab
     from .public.pereira2018 import load_pereira2018
     from .public.things_eeg2 import load_things_eeg2
     from .public.things_fmri import load_things_fmri
@@ -95,8 +115,16 @@ _HOMES = {
     "read_surface_bold": "fmri.surfaces",
     "load_matrix": "matrix",
     "read_matrix": "matrix",
+    "read_meeg": "meeg.continuous",
+    "read_csv_raw": "meeg.csv_files",
+    "recording_of_epochs": "meeg.epochs",
+    "recording_of_evokeds": "meeg.epochs",
+    "recording_of_raw": "meeg.epochs",
+    "read_evoked": "meeg.evoked",
     "load_fif": "meeg.fif",
     "read_fif": "meeg.fif",
+    "load_meeg": "meeg.meeg",
+    "open_raw": "meeg.raw",
     "load_algonauts2023": "public.algonauts2023",
     "load_alice": "public.alice",
     "load_bold5000": "public.bold5000",
@@ -109,7 +137,10 @@ _HOMES = {
     "load_lebel2023": "public.lebel2023",
     "load_majajhong2015": "public.majajhong2015",
     "load_meg_masc": "public.meg_masc",
+    "load_n170_muse": "public.n170_muse",
+    "load_n400_words": "public.n400_words",
     "load_nsd": "public.nsd",
+    "load_oddball_eeglab": "public.oddball_eeglab",
     "load_pereira2018": "public.pereira2018",
     "load_things_eeg2": "public.things_eeg2",
     "load_things_fmri": "public.things_fmri",

@@ -135,8 +135,7 @@ def _drop_durations(
             row = table[table["duration_s"].isna()].iloc[0]
             raise InputError(
                 f"the event {row['stimulus_id']!r} at {row['onset_s']:g} s of {run} has no duration; give "
-                "the "
-                "length of a response as `duration_s`."
+                "the length of a response as `duration_s`."
             )
         table["duration_s"] = table["duration_s"].fillna(0.0)
 

@@ -124,8 +124,7 @@ def _id_column(path: Path, table: pd.DataFrame, wanted: str | None) -> str:
     if not found:
         raise InputError(
             f"{path} has none of the columns {', '.join(_ID_COLUMNS)}, but {', '.join(columns)}; name the "
-            "one "
-            "that holds the stimulus as `id_column`."
+            "one that holds the stimulus as `id_column`."
         )
     return found[0]
 

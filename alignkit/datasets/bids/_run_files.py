@@ -37,8 +37,7 @@ def check_run_files(folder: Path, runs: Sequence[Run]) -> None:
         size = sum(file.size_bytes for file in lost) / 1e6
         raise MissingDataError(
             f"{len(lost)} of {len(files)} files are not fetched ({size:.0f} MB): only their names are in "
-            f"{folder}. "
-            f"Run `datalad get {shown}`{more}, or choose fewer runs."
+            f"{folder}. Run `datalad get {shown}`{more}, or choose fewer runs."
         )
     for file in files:
         _check_place(file)
@@ -66,9 +65,8 @@ def _check_labels(runs: Iterable[Run]) -> None:
         other = seen.setdefault(plain, run.subject)
         if other != run.subject:
             raise InputError(
-                f"sub-{other} and sub-{run.subject} seem to be one subject under two labels; name the "
-                "right one "
-                "in `subjects`, or rename the other."
+                f"sub-{other} and sub-{run.subject} seem to be one subject under two labels; name the right "
+                "one in `subjects`, or rename the other."
             )
 
 
@@ -85,10 +83,9 @@ def _check_copies(files: Sequence[BidsFile]) -> None:
             other = seen.setdefault(_digest(_numbers_of(file.path)), file)
             if other is not file:
                 raise InputError(
-                    f"{other.relative} and {file.relative} hold the same data, byte for byte: one is a "
-                    "copy of "
-                    "the other, and scores across them would be too good. Get the right file, or leave one "
-                    "out with `subjects`, `sessions` or `runs`."
+                    f"{other.relative} and {file.relative} hold the same data, byte for byte: one is a copy "
+                    "of the other, and scores across them would be too good. Get the right file, or leave "
+                    "one out with `subjects`, `sessions` or `runs`."
                 )
 
 

@@ -73,8 +73,7 @@ def run_atlas(atlas: Path, runs: Sequence[Run], form: Form) -> Path | str | tupl
             return atlas, other
     raise InputError(
         f"the atlas {atlas.name} is for surfaces, so give the file of the left hemisphere, with hemi-L or "
-        "lh. in "
-        "its name."
+        "lh. in its name."
     )
 
 
@@ -96,8 +95,7 @@ def _shared(masks: Sequence[Path], runs: Sequence[Run], scratch: Path, notes: li
     most = max(int(volume.sum()) for volume in volumes)
     notes.append(
         f"The mask is what the brain masks of {len(masks)} runs share: {int(inside.sum())} voxels, of at "
-        "most "
-        f"{most} in one run."
+        f"most {most} in one run."
     )
     return path
 
@@ -108,6 +106,5 @@ def _check_space(what: str, path: Path, runs: Sequence[Run]) -> None:
     if space and wanted and space != wanted:
         raise InputError(
             f"the {what} {path.name} is in the space {space!r}, the series are in {wanted!r}. Give one in "
-            "their "
-            "space, or choose the series with `space`."
+            "their space, or choose the series with `space`."
         )

@@ -30,8 +30,7 @@ def run_timing(
         if facts.get("VolumeTiming") is not None:
             raise InputError(
                 f"{run.file.relative} was scanned with pauses (VolumeTiming); its volumes are not evenly "
-                "spaced, "
-                "which is not supported. Resample it first."
+                "spaced, which is not supported. Resample it first."
             )
         for key, found in said.items():
             value = facts.get(key)
@@ -77,6 +76,5 @@ def _check_header(run: Run, tr_s: float) -> None:
     if header_s and abs(header_s - tr_s) > 1e-3 * tr_s:
         raise InputError(
             f"{run.file.relative} has a repetition time of {header_s:g} s in its header but {tr_s:g} s in "
-            "its "
-            "sidecars (RepetitionTime); say which is right with `tr_s`."
+            "its sidecars (RepetitionTime); say which is right with `tr_s`."
         )

@@ -225,8 +225,7 @@ def _joined(parts: Sequence[Recording], runs: Sequence[Run], notes: Sequence[str
     if moved > _MOVED_MM:
         own_notes.append(
             f"Sensors lie up to {moved:.0f} mm apart between runs, relative to the head; their places are "
-            "those "
-            "of the first run."
+            "those of the first run."
         )
     codes = np.repeat(np.arange(len(kept)), [part.n_samples for part in kept])
     samples = pd.concat([part.samples for part in kept], ignore_index=True)

@@ -57,9 +57,10 @@ def find_stimuli(
 
 def _matched(place: Path, samples: pd.DataFrame) -> tuple[StimulusSet, tuple[str, ...]]:
     named = samples.drop_duplicates("stimulus_id")
-    if "stim_file" not in named or named["stim_file"].isin(NOT_AVAILABLE).any():
+    column = _file_column(named)
+    if column is None:
         return match_stimuli(place, list(samples["stimulus_id"]))
-    files = [_in_folder(str(file), place) for file in named["stim_file"]]
+    files = [_in_folder(str(file), place) for file in named[column]]
     shared = sorted({file for file in files if files.count(file) > 1}) if len(set(files)) < len(files) else []
     if shared:
         raise InputError(f"the file {shared[0]!r} belongs to several stimulus ids; give each its own.")
@@ -71,6 +72,15 @@ def _matched(place: Path, samples: pd.DataFrame) -> tuple[StimulusSet, tuple[str
         )
     table = pd.DataFrame({"stimulus_id": named["stimulus_id"].to_list(), "file": files})
     return StimulusSet(table, place, kind=_kind(files)), ()
+
+
+def _file_column(named: pd.DataFrame) -> str | None:
+    """Return the column that names files: `stim_file`, or ids that are files themselves."""
+    if "stim_file" in named and not named["stim_file"].isin(NOT_AVAILABLE).any():
+        return "stim_file"
+    known = tuple(suffix for suffixes in _KINDS.values() for suffix in suffixes)
+    is_file = named["stimulus_id"].astype(str).str.lower().str.endswith(known)
+    return "stimulus_id" if is_file.all() else None
 
 
 def _in_folder(file: str, place: Path) -> str:
@@ -90,7 +100,6 @@ def _kind(files: list[str]) -> Kind:
     if len(kinds) > 1:
         raise InputError(
             f"the stimuli are of several kinds ({', '.join(f'{k}: {f}' for k, f in kinds.items())}); read "
-            "them "
-            "apart with `trial_types`."
+            "them apart with `trial_types`."
         )
     return next(iter(kinds))

@@ -261,8 +261,7 @@ def _check_description(index: BidsIndex, derivative: str, notes: list[str]) -> N
     if describe_pipeline(index, next(iter(index.roots))) is None:
         raise InputError(
             f"{index.folder} has no dataset_description.json, which every BIDS data set has. If it is the "
-            "right "
-            'folder, write the file: {"Name": "...", "BIDSVersion": "1.9.0"}.'
+            'right folder, write the file: {"Name": "...", "BIDSVersion": "1.9.0"}.'
         )
     described = describe_pipeline(index, derivative)
     if described is None:

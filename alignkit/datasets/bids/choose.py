@@ -179,9 +179,8 @@ def _check_found(
                 raise MissingDataError(f"`{option}` names {label!r}, {did_you_mean(label, known)}")
             if label not in found:
                 raise MissingDataError(
-                    f"`{option}` names {label!r}, but no run of it is left by the other options. Name "
-                    "fewer of "
-                    "subjects, sessions, tasks and runs."
+                    f"`{option}` names {label!r}, but no run of it is left by the other options. Name fewer "
+                    "of subjects, sessions, tasks and runs."
                 )
 
 

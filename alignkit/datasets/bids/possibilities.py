@@ -187,8 +187,7 @@ def _merged(members: list[BidsFile]) -> list[BidsFile]:
         if len(files) > 1 and len({file.get("split") for file in files}) < len(files):
             raise InputError(
                 f"{files[0].relative} and {files[1].relative} are the same run; remove one, or give it "
-                "another "
-                "number."
+                "another number."
             )
         found.append(files[0])
         if len(by_hemisphere) == 2 and set(by_hemisphere) != {"L", "R"}:

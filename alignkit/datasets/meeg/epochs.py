@@ -82,7 +82,7 @@ def recording_of_epochs(
     (3, 2, 5)
     """
     if not epochs.preload:
-        epochs = epochs.copy().load_data(verbose="error")
+        epochs = epochs.copy().load_data()
     if not len(epochs):
         dropped = drop_summary(epochs)
         because = f"all were dropped: {dropped}" if dropped else "all were dropped before it was saved"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from ..._core.errors import InputError
 from ..._core.progress import track
@@ -105,8 +106,8 @@ def _null(brain: Brain, models: Floats, comparison: str, n_permutations: int, se
     linear = comparison != "kendall"
     if linear:
         # These are dot products of standardised rows, which an exchange only re-orders.
-        left = standardised(prepare_vectors(brain.values, method=comparison)).mean(axis=0)
-        right = standardised(prepare_vectors(models, method=comparison))
+        left = _standard(brain.values, comparison).mean(axis=0)
+        right = _standard(models, comparison)
     for row in track(range(n_permutations), "permutations"):
         source = brain.items.exchange(rng)
         if linear:
@@ -116,6 +117,11 @@ def _null(brain: Brain, models: Floats, comparison: str, n_permutations: int, se
     return null
 
 
+def _standard(vectors: Floats, comparison: str) -> Floats:
+    """Return vectors whose dot products are their similarities."""
+    return standardised(prepare_vectors(vectors, method=comparison))
+
+
 def _null_by_halves(
     brain: Brain, models: Floats, columns: list[Column], comparison: str, n_permutations: int, seed: int
 ) -> Floats:
@@ -123,13 +129,35 @@ def _null_by_halves(
     rng = np.random.default_rng(derive_seed(seed, "null by halves"))
     groups = layers_of(columns)
     halves = [brain.items.pairs_within(half) for half in both_halves(brain.items.n_units, seed)]
-    parts = [models[:, pairs] for pairs in halves]
+    linear = comparison != "kendall"
+    parts = [_standard(models[:, pairs], comparison) if linear else models[:, pairs] for pairs in halves]
     null = np.empty((n_permutations, len(groups)))
+    values = brain.values[0]
+    if comparison == "spearman":
+        values = rankdata(values, method="dense") - 1
     for row in track(range(n_permutations), "permutations"):
-        exchanged = brain.values[0][brain.items.exchange(rng)]
-        found = [
-            np.ravel(compare_rdms(exchanged[pairs], part, method=comparison))  # type: ignore[arg-type]
-            for pairs, part in zip(halves, parts, strict=True)
-        ]
+        exchanged = values[brain.items.exchange(rng)]
+        found = []
+        for pairs, part in zip(halves, parts, strict=True):
+            some = exchanged[pairs]
+            if comparison == "spearman":
+                found.append(part @ _standard(midranks(some)[None], "pearson")[0])
+            elif linear:
+                found.append(part @ _standard(some[None], comparison)[0])
+            else:
+                found.append(np.ravel(compare_rdms(some, part, method="kendall")))
         null[row] = cross_halves(np.array(found), groups)
     return null
+
+
+def midranks(codes: NDArray[np.integer]) -> Floats:
+    """Return the average rank, from 1, of whole numbers from 0: by counting, not by sorting.
+
+    Examples
+    --------
+    >>> midranks(np.array([7, 0, 7, 3]))
+    array([3.5, 1. , 3.5, 2. ])
+    """
+    counts = np.bincount(codes)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2)[codes], dtype=np.float64)

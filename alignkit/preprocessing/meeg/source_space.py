@@ -24,7 +24,7 @@ def project_to_sources(
     forward: mne.Forward,
     noise_cov: mne.Covariance,
     *,
-    method: Method = "dSPM",
+    method: Method = "eLORETA",
     lambda2: float = 1.0 / 9.0,
     orientation: Literal["magnitude", "normal"] = "magnitude",
     loose: float | Literal["auto"] = "auto",
@@ -45,7 +45,8 @@ def project_to_sources(
     noise_cov : mne.Covariance
         Noise of the sensors, in their squared units.
     method : {"MNE", "dSPM", "sLORETA", "eLORETA"}
-        Minimum norm, noise-normalised by dSPM or sLORETA, or exact low-resolution tomography.
+        Minimum norm, noise-normalised by dSPM or sLORETA, or exact low-resolution tomography, which alone has
+        its maximum at the place of a single source without noise.
     lambda2 : float, default=1/9
         Regularisation, 1 / SNR^2: 1/9 for averages; 1 suits single trials.
     orientation : {"magnitude", "normal"}

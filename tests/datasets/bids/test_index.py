@@ -66,6 +66,15 @@ def test_files_have_their_entities_datatype_and_pipeline(tree):
     assert index.table["path"].is_unique
 
 
+def test_a_folder_called_derivative_holds_derivatives_too(tmp_path, plant):
+    name = "derivative/preprocessed_data/sub-01/func/sub-01_task-x_bold.nii.gz"
+    index = scan_bids(plant(tmp_path / "ds", [name, "derivatives_old/sub-01_task-x_bold.nii.gz"]))
+    assert [(file.pipeline, file.relative.split("/")[0]) for file in index.select(suffix="bold")] == [
+        ("preprocessed_data", "sub-01"),
+        ("raw", "derivatives_old"),
+    ]
+
+
 def test_what_is_no_data_is_passed_over(tree):
     paths = scan_bids(tree).table["path"]
     for part in ("._", ".git", ".bidsignore", "code/", "stimuli/", "sourcedata/"):

@@ -29,6 +29,14 @@ def test_without_a_column_of_files_the_stem_is_the_id(tmp_path, plant):
     assert notes == ("1 images without a response were left out: cat.",)
 
 
+def test_ids_that_are_files_themselves_are_found(tmp_path, plant):
+    plant(tmp_path, ["stimuli/dog/dog_12s.jpg", "stimuli/cat/cat_01b.jpg"])
+    wanted = pd.DataFrame({"stimulus_id": ["dog/dog_12s.jpg", "cat/cat_01b.jpg", "dog/dog_12s.jpg"]})
+    stimuli, _ = find_stimuli(tmp_path, None, wanted)
+    assert stimuli.stimulus_ids == ["dog/dog_12s.jpg", "cat/cat_01b.jpg"]
+    assert stimuli.path("cat/cat_01b.jpg").is_file()
+
+
 def test_no_folder_is_no_error_unless_it_was_named(tmp_path):
     assert find_stimuli(tmp_path, None, samples("a.png")) == (None, ())
     with pytest.raises(MissingDataError, match="folder of stimuli .*media does not exist"):

@@ -1,0 +1,1 @@
+"""Quality of recordings: what a path holds, and whether its data can be trusted."""
