@@ -13,11 +13,16 @@ from .._core.lazy import lazy_names
 from ._dataset import Dataset
 
 __all__ = [
+    "BidsFile",
+    "BidsIndex",
+    "BidsSummary",
     "DATASETS",
     "Dataset",
+    "describe_bids",
     "load_algonauts2023",
     "load_alice",
     "load_betas",
+    "load_bids",
     "load_bold5000",
     "load_fif",
     "load_haxby2001",
@@ -62,11 +67,16 @@ __all__ = [
     "recording_of_epochs",
     "recording_of_evokeds",
     "recording_of_raw",
+    "scan_bids",
     "write_cifti",
 ]
 
 if TYPE_CHECKING:
     from ._dataset import DATASETS
+    from .bids.bids import load_bids
+    from .bids.describe import BidsSummary, describe_bids
+    from .bids.entities import BidsFile
+    from .bids.index import BidsIndex, scan_bids
     from .fmri.betas import load_betas, read_betas
     from .fmri.bold import read_bold
     from .fmri.cifti import read_cifti_bold, write_cifti
@@ -106,6 +116,12 @@ if TYPE_CHECKING:
     from .spikes.spike_tables import load_spikes, read_spikes
 
 _HOMES = {
+    "load_bids": "bids.bids",
+    "BidsSummary": "bids.describe",
+    "describe_bids": "bids.describe",
+    "BidsFile": "bids.entities",
+    "BidsIndex": "bids.index",
+    "scan_bids": "bids.index",
     "load_betas": "fmri.betas",
     "read_betas": "fmri.betas",
     "read_bold": "fmri.bold",

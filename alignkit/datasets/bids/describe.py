@@ -127,7 +127,7 @@ class BidsSummary:
         return made
 
 
-def describe(index: BidsIndex) -> BidsSummary:
+def describe_bids(index: BidsIndex) -> BidsSummary:
     """Say what a tree holds and how each part would be read, from names alone.
 
     Parameters

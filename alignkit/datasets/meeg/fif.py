@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ..._core.checks import did_you_mean
-from ..._core.errors import InputError, MissingDataError
+from ..._core.errors import InputError
 from ..._core.progress import track
 from ...preprocessing.meeg._quiet import quiet_mne
 from ...recordings.recording import Recording
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     import mne
 
 _STIMULUS = "stimulus_id"
-_SUBJECT = "{subject}"
 EPOCHS = "sub-{subject}/**/*_epo.fif"
 
 
@@ -180,80 +177,6 @@ def load_fif(
         files=tuple(files.values()),
         notes=(*notes, *(note for recording in recordings for note in recording.notes)),
     )
-
-
-def find_subject_files(
-    folder: str | Path, pattern: str, subjects: Sequence[str] | None = None
-) -> dict[str, Path]:
-    """Return each subject's file, sorted by subject.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Where to look.
-    pattern : str
-        With ``{subject}``; ``*`` stands for anything within one name, ``**`` for any folders.
-    subjects : sequence of str, optional
-        Which ones, with or without ``sub-``; by default all.
-
-    Returns
-    -------
-    files : dict of str to Path
-        Where the pattern says ``sub-{subject}``, names begin with ``sub-``.
-
-    Raises
-    ------
-    MissingDataError
-        If nothing is found, or nothing for a named subject.
-    InputError
-        If the pattern has no ``{subject}`` or leaves the folder, or a subject has several files.
-    """
-    found = find_subject_runs(folder, pattern, subjects)
-    for name, files in found.items():
-        if len(files) > 1:
-            several = ", ".join(str(path.relative_to(folder)) for path in files[:3])
-            raise InputError(f"{name!r} has {len(files)} files ({several}); narrow `pattern` to one.")
-    return {name: files[0] for name, files in found.items()}
-
-
-def find_subject_runs(
-    folder: str | Path, pattern: str, subjects: Sequence[str] | None = None
-) -> dict[str, list[Path]]:
-    """Return each subject's files, sorted by subject and name; several are runs.
-
-    Parameters, what is returned and errors are those of :func:`find_subject_files`, but that a subject may
-    have several files. The pattern may end in the name of a folder, such as ``*_meg.ds``.
-    """
-    folder = Path(folder)
-    if _SUBJECT not in pattern or pattern.startswith("/") or ".." in pattern.split("/"):
-        raise InputError(f"`pattern` must hold {_SUBJECT!r} and stay inside the folder, got {pattern!r}.")
-    if not folder.is_dir():
-        raise MissingDataError(f"the folder {folder} does not exist; check `folder`.")
-    prefix = "sub-" if f"sub-{_SUBJECT}" in pattern else ""
-    expression = _expression(pattern)
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob(pattern.replace(_SUBJECT, "*"))):
-        match = expression.fullmatch(path.relative_to(folder).as_posix())
-        # Recordings of CTF and EGI are folders.
-        if match and (path.is_file() or path.suffix in (".ds", ".mff")):
-            found.setdefault(prefix + match["subject"], []).append(path)
-    names = sorted(found) if subjects is None else [prefix + str(s).removeprefix(prefix) for s in subjects]
-    if not names:
-        raise MissingDataError(f"{folder} holds no file {pattern!r}; check `folder` and `pattern`.")
-    for name in names:
-        if name not in found:
-            known = did_you_mean(name, list(found))
-            raise MissingDataError(f"{folder} holds no file {pattern!r} of {name!r}, {known}")
-    return {name: found[name] for name in names}
-
-
-def _expression(pattern: str) -> re.Pattern[str]:
-    """Return a pattern's regular expression; the first ``{subject}`` names it, later ones repeat it."""
-    wildcards = {r"\*\*/": "(?:.*/)?", r"\*": "[^/]*"}
-    parts = [re.escape(part) for part in pattern.split(_SUBJECT)]
-    for wildcard, expression in wildcards.items():
-        parts = [part.replace(wildcard, expression) for part in parts]
-    return re.compile(parts[0] + "(?P<subject>[^/_]+?)" + "(?P=subject)".join(parts[1:]))
 
 
 def _at_times(

@@ -16,7 +16,7 @@ from .._dataset import DATASETS, Dataset
 from .._stimuli import add_labels, check_conditions, match_stimuli
 from .._tables import label_table
 from .continuous import read_meeg
-from .fif import find_subject_runs
+from .subject_files import find_subject_runs
 
 RECORDINGS = "sub-{subject}/**/*_raw.fif"
 
@@ -37,9 +37,9 @@ RECORDINGS = "sub-{subject}/**/*_raw.fif"
 def load_meeg(
     *,
     folder: Path,
-    pattern: str = RECORDINGS,
+    pattern: str | list[str] = RECORDINGS,
     subjects: list[str] | None = None,
-    events: str | None = None,
+    events: str | list[str] | None = None,
     event_column: str | None = None,
     event_names: list[str] | None = None,
     stimulus_column: str | None = None,
@@ -70,12 +70,13 @@ def load_meeg(
     ----------
     folder : Path
         Where the subjects are.
-    pattern : str
+    pattern : str or list of str
         Path of a subject's file below `folder`; ``{subject}`` stands for the subject's label, ``*`` and
-        ``**`` as in a shell. Several files of a subject are its runs, sorted by name.
+        ``**`` as in a shell. Several files of a subject are its runs, sorted by name. Without ``{subject}``,
+        `subjects` names the one whose files they are.
     subjects : list of str, optional
         Labels, with or without ``sub-``; by default all that the pattern finds, sorted.
-    events : str, optional
+    events : str or list of str, optional
         Such a pattern for the tables of events (csv or tsv), one per run, sorted by name. By default the
         annotations of each file, or else its stimulus channel.
     event_column, event_names, stimulus_column, epochs, tmin_s, tmax_s, picks, montage

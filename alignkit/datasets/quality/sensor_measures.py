@@ -52,7 +52,7 @@ def line_noise_ratio(frequencies_hz: ArrayLike, power: ArrayLike, *, line_hz: fl
     """Return how much more power there is at the line frequency than beside it.
 
     Mean density within 1 Hz of `line_hz` over the mean density 2 to 5 Hz away on either side. Of a sine of
-    amplitude a in white noise of standard deviation s, sampled at f, about ``1 + a^2 f / (8 s^2)``.
+    amplitude a in white noise of standard deviation s, sampled at f, about ``1 + a^2 f / (10 s^2)``.
 
     Parameters
     ----------
@@ -78,10 +78,8 @@ def line_noise_ratio(frequencies_hz: ArrayLike, power: ArrayLike, *, line_hz: fl
         return np.full(len(density), np.nan)
     at = density[:, away <= _LINE_HALF_WIDTH_HZ]
     beside = density[:, (away >= _BESIDE_HZ[0]) & (away <= _BESIDE_HZ[1])].mean(axis=1)
-    # A window's sum over 2 Hz, whatever the number of bins that fall into it.
-    inside = at.sum(axis=1) * step / (2 * _LINE_HALF_WIDTH_HZ)
     has_power = beside > 0
-    return np.where(has_power, inside / np.where(has_power, beside, 1.0), np.nan)
+    return np.where(has_power, at.mean(axis=1) / np.where(has_power, beside, 1.0), np.nan)
 
 
 def flat_channels(data: ArrayLike) -> NDArray[np.bool_]:

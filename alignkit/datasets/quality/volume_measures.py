@@ -192,13 +192,12 @@ def standardized_dvars(series: ArrayLike) -> Floats:
     low, high = np.quantile(values, (0.25, 0.75), axis=0)
     noise = (high - low) / _IQR
     centred = values - values.mean(axis=0)
-    power = np.sum(np.square(centred, dtype=np.float64), axis=0)
-    # A spike in one volume would hide itself in a correlation: both factors are held to the noise.
+    # One spike would drown what neighbouring volumes have in common: both are held to the noise.
     held = np.clip(centred, -3 * noise, 3 * noise)
     lagged = np.sum(held[1:].astype(np.float64) * held[:-1], axis=0)
     kept = np.sum(np.square(held, dtype=np.float64), axis=0)
     ar1 = np.where(kept > 0, lagged / np.where(kept > 0, kept, 1.0), 0.0)
-    expected = np.sqrt(np.mean(np.where(power > 0, 2 * noise**2 * (1 - ar1), 0.0)))
+    expected = np.sqrt(np.mean(2 * noise**2 * (1 - ar1)))
     result = np.full(len(values), np.nan)
     if expected > 0:
         result[1:] = change / expected

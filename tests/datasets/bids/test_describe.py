@@ -9,7 +9,7 @@ import yaml
 
 from alignkit.datasets import DATASETS
 from alignkit.datasets.bids.bids import load_bids
-from alignkit.datasets.bids.describe import describe
+from alignkit.datasets.bids.describe import describe_bids
 from alignkit.datasets.bids.index import scan_bids
 from alignkit.pipelines.options import check_options
 
@@ -23,7 +23,7 @@ def options_of(choice):
 def test_every_block_reads_the_choice_it_stands_for(scanned, plant_surfaces, plant_cifti):
     plant_surfaces(scanned, space="fsLR")
     plant_cifti(scanned)
-    summary = describe(scan_bids(scanned.folder))
+    summary = describe_bids(scan_bids(scanned.folder))
     found = [(each.derivative, each.space, each.form, dict(each.entities)) for each in summary.choices]
     assert found == [
         ("raw", "", "volume", {}),
@@ -48,7 +48,7 @@ def test_it_counts_what_is_there_and_what_is_missing(scanned):
     lost = sorted(scanned.folder.glob("sub-02/ses-b/func/*_bold.nii.gz"))[0]
     lost.unlink()
     lost.symlink_to("../../../.git/annex/objects/MD5E-s3000000--00.nii.gz")
-    summary = describe(scan_bids(scanned.folder))
+    summary = describe_bids(scan_bids(scanned.folder))
     assert (summary.subjects, summary.sessions, summary.tasks) == (("01", "02"), ("a", "b"), ("look",))
     assert dict(summary.derivatives) == {"fmriprep": "fMRIPrep 23.1.3"}
     assert (summary.n_not_fetched, summary.n_bytes_not_fetched) == (1, 3000000)
@@ -63,13 +63,13 @@ def test_it_counts_what_is_there_and_what_is_missing(scanned):
 def test_runs_without_any_events_are_read_volume_by_volume(scanned):
     for path in scanned.folder.rglob("*_events.tsv"):
         path.unlink()
-    choice = describe(scan_bids(scanned.folder)).choices[0]
+    choice = describe_bids(scan_bids(scanned.folder)).choices[0]
     assert choice.remark == "no run has events: every volume is a sample"
     assert load_bids(**options_of(choice)).study["sub-01"].n_samples == 4 * 44
 
 
 def test_its_text_and_json_say_the_same(scanned):
-    summary = describe(scan_bids(scanned.folder))
+    summary = describe_bids(scan_bids(scanned.folder))
     text = summary.to_text()
     assert text.startswith(f"made in {scanned.folder}\n")
     assert "  2 subjects: 01, 02\n" in text
@@ -85,17 +85,17 @@ def test_its_text_and_json_say_the_same(scanned):
 
 def test_what_is_wrong_is_said_and_no_error(scanned, plant, tmp_path):
     plant(scanned.folder, {"run-01_bold.json": {}})
-    problems = describe(scan_bids(scanned.folder)).problems
+    problems = describe_bids(scan_bids(scanned.folder)).problems
     assert len(problems) == 4
     assert "run-01_bold.json and task-look_bold.json apply equally" in problems[0]
     plant(tmp_path / "bare", ["sub-01/anat/sub-01_T1w.nii.gz"])
-    summary = describe(scan_bids(tmp_path / "bare"))
+    summary = describe_bids(scan_bids(tmp_path / "bare"))
     assert summary.choices == ()
     assert "There is no dataset_description.json" in summary.problems[0]
     assert "No run that alignkit reads" in summary.to_text()
     source = next(scanned.folder.glob("sub-01/ses-a/func/*run-01_bold.nii.gz"))
     source.with_name(source.name.replace("run-01", "run-1")).write_bytes(b"x")
-    (problem,) = describe(scan_bids(scanned.folder, refresh=True)).problems
+    (problem,) = describe_bids(scan_bids(scanned.folder, refresh=True)).problems
     assert "run-01_bold.nii.gz and sub-01/ses-a" in problem
     assert "are the same run; remove one" in problem
 
@@ -105,7 +105,7 @@ def test_sensors_get_their_window_and_recordings_without_events_every_point(tmp_
     for task in ("see", "rest"):
         files[f"sub-01/eeg/sub-01_task-{task}_eeg.set"] = "x" * 500
     files["sub-01/eeg/sub-01_task-see_events.tsv"] = "onset\tduration\ttrial_type\n1\t0\tcat\n"
-    rest, see = describe(scan_bids(plant(tmp_path, files))).choices
+    rest, see = describe_bids(scan_bids(plant(tmp_path, files))).choices
     assert (see.dataset["tmin_s"], see.dataset["tmax_s"]) == (-0.2, 0.8)
     assert rest.dataset["epochs"] is False
     assert "set resample_hz" in rest.remark
@@ -127,6 +127,6 @@ def test_a_large_tree_is_described_in_seconds(tmp_path):
                     (place / f"sub-{sub:02d}_ses-{ses}_task-a_run-{run}_{end}").touch()
     index = scan_bids(tmp_path)
     start = time.perf_counter()
-    summary = describe(index)
+    summary = describe_bids(index)
     assert summary.choices[0].n_runs == 5000
     assert time.perf_counter() - start < 10

@@ -9,7 +9,8 @@ from PIL import Image
 
 from alignkit._core.errors import InputError, MissingDataError
 from alignkit.datasets import DATASETS
-from alignkit.datasets.meeg.fif import find_subject_files, load_fif, read_fif
+from alignkit.datasets.meeg.fif import load_fif, read_fif
+from alignkit.datasets.meeg.subject_files import find_subject_files, find_subject_runs
 from alignkit.recordings import Recording
 
 mne = pytest.importorskip("mne")
@@ -238,10 +239,23 @@ def test_missing_and_doubled_subjects_are_named(tmp_path, path):
         load_fif(folder=tmp_path)
 
 
-@pytest.mark.parametrize("pattern", ["*_epo.fif", "../sub-{subject}_epo.fif", "/sub-{subject}_epo.fif"])
-def test_a_pattern_without_a_subject_or_out_of_the_folder_is_refused(tmp_path, pattern):
-    with pytest.raises(InputError, match="`pattern` must hold '{subject}' and stay inside the folder"):
+@pytest.mark.parametrize("pattern", ["../sub-{subject}_epo.fif", "/sub-{subject}_epo.fif"])
+def test_a_pattern_out_of_the_folder_is_refused(tmp_path, pattern):
+    with pytest.raises(InputError, match="`pattern` must stay inside the folder"):
         find_subject_files(tmp_path, pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "subjects"), [("*_epo.fif", None), ("*_epo.fif", ["1", "2"]), ([], ["1"])]
+)
+def test_files_without_a_subject_in_their_names_are_of_one_named_subject(tmp_path, pattern, subjects):
+    with pytest.raises(InputError, match="must hold '{subject}', or `subjects` name the one subject"):
+        find_subject_runs(tmp_path, pattern, subjects)
+    for name in ("b.fif", "a.fif", "c[1].fif"):
+        (tmp_path / name).touch()
+    found = find_subject_runs(tmp_path, ["b.fif", "c[[]1].fif"], ["s01"])
+    assert [path.name for path in found["s01"]] == ["b.fif", "c[1].fif"]
+    assert [path.name for path in find_subject_runs(tmp_path, "?.fif", ["s01"])["s01"]] == ["a.fif", "b.fif"]
 
 
 def test_unknown_conditions_are_refused(tmp_path, path):

@@ -1,0 +1,102 @@
+"""What is wrong between runs: copies, and runs that do not go together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .report import Check, Findings
+
+IDENTICAL_RUNS = "no two runs hold the same data"
+IDENTICAL_SUBJECTS = "no two subjects hold the same data"
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class RunPrint:
+    """What tells a run from another.
+
+    Attributes
+    ----------
+    name, subject : str
+        Of the run.
+    data : str
+        Digest of the values, as they are read.
+    file : str
+        Digest of the whole file; it differs where only headers do.
+    alike : mapping of str to str
+        What runs of one data set share, such as ``{"sampling rate": "500 Hz"}``.
+    """
+
+    name: str
+    subject: str
+    data: str
+    file: str = ""
+    alike: Mapping[str, str] = field(default_factory=dict)
+
+
+def compare_runs(prints: Sequence[RunPrint]) -> Findings:
+    """Check that no run or subject is a copy of another, and that runs share what they should.
+
+    Parameters
+    ----------
+    prints : sequence of RunPrint
+        Of all runs that could be read, of one kind.
+
+    Returns
+    -------
+    findings : Findings
+        Nothing for a single run.
+    """
+    if len(prints) < 2:
+        return Findings()
+    checks = [_identical_runs(prints)]
+    if len({each.subject for each in prints}) > 1:
+        checks.append(_identical_subjects(prints))
+    for what in dict.fromkeys(name for each in prints for name in each.alike):
+        checks.append(_alike(prints, what))
+    return Findings(tuple(checks))
+
+
+def _identical_runs(prints: Sequence[RunPrint]) -> Check:
+    first: dict[str, RunPrint] = {}
+    copies: list[tuple[RunPrint, RunPrint]] = []
+    for each in prints:
+        other = first.setdefault(each.data, each)
+        if other is not each:
+            copies.append((other, each))
+    if not copies:
+        return Check(IDENTICAL_RUNS, "all", "pass", f"{len(prints)} runs, all different.")
+    shown = [
+        f"{b.name} is {a.name}" + (" under another header" if a.file != b.file else "") for a, b in copies[:_SHOWN]
+    ]
+    more = f" and {len(copies) - _SHOWN} more" if len(copies) > _SHOWN else ""
+    return Check(IDENTICAL_RUNS, "all", "fail", f"{len(copies)} of {len(prints)}: {'; '.join(shown)}{more}.")
+
+
+def _identical_subjects(prints: Sequence[RunPrint]) -> Check:
+    held: dict[str, set[str]] = {}
+    for each in prints:
+        held.setdefault(each.subject, set()).add(each.data)
+    first: dict[frozenset[str], str] = {}
+    copies = []
+    for subject, runs in held.items():
+        other = first.setdefault(frozenset(runs), subject)
+        if other != subject:
+            copies.append(f"{subject} is {other}")
+    if copies:
+        shown = "; ".join(copies[:_SHOWN])
+        return Check(IDENTICAL_SUBJECTS, "all", "fail", f"{len(copies)} of {len(held)}: {shown}.")
+    return Check(IDENTICAL_SUBJECTS, "all", "pass", f"{len(held)} subjects, all different.")
+
+
+def _alike(prints: Sequence[RunPrint], what: str) -> Check:
+    name = f"runs share one {what}"
+    counts = Counter(each.alike[what] for each in prints if what in each.alike)
+    if len(counts) == 1:
+        return Check(name, "all", "pass", f"{next(iter(counts))} in {counts.total()} runs.")
+    (usual, often), *_ = counts.most_common()
+    odd = [f"{each.name} ({each.alike[what]})" for each in prints if each.alike.get(what, usual) != usual]
+    more = f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
+    return Check(name, "all", "warn", f"{usual} in {often} runs, but not in {', '.join(odd[:_SHOWN])}{more}.")
