@@ -18,6 +18,7 @@ from .._dataset import DATASETS, Dataset
 from .._stimuli import add_labels, check_conditions, match_stimuli
 from .._tables import label_table
 from .epochs import recording_of_epochs
+from .subject_files import find_subject_files
 
 if TYPE_CHECKING:
     import mne
