@@ -79,6 +79,18 @@ def test_channels_that_are_silent_in_a_window_are_left_out_there_and_said(contex
     assert any("In 1 of 4 windows some channels" in warning for warning in outcome.warnings)
 
 
+def test_a_window_without_anything_repeatable_has_no_share_of_a_ceiling(planted, make_context):
+    rng = np.random.default_rng(0)
+    ids = [name for name in planted["true"].stimulus_ids for _ in range(3)]
+    noise = rng.standard_normal((len(ids), 4, len(TIMES)))
+    study = Study.of(Recording.from_arrays(noise, ids, times_s=TIMES))
+    context = make_context(dataset=Dataset("toy", study=study))
+    table = compare_over_time(partial(COMPARISONS["ridge"]), context, SOME).scores.table
+    whole = table[(table["subject"] == "all") & (table["layer"] == "(chosen)")]
+    assert (whole["ceiling_upper"] == 0).any()
+    assert whole.loc[whole["ceiling_upper"] == 0, "normalized"].isna().all()
+
+
 def test_pictures_say_their_time(context):
     outcome = compare_over_time(partial(COMPARISONS["rsa"]), context, SOME)
     names = [picture.name for picture in outcome.pictures if picture.role == "brain"]

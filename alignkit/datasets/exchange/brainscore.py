@@ -98,8 +98,10 @@ def brainscore_subjects(path: str | Path) -> list[str]:
 
     Raises
     ------
-    MissingDataError, InputError
-        As :func:`read_brainscore`.
+    MissingDataError
+        If there is no such file, or xarray is not installed.
+    InputError
+        If it is damaged or no assembly.
     """
     with open_assembly(path) as array:
         if _CHANNEL not in array.dims:
@@ -113,6 +115,14 @@ def with_repetitions(samples: pd.DataFrame) -> pd.DataFrame:
     """Return the samples with `repetition` counted from 1 within each stimulus.
 
     Where the file counts otherwise, its order is kept and its numbers stay as `repetition_in_file`.
+
+    Examples
+    --------
+    >>> with_repetitions(pd.DataFrame({"stimulus_id": ["a", "a", "b"], "repetition": [4, 2, 0]}))
+      stimulus_id  repetition  repetition_in_file
+    0           a           2                   4
+    1           a           1                   2
+    2           b           1                   0
     """
     given = samples["repetition"] if "repetition" in samples else pd.Series(0, index=samples.index)
     counted = _rank(given)

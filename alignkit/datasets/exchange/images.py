@@ -111,6 +111,14 @@ def from_image(
     InputError
         If a file is damaged, the mask lies on another grid or is not binary, or volumes and samples differ in
         number.
+
+    Examples
+    --------
+    >>> import nibabel as nib
+    >>> betas = nib.Nifti1Image(np.ones((2, 2, 2, 3), dtype=np.float32), np.eye(4))
+    >>> mask = nib.Nifti1Image(np.ones((2, 2, 2), dtype=np.uint8), np.eye(4))
+    >>> from_image(betas, ["cat", "dog", "cat"], mask=mask)
+    Recording(subject, fmri, arbitrary: 3 samples of 2 stimuli; 8 channels)
     """
     volumes, affine = _opened(image, "image", (3, 4))
     inside, mask_affine = _opened(mask, "mask", (3, 4))

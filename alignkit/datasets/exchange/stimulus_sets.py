@@ -32,7 +32,7 @@ _LARGEST_RATIO = 1000
 def read_stimulus_set(
     table: str | Path, archive: str | Path | None = None, *, folder: str | Path | None = None
 ) -> StimulusSet:
-    """Read a stimulus set, unpacking its files once.
+    r"""Read a stimulus set, unpacking its files once.
 
     Parameters
     ----------
@@ -61,6 +61,15 @@ def read_stimulus_set(
     ----------
     Schrimpf et al. (2020). Integrative benchmarking to advance neurally mechanistic models of human
     intelligence. Neuron 108:413-423. doi:10.1016/j.neuron.2020.07.040
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     rows = "stimulus_id,sentence\n1,A dog ran.\n2,Night fell.\n"
+    ...     _ = (Path(folder) / "s.csv").write_text(rows)
+    ...     read_stimulus_set(Path(folder) / "s.csv").text("2")
+    'Night fell.'
     """
     table = require_file(table)
     rows = read_table(table, texts=(*_ID_NAMES, *_FILE_NAMES, *_TEXT_NAMES))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from math import ceil, floor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,11 +63,19 @@ class RunData:
 
 @dataclass(frozen=True)
 class Responses:
-    """A row per sample: values, and what it is a response to."""
+    """A row per sample: values, and what it is a response to.
+
+    `facts` are columns of the channel table, each of shape (n_channels,).
+    """
 
     values: NDArray[np.float32]
     samples: pd.DataFrame
     notes: tuple[str, ...] = ()
+    facts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def described(self, channels: pd.DataFrame, keep: NDArray[np.bool_]) -> pd.DataFrame:
+        """Return the table of the kept channels with what is known of each."""
+        return channels.assign(**{name: values[keep] for name, values in self.facts.items()})
 
 
 Respond = Callable[[Iterable[RunData]], Responses]
@@ -80,20 +89,20 @@ def window_means(
     tables: list[pd.DataFrame] = []
     notes: list[str] = []
     for run in runs:
-        table = _events(run)
+        table = events_of(run)
         table = join_blocks(table, gap_s=run.tr_s) if join else table.copy()
         spans, n_cut = windows(run, table, delay_s=delay_s, duration_s=duration_s)
         means = np.empty((len(spans), run.series.shape[1]), dtype=np.float32)
         for row, (first, stop) in enumerate(spans):
             means[row] = run.series[first:stop].mean(axis=0, dtype=np.float64)
         values.append(means)
-        tables.append(_named(table, run))
+        tables.append(named(table, run))
         if n_cut:
             end = "begin or end" if run.first_volume else "end"
             notes.append(
                 f"The response to {n_cut} event(s) of run {run.run} is cut short by the run's {end}."
             )
-    return Responses(np.concatenate(values), _joined(tables), tuple(notes))
+    return Responses(np.concatenate(values), joined(tables), tuple(notes))
 
 
 def every_volume(runs: Iterable[RunData]) -> Responses:
@@ -118,8 +127,8 @@ def every_volume(runs: Iterable[RunData]) -> Responses:
         if run.events is not None:
             table["event"] = _what_is_on(run)
         values.append(run.series)
-        tables.append(_named(table, run))
-    return Responses(np.concatenate(values), _joined(tables))
+        tables.append(named(table, run))
+    return Responses(np.concatenate(values), joined(tables))
 
 
 def windows(
@@ -185,7 +194,7 @@ def _refuse_outside(run: RunData, table: pd.DataFrame, outside: list[int], delay
 
 
 def _what_is_on(run: RunData) -> list[str]:
-    table = _events(run)
+    table = events_of(run)
     # What was on during dropped volumes is no error here: all volumes are named, then the first dropped.
     n_volumes = run.first_volume + len(run.series)
     begin_s = run.start_s - run.first_volume * run.tr_s
@@ -198,19 +207,22 @@ def _what_is_on(run: RunData) -> list[str]:
     return [" + ".join(dict.fromkeys(here)) for here in names[run.first_volume :]]
 
 
-def _events(run: RunData) -> pd.DataFrame:
+def events_of(run: RunData) -> pd.DataFrame:
+    """Return what was shown in a run, a table without a row where nothing was."""
     nothing = {"stimulus_id": [], "onset_s": np.zeros(0), "duration_s": np.zeros(0)}
     return pd.DataFrame(nothing) if run.events is None else run.events
 
 
-def _named(table: pd.DataFrame, run: RunData) -> pd.DataFrame:
+def named(table: pd.DataFrame, run: RunData) -> pd.DataFrame:
+    """Put run and session into a run's samples."""
     table.insert(1, "run", run.run)
     if run.session is not None:
         table.insert(1, "session", run.session)
     return table
 
 
-def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Join the samples of all runs, and count how often each stimulus was shown."""
     samples = pd.concat(tables, ignore_index=True)
     for column in samples.columns:
         # A column that is a number in one run and text in another is text.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -23,8 +23,9 @@ from ._responses import Respond, Responses, RunData, every_volume, window_means
 from ._run_notes import RunNotes
 from ._timing import Timing, common_tr, file_timing
 from ._usable import Usable
+from .single_trials import SingleTrialOptions, check_glm, single_trial_betas
 
-Average = Literal["event", "block", "volume"]
+Average = Literal["event", "block", "volume", "betas"]
 UNITS = {"percent": "percent signal change", "zscore": "z", "none": "scanner units"}
 _RUN = re.compile(r"(?:^|_)run-0*(\d+)(?=_|\.)")
 _SESSION = re.compile(r"(?:^|_)ses-([A-Za-z0-9]+)(?=_|\.)")
@@ -75,9 +76,10 @@ class RunOptions:
     standardize: Standardize = "percent"
     rest: str = "rest"
     id_column: str | None = None
+    glm: SingleTrialOptions | None = None
 
     def __post_init__(self) -> None:
-        check_option("average", self.average, ("event", "block", "volume"))
+        check_option("average", self.average, get_args(Average))
         check_option("detrend", self.detrend, ("linear", "none"))
         check_option("standardize", self.standardize, ("percent", "zscore", "none"))
         if self.duration_s is not None and not self.duration_s > 0:
@@ -91,12 +93,23 @@ class RunOptions:
             raise InputError(f"`delay_s` must be a number of seconds, got {self.delay_s}.")
         if self.drop_volumes < 0 or int(self.drop_volumes) != self.drop_volumes:
             raise InputError(f"`drop_volumes` must be a number of volumes from 0, got {self.drop_volumes}.")
+        check_glm(self.glm, average=self.average, detrend=self.detrend)
 
-    @property
-    def respond(self) -> Respond:
-        """The function that turns runs into samples."""
+    def respond(self, usable: Usable) -> Respond:
+        """Return the function that turns runs into samples."""
         if self.average == "volume":
             return every_volume
+        if self.average == "betas":
+            return partial(
+                single_trial_betas,
+                glm=self.glm or SingleTrialOptions(),
+                usable=usable,
+                standardize=self.standardize,
+                duration_s=self.duration_s,
+                high_pass_hz=self.high_pass_hz,
+                # A label per volume says when a stimulus was on, not that each volume was a trial.
+                is_by_volume=self.volume_labels is not None,
+            )
         return partial(
             window_means, delay_s=self.delay_s, duration_s=self.duration_s, join=self.average == "block"
         )
@@ -157,8 +170,9 @@ def read_responses(
         `options` ask for.
     clean : bool, default=True
         Whether runs are cleaned first. A model that fits drift and confounds itself takes them as scanned,
-        with the confounds beside them.
+        with the confounds beside them, as betas do.
     """
+    are_betas = respond is None and options.average == "betas"
     wanted = check_choice(options.confounds, options.confound_columns, n_files=len(files))
     timings = [
         file_timing(
@@ -167,6 +181,8 @@ def read_responses(
             tr_s=options.tr_s,
             start_time_s=options.start_time_s,
             header_note=file.header_note,
+            # Without slice-time correction the slices are spread over the repetition time.
+            unknown_start=0.5 if are_betas else 0.0,
         )
         for file in files
     ]
@@ -181,10 +197,11 @@ def read_responses(
     # One file's name stands for all of them.
     notes.add_once(*assumed[:1], *(each.start_note for each in timings if each.start_note is not None))
     plan = list(zip(files, runs, timings, tables or [None] * len(files), strict=True))
-    found = (respond or options.respond)(_read(plan, options, usable, tr_s, notes, clean=clean))
+    make = respond or options.respond(usable)
+    found = make(_read(plan, options, usable, tr_s, notes, clean=clean and not are_betas))
     if not len(found.samples):
         raise InputError(f"{options.subject}: no event is left after rest was taken out.")
-    return Responses(found.values, found.samples, (*notes.sentences(), *found.notes))
+    return replace(found, notes=(*notes.sentences(), *found.notes))
 
 
 def _read(
@@ -218,7 +235,7 @@ def _read(
                     high_pass_hz=options.high_pass_hz,
                     standardize=options.standardize,
                 )
-                notes.add_filter(len(series), tr_s=tr_s, high_pass_hz=options.high_pass_hz)
+            notes.add_filter(len(series), tr_s=tr_s, high_pass_hz=options.high_pass_hz)
             if options.events is not None:
                 notes.add_events(run, tr_s=tr_s, delay_s=options.delay_s)
             yield RunData(

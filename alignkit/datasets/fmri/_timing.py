@@ -35,6 +35,7 @@ def file_timing(
     tr_s: float | None,
     start_time_s: float | None,
     header_note: str | None = None,
+    unknown_start: float = 0.0,
 ) -> Timing:
     """Return when volumes were taken: as the user says, or else as header and sidecar do.
 
@@ -48,6 +49,8 @@ def file_timing(
         What the user says.
     header_note : str, optional
         What was assumed to read the header.
+    unknown_start : float, default=0.0
+        When a volume is taken that nobody says a start time of, as a share of the repetition time.
 
     Raises
     ------
@@ -64,8 +67,14 @@ def file_timing(
         if not _SHORTEST_S <= tr_s <= _LONGEST_S:
             raise InputError(f"`tr_s` must be a repetition time in seconds, got {tr_s}.")
     if start_time_s is None:
-        start_time_s = _number(path, said, "StartTime") or 0.0
-        if start_time_s:
+        by_sidecar = _number(path, said, "StartTime")
+        start_time_s = unknown_start * tr_s if by_sidecar is None else by_sidecar
+        if by_sidecar is None and unknown_start:
+            start_note = (
+                f"No start time is known: volumes were taken to be scanned at {unknown_start:g} of their "
+                f"repetition time of {tr_s:g} s."
+            )
+        elif by_sidecar:
             start_note = (
                 f"Volumes are taken {start_time_s:g} s after their begin: StartTime of the sidecars, which "
                 "says to which time slices were moved."

@@ -77,11 +77,7 @@ class Usable:
         """Clean one run, and remember the channels that it cannot use; theirs are NaN."""
         fine = self._varies.copy()
         if standardize == "percent":
-            part = series if fine.all() else series[:, fine]
-            # Percent of a mean that noise alone could make would be noise blown up.
-            has_level = part.mean(axis=0, dtype=np.float64) > part.std(axis=0, dtype=np.float64)
-            self._has_level[np.flatnonzero(fine)[~has_level]] = False
-            fine[fine] = has_level
+            fine = self.check_level(series)
         if not fine.any():
             return np.full(series.shape, np.nan, dtype=np.float32)
         cleaned = clean_run(
@@ -98,6 +94,20 @@ class Usable:
         spread = np.full(series.shape, np.nan, dtype=np.float32)
         spread[:, fine] = cleaned
         return spread
+
+    def check_level(self, series: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Remember the channels without a mean to take percent of; return those that this run can use."""
+        fine = self._varies.copy()
+        part = series if fine.all() else series[:, fine]
+        # Percent of a mean that noise alone could make would be noise blown up.
+        has_level = part.mean(axis=0, dtype=np.float64) > part.std(axis=0, dtype=np.float64)
+        self._has_level[np.flatnonzero(fine)[~has_level]] = False
+        fine[fine] = has_level
+        return fine
+
+    def drop(self, channels: NDArray[np.intp]) -> None:
+        """Remember that these channels cannot be used, whatever else found it."""
+        self._varies[channels] = False
 
     def keep(self) -> NDArray[np.bool_]:
         """Return which channels every run can use, and note how many it cannot.
@@ -120,6 +130,7 @@ class Usable:
             raise InputError(
                 f"none of the {n_channels} {self.what} varies in every run; check the mask and the series."
             )
+        self.notes = []
         for bad, why in (
             (~self._varies, f"they are constant, nothing but drift, or not finite in a run{self._why}"),
             (centred, "their mean is below their standard deviation in a run"),

@@ -17,6 +17,7 @@ from ._runs import UNITS, Average, RunOptions, SeriesFile, check_files, read_res
 from ._usable import Usable
 from ._volumes import check_grids, header_tr, open_series, open_volumes, read_voxels
 from ._voxels import select_voxels
+from .single_trials import SingleTrialOptions
 
 Run = str | Path | Sequence[str | Path]
 
@@ -36,6 +37,7 @@ def read_bold(
     drop_volumes: int = 0,
     delay_s: float = 5.0,
     average: Average = "event",
+    glm: SingleTrialOptions | None = None,
     duration_s: float | None = None,
     smoothing_fwhm_mm: float | None = None,
     detrend: Detrend = "linear",
@@ -150,6 +152,7 @@ def read_bold(
         drop_volumes=drop_volumes,
         delay_s=delay_s,
         average=average,
+        glm=glm,
         duration_s=duration_s,
         detrend=detrend,
         high_pass_hz=high_pass_hz,
@@ -175,7 +178,7 @@ def read_bold(
     return Recording(
         found.values[:, keep],
         found.samples,
-        voxels.channels(keep),
+        found.described(voxels.channels(keep), keep),
         geometry=voxels.geometry(keep, space),
         subject=subject,
         modality="fmri",

@@ -27,6 +27,7 @@ from ._grayordinates import (
 )
 from ._runs import UNITS, Average, RunOptions, check_files, read_responses
 from ._usable import Usable
+from .single_trials import SingleTrialOptions
 
 Structures = Literal["cortex", "all"]
 _ENDING = ".dscalar.nii"
@@ -46,6 +47,7 @@ def read_cifti_bold(
     drop_volumes: int = 0,
     delay_s: float = 5.0,
     average: Average = "event",
+    glm: SingleTrialOptions | None = None,
     duration_s: float | None = None,
     detrend: Detrend = "linear",
     high_pass_hz: float | None = None,
@@ -68,7 +70,7 @@ def read_cifti_bold(
     atlas : path, optional
         A ``.dlabel.nii`` whose first map gives channels a `roi`; they are matched by structure and vertex or
         voxel, so that it may have the medial wall that the series lacks. Channels are then its labelled ones.
-    tr_s, start_time_s, drop_volumes, delay_s, average, duration_s, detrend, high_pass_hz, standardize, rest
+    tr_s, start_time_s, drop_volumes, delay_s, average, glm, duration_s, detrend, high_pass_hz, standardize, rest
         See :func:`read_bold`. Smooth before, with Connectome Workbench: it needs the meshes.
     id_column, subject
         See :func:`read_bold`.
@@ -103,6 +105,7 @@ def read_cifti_bold(
         drop_volumes=drop_volumes,
         delay_s=delay_s,
         average=average,
+        glm=glm,
         duration_s=duration_s,
         detrend=detrend,
         high_pass_hz=high_pass_hz,
@@ -122,7 +125,7 @@ def read_cifti_bold(
     return Recording(
         found.values[:, keep],
         found.samples,
-        places.channels(keep),
+        found.described(places.channels(keep), keep),
         geometry=places.geometry(keep, space) if structures == "cortex" else None,
         subject=subject,
         modality="fmri",

@@ -21,6 +21,7 @@ from ._layout import entities
 from ._runs import UNITS, Average, RunOptions, SeriesFile, check_files, check_unlike, read_responses
 from ._surface_files import label_names, open_surface_series, read_labels, read_vertices
 from ._usable import Usable
+from .single_trials import SingleTrialOptions
 
 Pair = tuple[str | Path | None, str | Path | None]
 # 163842 vertices are fsaverage as well as fsLR-164k, so that their number names no mesh.
@@ -41,6 +42,7 @@ def read_surface_bold(
     drop_volumes: int = 0,
     delay_s: float = 5.0,
     average: Average = "event",
+    glm: SingleTrialOptions | None = None,
     duration_s: float | None = None,
     detrend: Detrend = "linear",
     high_pass_hz: float | None = None,
@@ -68,7 +70,7 @@ def read_surface_bold(
     tr_s : float, optional
         Repetition time in seconds; by default from the sidecar of the left file, from an mgh header, or from
         the ``TimeStep`` of GIfTI, whose unit is told by its size and noted.
-    start_time_s, drop_volumes, delay_s, average, duration_s, detrend, high_pass_hz, standardize, rest
+    start_time_s, drop_volumes, delay_s, average, glm, duration_s, detrend, high_pass_hz, standardize, rest
         See :func:`read_bold`. There is no smoothing here: it needs the mesh; smooth before with FreeSurfer or
         Connectome Workbench.
     space : str, optional
@@ -101,6 +103,7 @@ def read_surface_bold(
         drop_volumes=drop_volumes,
         delay_s=delay_s,
         average=average,
+        glm=glm,
         duration_s=duration_s,
         detrend=detrend,
         high_pass_hz=high_pass_hz,
@@ -121,7 +124,7 @@ def read_surface_bold(
     return Recording(
         found.values[:, keep],
         found.samples,
-        vertices.channels(keep),
+        found.described(vertices.channels(keep), keep),
         geometry=vertices.geometry(keep, name),
         subject=subject,
         modality="fmri",

@@ -81,7 +81,20 @@ class WindowDataset(IterableDataset[Batch]):
     :attr:`recordings` (int64); `start_s`, from the recording's begin (float64); `labels`, a dictionary with
     a tensor (of numbers) or a list (of texts) for every label.
 
-    Without :meth:`set_epoch` every pass has the same order.
+    Without :meth:`set_epoch` every pass has the same order. A pass without workers reads two batches ahead in
+    a thread, and is the fastest where batches need little work: what workers make goes through shared memory.
+    Workers are for transforms that keep a processor busy.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from alignkit.datasets.streaming.shards import write_shards
+    >>> from alignkit.datasets.streaming.sources import ContinuousRecording
+    >>> rest = ContinuousRecording("rest", np.zeros((500, 2)), ["Fz", "Cz"], 100.0, labels={"age": 30})
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     windows = WindowDataset(write_shards([rest], place), window_s=1.0, batch_size=4)
+    ...     [(tuple(batch["data"].shape), batch["labels"]["age"].tolist()) for batch in windows]
+    [((4, 2, 100), [30, 30, 30, 30]), ((1, 2, 100), [30])]
     """
 
     def __init__(
@@ -247,6 +260,11 @@ def loader(
         Copy to page-locked memory, for a GPU.
     persistent : bool, default=False
         Keep the workers from one pass to the next.
+
+    Returns
+    -------
+    batches : DataLoader
+        Iterate over it; its length is the number of batches.
     """
     return DataLoader(
         dataset,

@@ -268,7 +268,8 @@ def _ceiling(context: Context, roi: str, options: Options) -> RegionCeiling:
         found = split_half_reliability(recording.repetitions(), n_splits=options.n_splits, random_state=seed)
         ceiling = found.to_ceiling(unit="r", n_repeats=counts)
         uppers.append(float(np.median(np.nan_to_num(ceiling.upper, nan=0.0))))
-        errors.append(float(np.nanmedian(ceiling.se_upper)))
+        known = ceiling.se_upper[np.isfinite(ceiling.se_upper)]
+        errors.append(float(np.median(known)) if len(known) else np.nan)
     return RegionCeiling(
         lower=np.nan,
         upper=float(np.mean(uppers)),

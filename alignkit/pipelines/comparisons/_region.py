@@ -255,7 +255,7 @@ class Region:
                 "ceiling_upper": ceiling.upper,
                 "ceiling_se": ceiling.se,
                 "ceiling_estimator": ceiling.estimator,
-                "normalized": means[m] / ceiling.upper if ceiling.divides else np.nan,
+                "normalized": means[m] / ceiling.upper if ceiling.divides and ceiling.upper > 0 else np.nan,
             }
             for m, column in enumerate(chosen_columns(self.candidates))
         ]

@@ -102,7 +102,8 @@ def test_a_conversion_that_was_stopped_goes_on_and_reads_nothing_twice(tmp_path,
 def test_half_precision_with_a_scale_keeps_three_digits(tmp_path, make):
     volts = np.random.default_rng(0).standard_normal((300, 3)) * 2e-5
     shards = write([make(0, data=volts)], tmp_path / "s", dtype="float16", scale=1e-6)
-    np.testing.assert_allclose(stored(shards, "rec-0")[...].astype(np.float64) * 1e-6, volts, rtol=1e-3, atol=1e-9)
+    back = stored(shards, "rec-0")[...].astype(np.float64) * 1e-6
+    np.testing.assert_allclose(back, volts, rtol=1e-3, atol=1e-9)
 
 
 @pytest.mark.parametrize(

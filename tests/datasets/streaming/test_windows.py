@@ -91,8 +91,8 @@ def test_recordings_can_be_selected(shards):
     assert dataset.recordings["recording"].to_list() == ["rec-3"]
     (batch,) = dataset
     np.testing.assert_array_equal(batch["data"][0, 0, 0] >= 300_000, True)
-    with pytest.raises(InputError, match="`select` names 'taks', did you mean 'task'"):
-        WindowDataset(shards, window_s=1.0, select={"taks": "film"})
+    with pytest.raises(InputError, match="`select` names 'tsk', did you mean 'task'"):
+        WindowDataset(shards, window_s=1.0, select={"tsk": "film"})
     with pytest.raises(InputError, match="leaves no recording: task is one of film, rest"):
         WindowDataset(shards, window_s=1.0, select={"task": "music"})
 
