@@ -16,14 +16,24 @@ __all__ = [
     "BidsFile",
     "BidsIndex",
     "BidsSummary",
+    "ContinuousRecording",
     "DATASETS",
     "Dataset",
+    "ShardFolder",
+    "WindowDataset",
+    "as_continuous",
+    "brainscore_subjects",
+    "continuous_of_raw",
+    "continuous_of_recording",
     "describe_bids",
+    "from_image",
+    "from_rsatoolbox",
     "load_algonauts2023",
     "load_alice",
     "load_betas",
     "load_bids",
     "load_bold5000",
+    "load_brainscore",
     "load_fif",
     "load_haxby2001",
     "load_hbn_eeg",
@@ -44,14 +54,18 @@ __all__ = [
     "load_pereira2018",
     "load_rasters",
     "load_rdms",
+    "load_rsatoolbox",
     "load_spikes",
     "load_things_eeg2",
     "load_things_fmri",
     "load_things_meg",
     "load_v4_cowley",
+    "loader",
     "open_raw",
+    "open_shards",
     "read_betas",
     "read_bold",
+    "read_brainscore",
     "read_cifti_bold",
     "read_csv_raw",
     "read_evoked",
@@ -62,13 +76,22 @@ __all__ = [
     "read_nwb",
     "read_rasters",
     "read_rdms",
+    "read_rsatoolbox",
     "read_spikes",
+    "read_stimulus_set",
     "read_surface_bold",
     "recording_of_epochs",
     "recording_of_evokeds",
     "recording_of_raw",
     "scan_bids",
+    "to_image",
+    "to_mne_epochs",
+    "to_rsatoolbox",
+    "verify_shards",
+    "write_brainscore",
     "write_cifti",
+    "write_rsatoolbox",
+    "write_shards",
 ]
 
 if TYPE_CHECKING:
@@ -77,6 +100,14 @@ if TYPE_CHECKING:
     from .bids.describe import BidsSummary, describe_bids
     from .bids.entities import BidsFile
     from .bids.index import BidsIndex, scan_bids
+    from .exchange.brainscore import brainscore_subjects, read_brainscore
+    from .exchange.brainscore_dataset import load_brainscore
+    from .exchange.brainscore_writing import write_brainscore
+    from .exchange.images import from_image, to_image
+    from .exchange.mne_epochs import to_mne_epochs
+    from .exchange.rsatoolbox_dataset import load_rsatoolbox
+    from .exchange.rsatoolbox_files import from_rsatoolbox, read_rsatoolbox, to_rsatoolbox, write_rsatoolbox
+    from .exchange.stimulus_sets import read_stimulus_set
     from .fmri.betas import load_betas, read_betas
     from .fmri.bold import read_bold
     from .fmri.cifti import read_cifti_bold, write_cifti
@@ -114,6 +145,15 @@ if TYPE_CHECKING:
     from .spikes.nwb import load_nwb, read_nwb
     from .spikes.rasters import load_rasters, read_rasters
     from .spikes.spike_tables import load_spikes, read_spikes
+    from .streaming.shard_folder import ShardFolder, open_shards
+    from .streaming.shards import verify_shards, write_shards
+    from .streaming.sources import (
+        ContinuousRecording,
+        as_continuous,
+        continuous_of_raw,
+        continuous_of_recording,
+    )
+    from .streaming.windows import WindowDataset, loader
 
 _HOMES = {
     "load_bids": "bids.bids",
@@ -122,6 +162,19 @@ _HOMES = {
     "BidsFile": "bids.entities",
     "BidsIndex": "bids.index",
     "scan_bids": "bids.index",
+    "brainscore_subjects": "exchange.brainscore",
+    "read_brainscore": "exchange.brainscore",
+    "load_brainscore": "exchange.brainscore_dataset",
+    "write_brainscore": "exchange.brainscore_writing",
+    "from_image": "exchange.images",
+    "to_image": "exchange.images",
+    "to_mne_epochs": "exchange.mne_epochs",
+    "load_rsatoolbox": "exchange.rsatoolbox_dataset",
+    "from_rsatoolbox": "exchange.rsatoolbox_files",
+    "read_rsatoolbox": "exchange.rsatoolbox_files",
+    "to_rsatoolbox": "exchange.rsatoolbox_files",
+    "write_rsatoolbox": "exchange.rsatoolbox_files",
+    "read_stimulus_set": "exchange.stimulus_sets",
     "load_betas": "fmri.betas",
     "read_betas": "fmri.betas",
     "read_bold": "fmri.bold",
@@ -170,6 +223,16 @@ _HOMES = {
     "read_rasters": "spikes.rasters",
     "load_spikes": "spikes.spike_tables",
     "read_spikes": "spikes.spike_tables",
+    "ShardFolder": "streaming.shard_folder",
+    "open_shards": "streaming.shard_folder",
+    "verify_shards": "streaming.shards",
+    "write_shards": "streaming.shards",
+    "ContinuousRecording": "streaming.sources",
+    "as_continuous": "streaming.sources",
+    "continuous_of_raw": "streaming.sources",
+    "continuous_of_recording": "streaming.sources",
+    "WindowDataset": "streaming.windows",
+    "loader": "streaming.windows",
 }
 _get, __dir__ = lazy_names(__name__, _HOMES, "Dataset", "DATASETS")
 
@@ -178,6 +241,6 @@ def __getattr__(name: str) -> Any:
     if name != "DATASETS":
         return _get(name)
     # Every loader puts its own entry in; the registry is whole once all are loaded.
-    for module in sorted(set(_HOMES.values())):
+    for module in sorted({home for name, home in _HOMES.items() if name.startswith("load_")}):
         import_module(f".{module}", __name__)
     return import_module("._dataset", __name__).DATASETS

@@ -1,4 +1,4 @@
-"""From BOLD volumes and events to a recording with a sample per event, block or volume."""
+"""From BOLD volumes and events to a recording with a sample per event, block, volume or single trial."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def read_bold(
     """Read one subject's fMRI runs as the responses to events or blocks, or volume by volume.
 
     Each run is cleaned and scaled on its own, so that no run sees another. The response to an event is the
-    mean of the volumes that are taken within [onset + delay, onset + delay + duration).
+    mean of the volumes that are taken within [onset + delay, onset + delay + duration). With
+    ``average="betas"`` it is the trial's weight in a general linear model of all runs instead.
 
     Parameters
     ----------
@@ -86,26 +87,37 @@ def read_bold(
         Repetition time in seconds; by default from the header, which must agree with the JSON sidecar.
     start_time_s : float, optional
         When a volume is taken, in seconds after its begin. By default `StartTime` of the sidecar, which
-        slice-time correction writes (usually half a repetition time), or else 0.
+        slice-time correction writes (usually half a repetition time), or else 0; with ``average="betas"``
+        half a repetition time, over which the slices are spread.
     drop_volumes : int, default=0
         How many volumes at the begin of every run are left out, such as dummy scans. Events still count from
         the begin of the file.
     delay_s : float, default=5.0
-        From stimulus to response, in seconds. Has no part in ``average="volume"``.
-    average : {"event", "block", "volume"}
+        From stimulus to response, in seconds. Has no part in ``average="volume"`` and ``"betas"``.
+    average : {"event", "block", "volume", "betas"}
         Whether every row of the events is a sample, or neighbours with one stimulus that are at most one
-        repetition time apart are joined first, or every volume is a sample.
+        repetition time apart are joined first, or every volume is a sample. With ``"betas"`` every row is a
+        trial, and its response is estimated by :func:`alignkit.preprocessing.fit_single_trials`, which tells
+        responses apart that overlap. Confounds and drift (polynomials) are regressors of that model. All
+        runs are in memory at once, 4 bytes for each volume and voxel.
+    glm : SingleTrialOptions, optional
+        How betas are estimated; by default with all stages of GLMsingle. **Say there which stimuli are
+        `hold_out`**, or the responses to every stimulus are tuned with its own repeats.
     duration_s : float, optional
-        Length of the response in seconds; by default the event's own duration.
+        Length of the response in seconds, with ``average="betas"`` that of the trial; by default the event's
+        own duration.
     smoothing_fwhm_mm : float, optional
         Full width at half maximum of a Gaussian that every volume is smoothed with, before anything else.
     detrend : {"linear", "none"}
-        Taken out of every run.
+        Taken out of every run. Has no part in ``average="betas"``.
     high_pass_hz : float, optional
         Also take out slower cosines than this. Line, cosines and confounds are taken out by one fit; see
         :func:`alignkit.preprocessing.clean_run`.
     standardize : {"percent", "zscore", "none"}
-        Percent of the run's mean, standard deviations, or the scanner's unit.
+        Percent of the run's mean, standard deviations, or the scanner's unit. With ``average="betas"``
+        percent of the mean of all runs; or each run is z-scored before, by the standard deviation that a
+        line, confounds and high-pass leave of it, which gives voxels with large and with small signals the
+        same weight in a pattern.
     resample_mask : bool, default=False
         Resample mask and atlas to the grid of the series (nearest neighbour) instead of refusing another.
     rest : str, default="rest"
@@ -122,6 +134,9 @@ def read_bold(
         recording), `session` where file names give one, and the other columns of the events. With
         ``average="volume"`` the id is such as ``"run-1 volume 12"`` (from 1, in the file; also as `volume`),
         `onset_s` is when the volume was taken, from the run's begin, and `event` names what was on.
+        With ``average="betas"`` channels have `hrf_index`, `on_off_r2`, `r2` and `fraction`, and where four
+        stimuli or more are repeated `ncsnr`, from which :func:`alignkit.preprocessing.noise_ceiling_of`
+        makes noise ceilings; :class:`alignkit.preprocessing.SingleTrials` says what they are.
         `geometry` is a :class:`VolumeGeometry`; `notes` say which voxels were dropped and what was assumed.
 
     Raises
@@ -130,7 +145,7 @@ def read_bold(
         If a file is not there, or a named atlas is not on this computer.
     InputError
         If files do not fit each other, a series is not 4-D, is empty or has empty volumes, an event lies
-        outside its run, or no voxel is left.
+        outside its run, no voxel is left, or a model cannot tell the trials of a run apart.
 
     References
     ----------

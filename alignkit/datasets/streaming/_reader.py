@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._core.errors import InputError, MissingDataError
-from ._layout import _CHECKSUM_BYTES, _INDEX_BYTES, ShardFolder
+from .shard_folder import _CHECKSUM_BYTES, _INDEX_BYTES, ShardFolder
 
 _MOST_OPEN = 64
 # Linux drops what lies beyond the largest request of a disk, which is often little above one megabyte.

@@ -18,7 +18,7 @@ from ..._core.errors import InputError
 from ..._core.hashing import digest_file
 from ..._core.progress import track
 from ...recordings.recording import Recording
-from ._layout import (
+from .shard_folder import (
     CHANNELS,
     FACTS,
     PARTS,

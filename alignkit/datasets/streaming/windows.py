@@ -18,9 +18,9 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ..._core.checks import did_you_mean
 from ..._core.errors import InputError
-from ._layout import ShardFolder, open_shards
 from ._plan import Epoch, Index, Plan
 from ._reader import ShardReader
+from .shard_folder import ShardFolder, open_shards
 from .sources import FACTS
 
 Batch = dict[str, Any]

@@ -8,7 +8,7 @@ import pytest
 import zarr
 
 from alignkit._core.errors import InputError, MissingDataError
-from alignkit.datasets.streaming._layout import open_shards
+from alignkit.datasets.streaming.shard_folder import open_shards
 from alignkit.datasets.streaming.shards import verify_shards, write_shards
 
 from .conftest import CHANNELS, RATE_HZ, values_of
