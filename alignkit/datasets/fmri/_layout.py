@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import glob
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeGuard
 
 from ..._core.errors import InputError, MissingDataError
 from ._atlases import is_name
+from ._pairs import pair_by_run, pair_in_order, say_runs
 
 BOLD = "sub-{subject}/**/func/*_bold.nii.gz"
 EVENTS = "sub-{subject}/**/func/*_events.tsv"
@@ -18,7 +18,17 @@ MASK = "sub-{subject}/**/func/*_mask.nii.gz"
 ATLAS = "sub-{subject}/**/func/*_dseg.nii.gz"
 ATLAS_LABELS = "sub-{subject}/**/func/*_dseg.tsv"
 
+Patterns = str | list[str]
 RunKey = tuple[str, str, int]
+_SUBJECT = "{subject}"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A subject: what ``{subject}`` stands for, and how the recording calls it."""
+
+    label: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class Files:
     mask: Path | str | None
     atlas: Path | str | None
     atlas_labels: Path | None
+    notes: tuple[str, ...] = ()
 
     @property
     def all(self) -> list[Path]:
@@ -41,50 +52,135 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Patterns:
+class Layout:
     """Where a subject's files are, relative to the folder."""
 
-    bold: str
-    events: str
+    bold: Patterns
+    events: Patterns
     volume_labels: str | None
-    confounds: str | None
+    confounds: Patterns | None
     mask: str
     atlas: str
     atlas_labels: str
     needs_events: bool
 
-    def find(self, folder: Path, subject: str) -> Files:
+    @property
+    def is_of_one(self) -> bool:
+        """Tell whether the series are named, and not found by the subject's label."""
+        return not isinstance(self.bold, str) or _SUBJECT not in self.bold
+
+    def subjects(self, folder: Path, wanted: list[str] | None) -> list[Subject]:
+        """Return the subjects that are wanted; files that are named need no ``sub-*`` folder."""
+        if not self.is_of_one or wanted is None:
+            labels = find_subjects(folder, wanted)
+            if self.is_of_one and len(labels) > 1:
+                raise InputError(
+                    f"`bold` is {self.bold!r}, without {_SUBJECT!r}: these are files of one subject. Name it "
+                    f"in `subjects`; {folder} holds {', '.join(labels)}."
+                )
+            return [Subject(label, f"sub-{label}") for label in labels]
+        if len(wanted) != 1:
+            raise InputError(
+                f"`bold` is {self.bold!r}, without {_SUBJECT!r}: these are files of one subject, but "
+                f"`subjects` names {len(wanted)}."
+            )
+        if not folder.is_dir():
+            raise MissingDataError(f"the folder {folder} does not exist; give the one that holds the files.")
+        label = str(wanted[0]).removeprefix("sub-")
+        if not label or any(sign in label for sign in "/\\"):
+            raise InputError(f"`subjects` names {wanted[0]!r}; a name without slashes is wanted.")
+        is_there = (folder / f"sub-{label}").is_dir()
+        return [Subject(label, f"sub-{label}" if is_there else str(wanted[0]))]
+
+    def find(self, folder: Path, subject: Subject) -> Files:
         """Return the files of one subject; every run has one of each."""
-        series = _find(folder, self.bold, subject)
+        place = _Place(folder, subject)
+        series = place.several(self.bold)
         if not series:
-            raise MissingDataError(f"no BOLD series of sub-{subject} fits {self.bold!r} in {folder}.")
+            raise MissingDataError(f"no BOLD series of {subject.name} fits {self.bold!r} in {folder}.")
         tables, labels, confounds = None, None, None
+        notes: list[str] = []
         if self.volume_labels is not None:
-            labels = _one(folder, self.volume_labels, subject, is_default=False)
+            labels = place.one(self.volume_labels)
         else:
-            tables = _find(folder, self.events, subject) or None
+            tables = place.several(self.events) or None
         if tables is not None or (labels is None and self.needs_events):
-            series, tables = _pair(folder, subject, series, tables or [], "events")
+            series, tables = self._pair(place, series, tables or [], self.events, "events", notes)
         if self.confounds is not None:
-            confounds = self._confounds(folder, subject, series)
-        atlas = self._named(folder, self.atlas, subject, ATLAS)
+            found = place.several(self.confounds)
+            confounds = found
+            if self.volume_labels is None or not len(series) == len(found) == 1:
+                confounds = self._pair(place, series, found, self.confounds, "confounds", notes)[1]
+        atlas = place.named(self.atlas, ATLAS)
         names_by_default = self.atlas_labels == ATLAS_LABELS
-        names = _one(folder, self.atlas_labels, subject, is_default=names_by_default)
+        names = place.one(self.atlas_labels, is_default=names_by_default)
         if not isinstance(atlas, Path) and names_by_default:
             names = None
-        mask = self._named(folder, self.mask, subject, MASK)
-        return Files(series, tables, labels, confounds, mask, atlas, names)
+        mask = place.named(self.mask, MASK)
+        return Files(series, tables, labels, confounds, mask, atlas, names, tuple(notes))
 
-    def _named(self, folder: Path, given: str, subject: str, default: str) -> Path | str | None:
-        if is_name(given):
-            return given
-        return _one(folder, given, subject, is_default=given == default)
+    def _pair(
+        self,
+        place: _Place,
+        series: list[Path],
+        tables: list[Path],
+        patterns: Patterns,
+        what: str,
+        notes: list[str],
+    ) -> tuple[list[Path], list[Path]]:
+        """Pair by session, task and run; named files in the order given where their names do not say."""
+        is_list = not isinstance(self.bold, str) and not isinstance(patterns, str)
+        if self.is_of_one and tables and (is_list or not say_runs(series, tables)):
+            return pair_in_order(series, tables, what, notes, is_given=is_list)
+        return pair_by_run(place.folder, place.subject.name, series, tables, what)
 
-    def _confounds(self, folder: Path, subject: str, series: list[Path]) -> list[Path]:
-        tables = _find(folder, str(self.confounds), subject)
-        if self.volume_labels is not None and len(series) == len(tables) == 1:
-            return tables
-        return _pair(folder, subject, series, tables, "confounds")[1]
+
+@dataclass(frozen=True)
+class _Place:
+    """One subject's part of a folder."""
+
+    folder: Path
+    subject: Subject
+
+    def several(self, patterns: Patterns) -> list[Path]:
+        """Return all files that fit a pattern; or one for each of several, in their order."""
+        if isinstance(patterns, str):
+            return self._fitting(patterns)
+        found = [self.one(pattern) for pattern in patterns]
+        return [path for path in found if path is not None]
+
+    def one(self, pattern: str, *, is_default: bool = False) -> Path | None:
+        """Return the file that fits; None where nothing fits the default."""
+        found = self._fitting(pattern)
+        if len(found) > 1:
+            names = ", ".join(str(path.relative_to(self.folder)) for path in found[:3])
+            raise InputError(
+                f"{len(found)} files of {self.subject.name} fit {pattern!r} ({names}); narrow it to one."
+            )
+        if not found and not is_default:
+            raise MissingDataError(f"no file of {self.subject.name} fits {pattern!r} in {self.folder}.")
+        return found[0] if found else None
+
+    def named(self, given: str, default: str) -> Path | str | None:
+        """Return a file, or the name of an atlas or a mask."""
+        return given if is_name(given) else self.one(given, is_default=given == default)
+
+    def _fitting(self, pattern: str) -> list[Path]:
+        parts = PurePosixPath(pattern).parts
+        if PurePosixPath(pattern).is_absolute() or ".." in parts or not parts:
+            raise InputError(
+                f"the pattern {pattern!r} must stay inside {self.folder}: no '..' and no absolute path."
+            )
+        root = self.folder.resolve()
+        found = sorted(
+            path
+            for path in self.folder.glob(pattern.replace(_SUBJECT, glob.escape(self.subject.label)))
+            if path.is_file() and not path.name.startswith(".")
+        )
+        for path in found:
+            if not path.resolve().is_relative_to(root):
+                raise InputError(f"{path} is a link that leaves {self.folder}; copy the file into it.")
+        return found
 
 
 def find_subjects(folder: Path, wanted: list[str] | None) -> list[str]:
@@ -103,69 +199,6 @@ def find_subjects(folder: Path, wanted: list[str] | None) -> list[str]:
             f"subject(s) {', '.join(missing) or '(none)'} are not in {folder}; there are {', '.join(there)}."
         )
     return names
-
-
-def _find(folder: Path, pattern: str, subject: str) -> list[Path]:
-    parts = PurePosixPath(pattern).parts
-    if PurePosixPath(pattern).is_absolute() or ".." in parts or not parts:
-        raise InputError(f"the pattern {pattern!r} must stay inside {folder}: no '..' and no absolute path.")
-    root = folder.resolve()
-    found = sorted(
-        path
-        for path in folder.glob(pattern.replace("{subject}", subject))
-        if path.is_file() and not path.name.startswith(".")
-    )
-    for path in found:
-        if not path.resolve().is_relative_to(root):
-            raise InputError(f"{path} is a link that leaves {folder}; copy the file into it.")
-    return found
-
-
-def _one(folder: Path, pattern: str, subject: str, *, is_default: bool) -> Path | None:
-    found = _find(folder, pattern, subject)
-    if len(found) > 1:
-        names = ", ".join(str(path.relative_to(folder)) for path in found[:3])
-        raise InputError(f"{len(found)} files of sub-{subject} fit {pattern!r} ({names}); narrow it to one.")
-    if not found and not is_default:
-        raise MissingDataError(f"no file of sub-{subject} fits {pattern!r} in {folder}.")
-    return found[0] if found else None
-
-
-def entities(path: Path) -> dict[str, str]:
-    """Return the key-value pairs of a BIDS file name."""
-    pairs = re.findall(r"(?:^|_)([a-zA-Z]+)-([a-zA-Z0-9+]+)", path.name.split(".")[0])
-    return dict(pairs)
-
-
-def _by_run(folder: Path, paths: Sequence[Path]) -> dict[RunKey, Path]:
-    found: dict[RunKey, Path] = {}
-    for path in paths:
-        found_in = entities(path)
-        run = found_in.get("run", "1")
-        key = (found_in.get("ses", ""), found_in.get("task", ""), int(run) if run.isdigit() else 1)
-        if key in found:
-            raise InputError(
-                f"{found[key].relative_to(folder)} and {path.relative_to(folder)} are both run {key[2]} of "
-                "one session and task; narrow the pattern (by space-, desc-, echo-, acq-) to one file for "
-                "each run."
-            )
-        found[key] = path
-    return dict(sorted(found.items()))
-
-
-def _pair(
-    folder: Path, subject: str, series: list[Path], tables: list[Path], what: str
-) -> tuple[list[Path], list[Path]]:
-    by_series, by_table = _by_run(folder, series), _by_run(folder, tables)
-    for these, others, missing in ((by_series, by_table, what), (by_table, by_series, "BOLD series")):
-        alone = [path for key, path in these.items() if key not in others]
-        if alone:
-            raise MissingDataError(
-                f"{len(alone)} of {len(these)} files of sub-{subject} have no {missing} of the same session, "
-                f"task and run: {', '.join(path.name for path in alone[:3])}. Add them, or narrow the "
-                "patterns."
-            )
-    return list(by_series.values()), [by_table[key] for key in by_series]
 
 
 def _is_path(given: Path | str | None) -> TypeGuard[Path]:
