@@ -71,6 +71,8 @@ class Layout:
 
     def subjects(self, folder: Path, wanted: list[str] | None) -> list[Subject]:
         """Return the subjects that are wanted; files that are named need no ``sub-*`` folder."""
+        for pattern in [self.bold] if isinstance(self.bold, str) else self.bold:
+            _check_inside(folder, pattern)
         if not self.is_of_one or wanted is None:
             labels = find_subjects(folder, wanted)
             if self.is_of_one and len(labels) > 1:
@@ -166,11 +168,7 @@ class _Place:
         return given if is_name(given) else self.one(given, is_default=given == default)
 
     def _fitting(self, pattern: str) -> list[Path]:
-        parts = PurePosixPath(pattern).parts
-        if PurePosixPath(pattern).is_absolute() or ".." in parts or not parts:
-            raise InputError(
-                f"the pattern {pattern!r} must stay inside {self.folder}: no '..' and no absolute path."
-            )
+        _check_inside(self.folder, pattern)
         root = self.folder.resolve()
         found = sorted(
             path
@@ -199,6 +197,12 @@ def find_subjects(folder: Path, wanted: list[str] | None) -> list[str]:
             f"subject(s) {', '.join(missing) or '(none)'} are not in {folder}; there are {', '.join(there)}."
         )
     return names
+
+
+def _check_inside(folder: Path, pattern: str) -> None:
+    parts = PurePosixPath(pattern).parts
+    if PurePosixPath(pattern).is_absolute() or ".." in parts or not parts:
+        raise InputError(f"the pattern {pattern!r} must stay inside {folder}: no '..' and no absolute path.")
 
 
 def _is_path(given: Path | str | None) -> TypeGuard[Path]:

@@ -70,9 +70,9 @@ def read_cifti_bold(
     atlas : path, optional
         A ``.dlabel.nii`` whose first map gives channels a `roi`; they are matched by structure and vertex or
         voxel, so that it may have the medial wall that the series lacks. Channels are then its labelled ones.
-    tr_s, start_time_s, drop_volumes, delay_s, average, glm, duration_s, detrend, high_pass_hz, standardize, rest
+    tr_s, start_time_s, drop_volumes, delay_s, average, glm, duration_s, detrend, high_pass_hz, standardize
         See :func:`read_bold`. Smooth before, with Connectome Workbench: it needs the meshes.
-    id_column, subject
+    rest, id_column, subject
         See :func:`read_bold`.
     space : str, optional
         Name of the mesh; by default ``"fsLR-32k"`` for 32492 vertices per hemisphere, or else ``"native"``.

@@ -1,4 +1,4 @@
-"""A folder of fMRI runs in BIDS layout."""
+"""A folder of fMRI runs, in BIDS layout or with files that are named."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from .._dataset import DATASETS, Dataset
 from .._stimuli import add_labels, check_conditions, match_stimuli
 from .._tables import label_table
 from ._confounds import ConfoundColumns
-from ._layout import ATLAS, ATLAS_LABELS, BOLD, CONFOUNDS, EVENTS, MASK, Patterns, entities, find_subjects
+from ._layout import ATLAS, ATLAS_LABELS, BOLD, CONFOUNDS, EVENTS, MASK, Layout
+from ._pairs import entities
 from ._runs import Average
 from .bold import read_bold
+from .single_trials import SingleTrialOptions
 
 
 @DATASETS.register(
@@ -26,22 +28,22 @@ from .bold import read_bold
     modality="fmri",
     subjects="1 or more",
     stimuli="your own",
-    shape="events, blocks or volumes x voxels",
+    shape="events, blocks, single trials or volumes x voxels",
     unit="percent signal change, z, or scanner units",
     licence="your own",
     citation="Gorgolewski et al. 2016, Scientific Data 3:160044, doi:10.1038/sdata.2016.44 (BIDS)",
     source="your own files: BOLD series, events, a mask, and where you have them an atlas and images",
     sha256={},
-    summary="fMRI runs in BIDS layout (NIfTI, events.tsv) as event or block averages, or volume by volume.",
+    summary="fMRI runs in BIDS layout (NIfTI, events.tsv) as averages, betas, or volume by volume.",
 )
 def load_nifti(
     *,
     folder: Path,
     subjects: list[str] | None = None,
-    bold: str = BOLD,
-    events: str = EVENTS,
+    bold: str | list[str] = BOLD,
+    events: str | list[str] = EVENTS,
     volume_labels: str | None = None,
-    confounds: str = CONFOUNDS,
+    confounds: str | list[str] = CONFOUNDS,
     confound_columns: ConfoundColumns = "none",
     mask: str = MASK,
     atlas: str = ATLAS,
@@ -52,6 +54,7 @@ def load_nifti(
     drop_volumes: int = 0,
     delay_s: float = 5.0,
     average: Average = "event",
+    glm: SingleTrialOptions | None = None,
     duration_s: float | None = None,
     smoothing_fwhm_mm: float | None = None,
     detrend: Detrend = "linear",
@@ -66,28 +69,32 @@ def load_nifti(
     """Read subjects from a folder; every run is one BOLD file with one events file.
 
     Patterns are relative to `folder`; ``{subject}`` stands for a subject, ``*`` and ``**`` as in a shell.
+    Files of one subject may also be named, in whatever layout: ``bold=["run1.nii.gz", "run2.nii.gz"],
+    events=["one.tsv", "two.tsv"], subjects=["monkey-a"]``.
 
     Parameters
     ----------
     folder : Path
-        Holds ``sub-<label>`` folders.
+        Holds ``sub-<label>`` folders, or the files that are named.
     subjects : list of str, optional
-        Labels without ``sub-``; by default all that are there.
-    bold, events : str
-        Patterns; files are paired by session, task and run. With ``average="volume"`` there may be no
-        events.
+        Labels without ``sub-``; by default all that are there. With named files the one subject's name.
+    bold, events : str or list of str
+        Patterns; files are paired by session, task and run. Lists, of a file each, are paired in their order,
+        and so are files that fit a pattern without ``{subject}`` and whose names do not say their run (with a
+        note). A name with ``*``, ``?`` or ``[`` is escaped as ``glob.escape`` does. With
+        ``average="volume"`` there may be no events.
     volume_labels : str, optional
         Instead of `events`: pattern of one file per subject with a label and a run for every volume of its
         one BOLD file.
-    confounds : str
-        Pattern of the confounds tables, paired as events are. They are looked for when `confound_columns`
+    confounds : str or list of str
+        Patterns of the confounds tables, paired as events are. They are looked for when `confound_columns`
         names any.
     mask, atlas, atlas_labels : str
         Patterns of at most one file per subject. Where the default finds none, there is none. Mask and atlas
         may be names instead, as :func:`alignkit.datasets.read_bold` knows them.
     stimuli : Path, optional
         Folder of images; by default ``stimuli`` inside `folder` where it is there.
-    confound_columns, tr_s, start_time_s, drop_volumes, delay_s, average, duration_s, smoothing_fwhm_mm
+    confound_columns, tr_s, start_time_s, drop_volumes, delay_s, average, glm, duration_s, smoothing_fwhm_mm
         See :func:`alignkit.datasets.read_bold`.
     detrend, high_pass_hz, standardize, resample_mask, rest, id_column
         See :func:`alignkit.datasets.read_bold`.
@@ -106,10 +113,11 @@ def load_nifti(
     MissingDataError
         If the folder, a subject, or a subject's series or events are not there.
     InputError
-        If two files share one run, a path leaves the folder, or :func:`read_bold` refuses the files.
+        If two files share one run, named files do not pair or `subjects` does not name the one whose files
+        they are, a path leaves the folder, or :func:`read_bold` refuses the files.
     """
     folder = Path(folder)
-    patterns = Patterns(
+    layout = Layout(
         bold,
         events,
         volume_labels,
@@ -121,8 +129,10 @@ def load_nifti(
     )
     recordings: list[Recording] = []
     files: list[Path] = []
-    for name in find_subjects(folder, subjects):
-        found = patterns.find(folder, name)
+    notes: list[str] = []
+    for subject in layout.subjects(folder, subjects):
+        found = layout.find(folder, subject)
+        notes += [f"{subject.name}: {note}" for note in found.notes]
         recordings.append(
             read_bold(
                 found.bold,
@@ -138,6 +148,7 @@ def load_nifti(
                 drop_volumes=drop_volumes,
                 delay_s=delay_s,
                 average=average,
+                glm=glm,
                 duration_s=duration_s,
                 smoothing_fwhm_mm=smoothing_fwhm_mm,
                 detrend=detrend,
@@ -147,13 +158,13 @@ def load_nifti(
                 rest=rest,
                 id_column=id_column,
                 space=space or entities(found.bold[0]).get("space", "native"),
-                subject=f"sub-{name}",
+                subject=subject.name,
             )
         )
         files += found.all
     samples = pd.concat([recording.samples for recording in recordings], ignore_index=True)
     categories = label_table(samples)
-    images, notes = _stimuli(folder, stimuli, samples) if average != "volume" else (None, ())
+    images, left_out = _stimuli(folder, stimuli, samples) if average != "volume" else (None, ())
     return Dataset(
         name="nifti",
         study=Study.of(*recordings),
@@ -161,7 +172,7 @@ def load_nifti(
         labels=categories,
         conditions=check_conditions(conditions, samples),
         files=tuple(dict.fromkeys(files)),
-        notes=(*notes, *(f"{each.subject}: {note}" for each in recordings for note in each.notes)),
+        notes=(*left_out, *notes, *(f"{each.subject}: {note}" for each in recordings for note in each.notes)),
     )
 
 

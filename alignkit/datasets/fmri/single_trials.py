@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -69,7 +69,7 @@ class SingleTrialOptions:
     estimator: Estimator = "lsa"
     denoise: bool | int = True
     ridge: bool = True
-    hold_out: tuple[str, ...] = ()
+    hold_out: Sequence[str] = ()
     hold_out_by: HoldOutBy = "volumes"
     blocks: bool = False
 
@@ -95,8 +95,8 @@ def check_glm(glm: SingleTrialOptions | None, *, average: str, detrend: str) -> 
         )
     if glm is not None and average != "betas":
         raise InputError(
-            f"`glm` says how single trials are estimated, and `average` is {average!r}. Set it to 'betas', or "
-            "leave `glm` out."
+            f"`glm` says how single trials are estimated, but `average` is {average!r}. Set that to 'betas', "
+            "or leave `glm` out."
         )
     if average == "betas" and detrend == "none":
         raise InputError(
@@ -216,7 +216,11 @@ def _scaled(run: RunData, usable: Usable, standardize: Standardize) -> NDArray[n
 
 
 def _fit(
-    runs: list[RunData], glm: SingleTrialOptions, *, duration_s: float | None, unit: Literal["percent", "data"]
+    runs: list[RunData],
+    glm: SingleTrialOptions,
+    *,
+    duration_s: float | None,
+    unit: Literal["percent", "data"],
 ) -> SingleTrials:
     tables = []
     for run in runs:

@@ -17,7 +17,7 @@ from ...recordings.recording import Recording
 from ...recordings.surface_geometry import SurfaceGeometry
 from ._atlases import read_destrieux_surface
 from ._confounds import ConfoundColumns
-from ._layout import entities
+from ._pairs import entities
 from ._runs import UNITS, Average, RunOptions, SeriesFile, check_files, check_unlike, read_responses
 from ._surface_files import label_names, open_surface_series, read_labels, read_vertices
 from ._usable import Usable

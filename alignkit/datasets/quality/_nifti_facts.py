@@ -140,7 +140,6 @@ def _dataset(path: Path, events: Path | None, tr_s: Any) -> tuple[dict[str, Any]
     made_below: dict[str, Any] = {"folder": str(folder), "subjects": [label], "bold": below(path)}
     made_below["events"] = below(events)
     mask = mask_beside(path)
-    made_below["mask"] = below(mask) if mask is not None else "sub-{subject}/none"
-    if mask is None:
-        del made_below["mask"]
+    if mask is not None:
+        made_below["mask"] = below(mask)
     return {"kind": "nifti", **made_below}, ""

@@ -89,7 +89,7 @@ def test_the_real_set_is_the_published_one(real_data):
 def test_real_categories_are_told_apart_across_runs_and_shuffled_ones_are_not(real_data):
     real_data("haxby2001")
     recording = load_haxby2001().study["sub001"]
-    assert leave_one_run_out_accuracy(recording) >= 0.60
+    assert leave_one_run_out_accuracy(recording) >= 0.604
     rng = np.random.default_rng(0)
     shuffled = recording.samples.copy()
     shuffled["stimulus_id"] = shuffled.groupby("run")["stimulus_id"].transform(rng.permutation)
