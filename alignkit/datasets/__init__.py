@@ -20,6 +20,7 @@ __all__ = [
     "DATASETS",
     "Dataset",
     "ShardFolder",
+    "SingleTrialOptions",
     "WindowDataset",
     "as_continuous",
     "brainscore_subjects",
@@ -112,6 +113,7 @@ if TYPE_CHECKING:
     from .fmri.bold import read_bold
     from .fmri.cifti import read_cifti_bold, write_cifti
     from .fmri.nifti import load_nifti
+    from .fmri.single_trials import SingleTrialOptions
     from .fmri.surfaces import read_surface_bold
     from .matrix import load_matrix, read_matrix
     from .meeg.continuous import read_meeg
@@ -181,6 +183,7 @@ _HOMES = {
     "read_cifti_bold": "fmri.cifti",
     "write_cifti": "fmri.cifti",
     "load_nifti": "fmri.nifti",
+    "SingleTrialOptions": "fmri.single_trials",
     "read_surface_bold": "fmri.surfaces",
     "load_matrix": "matrix",
     "read_matrix": "matrix",

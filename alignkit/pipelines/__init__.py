@@ -18,6 +18,7 @@ __all__ = [
     "demo_config",
     "diagnose",
     "fit_encoder",
+    "inspect_path",
     "load_config",
     "predict_responses",
     "rebuild_report",
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .config import RunConfig, load_config
     from .fit import compare_models, fit_encoder, predict_responses
     from .given import Given
+    from .inspect_data import inspect_path
     from .inventory import catalogue, diagnose
     from .result import RunResult
     from .run import default_out, rebuild_report, run_config
@@ -45,6 +47,7 @@ _HOMES = {
     "default_out": "run",
     "diagnose": "inventory",
     "fit_encoder": "fit",
+    "inspect_path": "inspect_data",
     "load_config": "config",
     "predict_responses": "fit",
     "rebuild_report": "run",

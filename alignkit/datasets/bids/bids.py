@@ -15,6 +15,7 @@ from ...recordings.study import Study
 from .._dataset import DATASETS, Dataset
 from .._stimuli import add_labels, check_conditions
 from .._tables import label_table
+from ..fmri.single_trials import SingleTrialOptions
 from ._run_events import EventRules, check_stems, run_events
 from ._run_files import check_run_files
 from ._stimulus_files import find_stimuli
@@ -27,7 +28,7 @@ from .sidecars import describe_pipeline, events_of
 _FMRI = (
     "mask", "atlas", "atlas_labels", "resample_mask", "structures", "confound_columns", "tr_s",
     "start_time_s", "drop_volumes", "delay_s", "average", "duration_s", "smoothing_fwhm_mm", "detrend",
-    "high_pass_hz", "standardize",
+    "high_pass_hz", "standardize", "glm",
 )  # fmt: skip
 _CLEANING = (
     "high_pass_hz", "low_pass_hz", "notch_hz", "filter_method", "bad_channels", "interpolate", "reference",
@@ -82,7 +83,8 @@ def load_bids(
     start_time_s: float | None = None,
     drop_volumes: int | None = None,
     delay_s: float | None = None,
-    average: Literal["event", "block", "volume"] | None = None,
+    average: Literal["event", "block", "volume", "betas"] | None = None,
+    glm: SingleTrialOptions | None = None,
     duration_s: float | None = None,
     smoothing_fwhm_mm: float | None = None,
     detrend: Literal["linear", "none"] | None = None,
@@ -153,8 +155,8 @@ def load_bids(
         of one of nilearn's atlases.
     structures : {"cortex", "all"}, optional
         Of CIFTI: see :func:`alignkit.datasets.read_cifti_bold`.
-    atlas_labels, resample_mask, tr_s, start_time_s, drop_volumes, delay_s, average, duration_s, \
-smoothing_fwhm_mm, detrend, standardize
+    atlas_labels, resample_mask, tr_s, start_time_s, drop_volumes, delay_s, average, glm, \
+duration_s, smoothing_fwhm_mm, detrend, standardize
         Of fMRI: see :func:`alignkit.datasets.read_bold`.
     confound_columns : str or list of str, optional
         Of fMRI: what of the derivative's confounds is regressed out.

@@ -19,7 +19,6 @@ ATLAS = "sub-{subject}/**/func/*_dseg.nii.gz"
 ATLAS_LABELS = "sub-{subject}/**/func/*_dseg.tsv"
 
 Patterns = str | list[str]
-RunKey = tuple[str, str, int]
 _SUBJECT = "{subject}"
 
 
@@ -130,11 +129,21 @@ class Layout:
         what: str,
         notes: list[str],
     ) -> tuple[list[Path], list[Path]]:
-        """Pair by session, task and run; named files in the order given where their names do not say."""
+        """Pair by session, task and run; lists, and files whose names do not say these, in their order."""
+        if self.is_of_one and not tables:
+            raise MissingDataError(
+                f"no {what} of {place.subject.name} fit {patterns!r} in {place.folder}; name one for each of "
+                f"{len(series)} BOLD files in `{what}`."
+            )
         is_list = not isinstance(self.bold, str) and not isinstance(patterns, str)
-        if self.is_of_one and tables and (is_list or not say_runs(series, tables)):
+        if self.is_of_one and (is_list or not say_runs(series, tables)):
             return pair_in_order(series, tables, what, notes, is_given=is_list)
-        return pair_by_run(place.folder, place.subject.name, series, tables, what)
+        ordered, partners = pair_by_run(place.folder, place.subject.name, series, tables, what)
+        if isinstance(self.bold, str):
+            return ordered, partners
+        # A list says in which order runs are read.
+        of_series = dict(zip(ordered, partners, strict=True))
+        return series, [of_series[path] for path in series]
 
 
 @dataclass(frozen=True)

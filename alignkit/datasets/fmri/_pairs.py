@@ -54,8 +54,8 @@ def pair_in_order(
     """
     if len(series) != len(tables):
         raise InputError(
-            f"`bold` names {len(series)} files and `{what}` {len(tables)}; they are paired in their order: give "
-            "one for each run."
+            f"`bold` names {len(series)} files and `{what}` {len(tables)}; they are paired in their order. "
+            "Give one for each run."
         )
     for one, other in zip(series, tables, strict=True):
         here, there = entities(one), entities(other)

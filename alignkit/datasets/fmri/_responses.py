@@ -171,11 +171,12 @@ def _refuse_outside(run: RunData, table: pd.DataFrame, outside: list[int], delay
     n_volumes = run.first_volume + len(run.series)
     length = f"the run of {run.ends_s:g} s ({n_volumes} volumes"
     length += f", the first {run.first_volume} of them dropped)" if run.first_volume else ")"
+    counted = f", counting delay_s = {delay_s:g}" if delay_s else ""
     if 2 * len(outside) <= len(table):
         others = f" ({len(outside)} of {len(table)} events do)" if len(outside) > 1 else ""
         raise InputError(
             f"the event {name!r} at {onset:g} s of run {run.run} ({run.source.name}) lies outside "
-            f"{length}, counting delay_s = {delay_s:g}{others}. Check the repetition time and the events, or "
+            f"{length}{counted}{others}. Check the repetition time and the events, or "
             "remove the event."
         )
     onsets = table["onset_s"].to_numpy(dtype=np.float64)
@@ -188,7 +189,7 @@ def _refuse_outside(run: RunData, table: pd.DataFrame, outside: list[int], delay
         hint = f"They would fit with a repetition time above {latest / n_volumes:.3g} s. "
     raise InputError(
         f"{len(outside)} of {len(table)} events of run {run.run} ({run.source.name}) lie outside {length}, "
-        f"the first of them {name!r} at {onset:g} s, counting delay_s = {delay_s:g}. {hint}Check that the "
+        f"the first of them {name!r} at {onset:g} s{counted}. {hint}Check that the "
         f"events are of this run, and its repetition time of {run.tr_s:g} s."
     )
 

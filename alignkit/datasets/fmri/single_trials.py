@@ -174,8 +174,8 @@ def _check_events(run: RunData, table: pd.DataFrame, duration_s: float | None) -
         raise InputError(
             f"the event {name!r} at {onset:g} s of run {run.run} ({run.source.name}) starts before the first "
             f"volume that is modelled, at {run.start_s - 0.5 * run.tr_s:g} s ({run.first_volume} volumes "
-            f"dropped; {len(early)} of {len(table)} events do). Set a smaller `drop_volumes`, or remove the "
-            "event."
+            f"dropped; {len(early)} of {len(table)} events do). Check `drop_volumes` and the start time, or "
+            "remove the event."
         )
 
 
@@ -196,10 +196,9 @@ def _regressors(run: RunData, high_pass_hz: float | None) -> NDArray[np.float64]
 
 
 def _scaled(run: RunData, usable: Usable, standardize: Standardize) -> NDArray[np.float32]:
+    """Return the series in the wanted unit, and tell what of it no unit can be had of."""
     if standardize == "percent":
         usable.check_level(run.series)
-    if standardize != "zscore":
-        return run.series
     left = usable.clean(
         run.series,
         tr_s=run.tr_s,
@@ -208,6 +207,8 @@ def _scaled(run: RunData, usable: Usable, standardize: Standardize) -> NDArray[n
         high_pass_hz=None,
         standardize="none",
     )
+    if standardize != "zscore":
+        return run.series
     spread = left.std(axis=0, ddof=1, dtype=np.float64)
     fine = np.isfinite(spread)
     left[:, ~fine] = 0

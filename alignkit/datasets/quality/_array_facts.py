@@ -34,10 +34,14 @@ def inspect_arrays(path: Path) -> Inspection:
         with readable(path, "HDF5"):
             check_links(path)
     with readable(path, "a file of arrays"), _opened(path) as variables:
-        rows = tuple((each.name, " x ".join(map(str, each.shape)) or "scalar", each.kind) for each in variables)
+        rows = tuple(
+            (each.name, " x ".join(map(str, each.shape)) or "scalar", each.kind) for each in variables
+        )
         shapes = {each.name: tuple(each.shape) for each in variables}
     tables = (Table("Variables", ("name", "shape", "dtype"), rows),)
-    details: dict[str, Any] = {"variables": [{"name": n, "shape": list(shapes[n]), "dtype": k} for n, _, k in rows]}
+    details: dict[str, Any] = {
+        "variables": [{"name": n, "shape": list(shapes[n]), "dtype": k} for n, _, k in rows]
+    }
     as_rdms = _rdms(path, shapes, rows)
     if as_rdms is not None:
         return Inspection(
@@ -73,14 +77,16 @@ def inspect_table(path: Path) -> Inspection:
     details = {"columns": [row[0] for row in rows], "n_rows": len(table)}
     where = str(path.resolve())
     if {"unit", "time_s"} <= set(table.columns):
-        remark = "Missing: `events`, a table with stimulus_id and onset_s, and a window, for the dataset kind 'spikes'."
+        remark = (
+            "Missing: `events`, a table with stimulus_id and onset_s, and a window (dataset kind 'spikes')."
+        )
         return Inspection(where, "table of spikes", tuple(facts), tables, None, remark, details)
     if "onset" in table or "onset_s" in table and not numeric[1:]:
         remark = "A table of events goes with a recording; inspect the recording."
         return Inspection(where, "table of events", tuple(facts), tables, None, remark, details)
     channels = [c for c in table.columns if c not in SAMPLE_COLUMNS]
     if not numeric or len(numeric) < len(channels):
-        remark = f"Its columns are not all numbers, so it is no matrix; it may be the `samples` of one ({len(table)} rows)."
+        remark = f"Not all columns are numbers, so it is no matrix; it may be the `samples` of one of {len(table)} rows."
         return Inspection(where, "table", tuple(facts), tables, None, remark, details)
     facts.append(("taken", f"{len(table)} samples x {len(channels)} channels"))
     if table[channels].isna().to_numpy().any():
@@ -88,7 +94,13 @@ def inspect_table(path: Path) -> Inspection:
         return Inspection(where, "matrix in a table", tuple(facts), tables, None, remark, details)
     if "stimulus_id" in table:
         return Inspection(
-            where, "matrix in a table", tuple(facts), tables, {"kind": "matrix", "recording": where}, "", details
+            where,
+            "matrix in a table",
+            tuple(facts),
+            tables,
+            {"kind": "matrix", "recording": where},
+            "",
+            details,
         )
     dataset, remark = _with_samples(path, (len(table), len(channels)), {"kind": "matrix", "recording": where})
     return Inspection(where, "matrix in a table", tuple(facts), tables, dataset, remark, details)
@@ -131,7 +143,10 @@ def _with_samples(
     samples = samples_beside(path, shape[0])
     if samples is not None:
         return {**made, "samples": str(samples.resolve())}, f"{samples.name} names the stimulus of each row."
-    return None, f"Missing: `samples`, a table of {shape[0]} rows with a column stimulus_id (and the recording is `{path.name}`)."
+    return (
+        None,
+        f"Missing: `samples`, a table of {shape[0]} rows with a column stimulus_id.",
+    )
 
 
 def _rdms(
@@ -140,7 +155,8 @@ def _rdms(
     """Return the dataset of square, symmetric matrices; None where a file holds something else."""
     square = [
         name for name, shape in shapes.items()
-        if len(shape) in (2, 3) and len(set(shape)) < len(shape) and max(shape) > 2 and np.prod(shape) < _MOST_SQUARE
+        if len(shape) in (2, 3) and len(set(shape)) < len(shape) and 2 < max(shape)
+        and np.prod(shape) < _MOST_SQUARE
     ]  # fmt: skip
     structs = [name for name, _, kind in rows if kind == "struct"]
     if len(square) + len(structs) != 1:
@@ -150,5 +166,9 @@ def _rdms(
     except (InputError, ValueError):
         return None
     facts = (("taken", f"{len(matrices)} matrices of {matrices.shape[1]} stimuli"),)
-    remark = "The stimuli have no names here; give `samples`, a table with stimulus_id." if read_names(path, _IDS) is None else ""
+    remark = (
+        "The stimuli have no names here; give `samples`, a table with stimulus_id."
+        if read_names(path, _IDS) is None
+        else ""
+    )
     return {"kind": "rdms", "rdms": str(path.resolve())}, facts, remark

@@ -69,7 +69,9 @@ def sidecar_beside(path: Path) -> dict[str, Any]:
     with readable(place, "JSON"):
         content = json.loads(place.read_text(encoding="utf-8-sig"))
     if not isinstance(content, dict):
-        raise InputError(f"{place} holds a {type(content).__name__}, an object of names and values is wanted.")
+        raise InputError(
+            f"{place} holds a {type(content).__name__}, an object of names and values is wanted."
+        )
     return content
 
 
@@ -90,7 +92,9 @@ def read_event_times(path: Path) -> EventTimes:
         row = int((~np.isfinite(onsets)).argmax())
         raise InputError(f"{path}: the onset of row {row + 1} is {str(table[column].iloc[row])!r}, no time.")
     lasting = next((name for name in ("duration", "duration_s") if name in table), None)
-    durations = None if lasting is None else pd.to_numeric(table[lasting], errors="coerce").to_numpy(np.float64)
+    durations = (
+        None if lasting is None else pd.to_numeric(table[lasting], errors="coerce").to_numpy(np.float64)
+    )
     named = next((name for name in _NAMES if name in table and _says_anything(table[name])), None)
     names = ["event"] * len(table) if named is None else [str(value) for value in table[named]]
     keep = np.array([name.strip() not in _EMPTY for name in names], dtype=bool)
@@ -158,7 +162,9 @@ def _in_order(path: Path, values: Floats) -> tuple[Floats, str]:
         return turned, "rotations first and in degrees, as AFNI writes them"
     spread = values.std(axis=0)
     if spread[:3].max() < spread[3:].max():
-        return values[:, [3, 4, 5, 0, 1, 2]], "the three columns that vary less (the first) taken for rotations"
+        return values[
+            :, [3, 4, 5, 0, 1, 2]
+        ], "the three columns that vary less (the first) taken for rotations"
     return values, "the three columns that vary less (the last) taken for rotations"
 
 

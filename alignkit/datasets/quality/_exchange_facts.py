@@ -41,7 +41,7 @@ def inspect_nwb(path: Path) -> Inspection:
     facts = [("version", file.version), ("subject", file.subject), ("session", file.session)]
     where = str(path.resolve())
     if file.version.removeprefix("NWB-").startswith(("0.", "1.")):
-        remark = "Missing: `intervals`, `start_s` and `stop_s` for the dataset kind 'nwb' (a two-photon file of NWB 1)."
+        remark = "Missing: `intervals`, `start_s` and `stop_s` (dataset kind 'nwb'; two-photon, NWB 1)."
         return Inspection(where, "NWB 1 session", tuple(facts), (), None, remark)
     with opened(path) as session:
         has_units = session.units is not None and "spike_times" in session.units.colnames
@@ -55,7 +55,9 @@ def inspect_nwb(path: Path) -> Inspection:
     if "roi" in units:
         facts.append(("regions", ", ".join(sorted(set(map(str, units["roi"]))))))
     facts += [("fluorescence", f"{name} ({size})") for name, size in series.items()]
-    rows = tuple((n, len(t), ", ".join(c for c in t.columns if c not in _STANDARD)) for n, t in tables.items())
+    rows = tuple(
+        (n, len(t), ", ".join(c for c in t.columns if c not in _STANDARD)) for n, t in tables.items()
+    )
     shown = (Table("Tables of intervals", ("name", "rows", "columns"), rows),) if rows else ()
     dataset, remark = _nwb_dataset(where, tables, has_units, series)
     details = {"n_units": len(units), "intervals": {name: len(table) for name, table in tables.items()}}
@@ -124,7 +126,13 @@ def inspect_assembly(path: Path) -> Inspection:
     subjects = brainscore_subjects(path)
     facts.append(("subjects", ", ".join(subjects) if subjects else "not told apart"))
     return Inspection(
-        where, "Brain-Score assembly", (*facts, *known), tables, {"kind": "brainscore", "assembly": where}, "", details
+        where,
+        "Brain-Score assembly",
+        (*facts, *known),
+        tables,
+        {"kind": "brainscore", "assembly": where},
+        "",
+        details,
     )
 
 

@@ -1,31 +1,30 @@
-"""Paths as the patterns of the readers want them."""
+"""Files as the readers of named files want them: below one folder, with plain names."""
 
 from __future__ import annotations
 
+import glob
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..bids.entities import parse_name
 
 
-def subject_pattern(path: Path) -> tuple[Path, str, str] | None:
-    """Return folder, pattern with ``{subject}``, and subject of a file; None where none fits its name.
+def named_files(*groups: Sequence[Path]) -> tuple[Path, list[list[str]]]:
+    """Return the deepest folder that holds all files, and each group's paths below it, as patterns."""
+    resolved = [[path.resolve() for path in group] for group in groups]
+    folder = Path(os.path.commonpath([path.parent for group in resolved for path in group]))
+    return folder, [
+        [glob.escape(path.relative_to(folder).as_posix()) for path in group] for group in resolved
+    ]
 
-    A file below ``sub-<label>`` is found from the folder that holds all subjects; of any other name the last
-    part without an underscore stands for the subject.
-    """
-    path = path.resolve()
-    if any(mark in path.name for mark in "*?[{"):
-        return None
+
+def subject_of(path: Path) -> str:
+    """Return whose a file is, by its name or its folders; ``"subject"`` where they do not say."""
     label = parse_name(path.name).entities.get("sub")
-    for parent in path.parents:
-        if parent.name.startswith("sub-") and (label is None or parent.name == f"sub-{label}"):
-            below = path.relative_to(parent.parent).as_posix()
-            name = parent.name.removeprefix("sub-")
-            return parent.parent, below.replace(f"sub-{name}", "sub-{subject}"), name
     if label is not None:
-        return path.parent, path.name.replace(f"sub-{label}", "sub-{subject}"), label
-    stem, dot, ending = path.name.partition(".")
-    head, _, last = stem.rpartition("_")
-    if not last:
-        return None
-    return path.parent, f"{head}_{{subject}}{dot}{ending}" if head else f"{{subject}}{dot}{ending}", last
+        return label
+    folders = [
+        part for part in path.resolve().parts[:-1] if part.lower().startswith(("sub-", "sub0", "subj"))
+    ]
+    return folders[-1].removeprefix("sub-") if folders else "subject"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..._core.errors import InputError
 from .._arrays import readable
 from ..fmri._volumes import header_tr, open_image
 from ._beside import events_beside, mask_beside, motion_beside, read_event_times, sidecar_beside, stem_of
+from ._file_lines import named_files, subject_of
 from .inspection import Inspection
 
 VOLUMES = (".nii", ".nii.gz", ".mgz", ".mgh")
 SURFACES = (".func.gii", ".gii", ".dtseries.nii")
-_SUBJECT = "subject"
 
 
 def inspect_volume(path: Path) -> Inspection:
@@ -27,7 +26,8 @@ def inspect_volume(path: Path) -> Inspection:
     is_series = len(shape) == 4 and shape[3] > 1
     sizes = [float(size) for size in image.header.get_zooms()[:3]]
     with readable(path, "a NIfTI image"):
-        codes = "".join(code or "?" for code in nib.aff2axcodes(image.affine))
+        letters: Any = nib.aff2axcodes(image.affine)  # type: ignore[no-untyped-call]
+        codes = "".join(code or "?" for code in letters)
     facts = [
         ("shape", " x ".join(map(str, shape))),
         ("voxel size", f"{' x '.join(f'{size:g}' for size in sizes)} {_length_unit(image)}"),
@@ -65,14 +65,14 @@ def inspect_surface(path: Path) -> Inspection:
     with readable(path, "a surface or CIFTI file"):
         image: Any = nib.load(path)
         if hasattr(image, "darrays"):
-            sizes = (len(image.darrays), len(image.darrays[0].data))
+            sizes = [len(image.darrays), len(image.darrays[0].data)]
             what = "vertices"
         else:
-            sizes, what = tuple(int(n) for n in image.shape), "grayordinates"
+            sizes, what = [int(n) for n in image.shape], "grayordinates"
     facts = (("maps or volumes", str(sizes[0])), (what, str(sizes[1])))
     return Inspection(
         str(path.resolve()), "GIfTI" if what == "vertices" else "CIFTI series", facts,
-        remark="Surfaces and CIFTI are read from a BIDS folder: name the folder that holds dataset_description.json.",
+        remark="Surfaces and CIFTI are read from a BIDS folder: name the one with dataset_description.json.",
     )  # fmt: skip
 
 
@@ -126,20 +126,13 @@ def _dataset(path: Path, events: Path | None, tr_s: Any) -> tuple[dict[str, Any]
         return None, f"Missing: a table of events (onset, duration, trial_type) beside it, such as {wanted}."
     if not tr_s:
         return None, "Missing: a repetition time; give it as `tr_s` to the dataset kind 'nifti'."
-    resolved = path.resolve()
-    holder = next((p for p in resolved.parents if p.name.startswith("sub-")), None)
-    if holder is None:
-        made = {"folder": str(resolved.parent), "bold": [resolved.name], "events": [events.name]}
-        return {"kind": "nifti", **made, "subjects": [_SUBJECT]}, ""
-    label = holder.name.removeprefix("sub-")
-    folder = holder.parent
+    return volumes_dataset([path], [events]), ""
 
-    def below(file: Path) -> str:
-        return file.resolve().relative_to(folder).as_posix().replace(f"sub-{label}", "sub-{subject}")
 
-    made_below: dict[str, Any] = {"folder": str(folder), "subjects": [label], "bold": below(path)}
-    made_below["events"] = below(events)
-    mask = mask_beside(path)
-    if mask is not None:
-        made_below["mask"] = below(mask)
-    return {"kind": "nifti", **made_below}, ""
+def volumes_dataset(runs: Sequence[Path], events: Sequence[Path]) -> dict[str, Any]:
+    """Return the options that read runs of one subject with their tables of events."""
+    mask = mask_beside(runs[0]) if len(runs) == 1 else None
+    masks = [] if mask is None else [mask]
+    folder, (bold, tables, named) = named_files(runs, events, masks)
+    made = {"kind": "nifti", "folder": str(folder), "bold": bold, "events": tables}
+    return {**made, **({"mask": named[0]} if named else {}), "subjects": [subject_of(runs[0])]}

@@ -14,10 +14,10 @@ from ..._core.errors import InputError
 from ...preprocessing.meeg.bad_channels import data_channels
 from ...preprocessing.meeg.events import annotation_events, stim_channel_events
 from ...preprocessing.meeg.sensors import modality_of, units_of
-from .._arrays import readable, require_file
+from .._arrays import readable
 from ..meeg.raw import open_raw_with_notes
 from ._beside import events_beside
-from ._file_lines import subject_pattern
+from ._file_lines import named_files, subject_of
 from .inspection import Inspection
 from .report import Table
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import mne
 
 SENSORS = (
-    ".fif", ".fif.gz", ".edf", ".bdf", ".gdf", ".vhdr", ".ahdr", ".set", ".ds", ".snirf", ".con", ".sqd", ".cnt", ".mff",
+    ".fif", ".fif.gz", ".edf", ".bdf", ".gdf", ".vhdr", ".ahdr", ".set", ".ds", ".snirf", ".con", ".sqd", ".cnt",
+    ".mff",
 )  # fmt: skip
 _WINDOW_S = (-0.2, 0.8)
 _MOST_NAMES = 20
@@ -40,7 +41,7 @@ def inspect_sensors(path: Path) -> Inspection:
     InputError
         If it cannot be read.
     """
-    kind = _kind(path)
+    kind = kind_of_sensors(path)
     if kind == "evoked":
         return _evoked(path)
     if kind == "epochs":
@@ -61,20 +62,25 @@ def inspect_sensors(path: Path) -> Inspection:
     dataset, remark = _dataset(path, raw, onsets, beside)
     details = {"rate_hz": float(raw.info["sfreq"]), "seconds": length_s, "annotations": dict(counts)}
     return Inspection(
-        str(path.resolve()), f"continuous {modality_of(raw.info)} ({_format(path)})", tuple(facts), tables, dataset,
-        remark, {**details, **_channel_details(raw)}, tuple(notes),
+        str(path.resolve()), f"continuous {modality_name(raw.info)} ({_format(path)})", tuple(facts), tables,
+        dataset, remark, {**details, **_channel_details(raw)}, tuple(notes),
     )  # fmt: skip
 
 
-def _kind(path: Path) -> str:
+def kind_of_sensors(path: Path) -> str:
+    """Return ``"raw"``, ``"epochs"`` or ``"evoked"``; of a damaged file what its name says, or ``"raw"``."""
     import mne
 
     name = path.name.lower()
     if name.endswith((".fif", ".fif.gz")):
-        require_file(path)
-        with readable(path, "FIF"), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return str(mne.what(path))
+            try:
+                found: Any = mne.what(path)
+            except Exception:
+                # Damaged: opening it will say how.
+                return "raw"
+        return str(found)
     if name.endswith(".set"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -85,9 +91,22 @@ def _kind(path: Path) -> str:
     return "raw"
 
 
+def modality_name(info: mne.Info) -> str:
+    """Return the modality as people write it: ``"EEG"``, ``"MEG and EEG"``, ``"iEEG"``, ``"fNIRS"``."""
+    written = {"meg": "MEG", "eeg": "EEG", "ieeg": "iEEG", "fnirs": "fNIRS"}
+    return " and ".join(written.get(part, part) for part in modality_of(info).split("+"))
+
+
 def _format(path: Path) -> str:
     name = path.name.lower()
-    known = {".vhdr": "BrainVision", ".set": "EEGLAB", ".ds": "CTF", ".fif": "FIF", ".fif.gz": "FIF", ".mff": "EGI"}
+    known = {
+        ".vhdr": "BrainVision",
+        ".set": "EEGLAB",
+        ".ds": "CTF",
+        ".fif": "FIF",
+        ".fif.gz": "FIF",
+        ".mff": "EGI",
+    }
     ending = next(end for end in sorted(SENSORS, key=len, reverse=True) if name.endswith(end))
     return known.get(ending, ending.strip(".").upper())
 
@@ -143,16 +162,16 @@ def _dataset(
     """Return what `load_meeg` needs; epochs only where events give some."""
     if not data_channels(raw):
         return None, "It has no M/EEG, intracranial or fNIRS channel."
-    placed = subject_pattern(path)
-    if placed is None:
-        return None, f"Missing: a plain name; rename {path.name} so that it has no *, ?, [ or {{ and no trailing _."
-    folder, pattern, subject = placed
-    made: dict[str, Any] = {"kind": "meeg", "folder": str(folder), "pattern": pattern, "subjects": [subject]}
+    folder, (pattern, tables) = named_files([path], [] if beside is None else [beside])
+    made: dict[str, Any] = {
+        "kind": "meeg",
+        "folder": str(folder),
+        "pattern": pattern,
+        "subjects": [subject_of(path)],
+    }
     remarks = []
-    table = None if beside is None else subject_pattern(beside)
-    if table is not None and table[0] == folder and table[2] == subject:
-        made["events"] = table[1]
-        made |= {"tmin_s": _WINDOW_S[0], "tmax_s": _WINDOW_S[1]}
+    if tables:
+        made |= {"events": tables, "tmin_s": _WINDOW_S[0], "tmax_s": _WINDOW_S[1]}
     elif _give_epochs(raw, onsets):
         made |= {"tmin_s": _WINDOW_S[0], "tmax_s": _WINDOW_S[1]}
         remarks.append("Epochs around every event; choose some with `event_names`.")
@@ -170,7 +189,12 @@ def _give_epochs(raw: mne.io.BaseRaw, onsets: Sequence[float]) -> bool:
     rate = float(raw.info["sfreq"])
     samples = np.round(np.asarray(onsets, dtype=np.float64) * rate)
     # The reader refuses events outside the recording, and two on one sample.
-    if not len(samples) or (samples < 0).any() or (samples >= raw.n_times).any() or len(np.unique(samples)) < len(samples):
+    if (
+        not len(samples)
+        or (samples < 0).any()
+        or (samples >= raw.n_times).any()
+        or len(np.unique(samples)) < len(samples)
+    ):
         return False
     inside = (samples + _WINDOW_S[0] * rate >= 0) & (samples + _WINDOW_S[1] * rate < raw.n_times)
     return bool(inside.any())
@@ -184,7 +208,9 @@ def _epochs(path: Path) -> Inspection:
         warnings.simplefilter("ignore")
         read: Any = mne.read_epochs if is_fif else mne.read_epochs_eeglab
         epochs = read(path, preload=False, verbose="error") if is_fif else read(path, verbose="error")
-    counts = Counter({name: int((epochs.events[:, 2] == code).sum()) for name, code in epochs.event_id.items()})
+    counts = Counter(
+        {name: int((epochs.events[:, 2] == code).sum()) for name, code in epochs.event_id.items()}
+    )
     facts = _channel_facts(epochs)
     facts += [
         ("epochs", f"{len(epochs.events)} of {len(counts)} names"),
@@ -192,19 +218,23 @@ def _epochs(path: Path) -> Inspection:
         ("metadata", "none" if epochs.metadata is None else ", ".join(map(str, epochs.metadata.columns))),
     ]
     tables = (Table("Events", ("name", "count"), tuple(counts.most_common(_MOST_NAMES))),)
-    placed = subject_pattern(path)
     dataset: dict[str, Any] | None = None
     remark = "EEGLAB epochs: read them with `mne.read_epochs_eeglab` and save them as FIF."
-    if is_fif and placed is not None:
-        dataset = {"kind": "fif", "folder": str(placed[0]), "pattern": placed[1], "subjects": [placed[2]]}
+    if is_fif:
+        folder, ((pattern,),) = named_files([path])
+        dataset = {"kind": "fif", "folder": str(folder), "pattern": pattern, "subjects": [subject_of(path)]}
         remark = ""
         if _without_place(epochs):
             dataset["montage"] = "none"
             remark = "Positions are unknown: name a standard `montage` for maps."
-    details = {"rate_hz": float(epochs.info["sfreq"]), "n_epochs": len(epochs.events), "annotations": dict(counts)}
+    details = {
+        "rate_hz": float(epochs.info["sfreq"]),
+        "n_epochs": len(epochs.events),
+        "annotations": dict(counts),
+    }
     return Inspection(
-        str(path.resolve()), f"epochs of {modality_of(epochs.info)} ({_format(path)})", tuple(facts), tables, dataset,
-        remark, {**details, **_channel_details(epochs)},
+        str(path.resolve()), f"epochs of {modality_name(epochs.info)} ({_format(path)})", tuple(facts), tables,
+        dataset, remark, {**details, **_channel_details(epochs)},
     )  # fmt: skip
 
 
@@ -222,7 +252,8 @@ def _evoked(path: Path) -> Inspection:
     ]
     rows = tuple((str(each.comment), int(each.nave)) for each in evokeds)
     return Inspection(
-        str(path.resolve()), f"evoked responses of {modality_of(first.info)} ({_format(path)})", tuple(facts),
+        str(path.resolve()),
+        f"evoked responses of {modality_name(first.info)} ({_format(path)})", tuple(facts),
         (Table("Conditions", ("name", "trials averaged"), rows),),
         remark="Evoked responses are read in Python, by `alignkit.datasets.read_evoked`.",
         details={"rate_hz": float(first.info["sfreq"]), **_channel_details(first)},

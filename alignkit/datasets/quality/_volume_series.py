@@ -59,7 +59,7 @@ class VolumeSeries:
         if self._kept is not None:
             yield from self._kept
             return
-        kept = [] if self.n_volumes * self.n_points <= _KEPT else None
+        kept: list[NDArray[np.float32]] | None = [] if self.n_volumes * self.n_points <= _KEPT else None
         step = max(1, _AT_ONCE // max(1, self.n_points))
         for start in range(0, self.n_volumes, step):
             stop = min(self.n_volumes, start + step)
@@ -101,7 +101,7 @@ def open_volume_series(paths: Sequence[Path]) -> VolumeSeries:
     images: list[Any] = []
     for path in map(require_file, paths):
         with readable(path, "an fMRI series"):
-            # Left open: a packed file that is opened anew for every part is unpacked from its begin each time.
+            # Left open: a packed file that is opened anew for every part is unpacked anew as well.
             is_volume = path.name.endswith((".nii", ".nii.gz")) and ".dtseries." not in path.name
             images.append(nib.load(path, keep_file_open=True) if is_volume else nib.load(path))
     path, first = Path(paths[0]), images[0]
@@ -111,7 +111,9 @@ def open_volume_series(paths: Sequence[Path]) -> VolumeSeries:
     if len(shape) == 2:
         axis = first.header.get_axis(0)
         tr_s = float(getattr(axis, "step", 0.0)) or None
-        return VolumeSeries(path, images, shape[0], shape[1], None, tr_s, _digest(first.nifti_header.binaryblock))
+        return VolumeSeries(
+            path, images, shape[0], shape[1], None, tr_s, _digest(first.nifti_header.binaryblock)
+        )
     if len(shape) != 4 or shape[3] < 4:
         raise InputError(f"{path} has shape {shape}; a series is x, y, z, time with at least 4 volumes.")
     tr_s, _ = header_tr(path, first)

@@ -25,6 +25,8 @@ class RunPrint:
         Digest of the values, as they are read.
     file : str
         Digest of the whole file; it differs where only headers do.
+    group : str
+        Runs of one group, such as a task, should be alike in what follows.
     alike : mapping of str to str
         What runs of one data set share, such as ``{"sampling rate": "500 Hz"}``.
     """
@@ -33,6 +35,7 @@ class RunPrint:
     subject: str
     data: str
     file: str = ""
+    group: str = ""
     alike: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -54,8 +57,11 @@ def compare_runs(prints: Sequence[RunPrint]) -> Findings:
     checks = [_identical_runs(prints)]
     if len({each.subject for each in prints}) > 1:
         checks.append(_identical_subjects(prints))
-    for what in dict.fromkeys(name for each in prints for name in each.alike):
-        checks.append(_alike(prints, what))
+    for group in dict.fromkeys(each.group for each in prints):
+        members = [each for each in prints if each.group == group]
+        for what in dict.fromkeys(name for each in members for name in each.alike):
+            if len(members) > 1:
+                checks.append(_alike(members, what, group or "all"))
     return Findings(tuple(checks))
 
 
@@ -69,7 +75,8 @@ def _identical_runs(prints: Sequence[RunPrint]) -> Check:
     if not copies:
         return Check(IDENTICAL_RUNS, "all", "pass", f"{len(prints)} runs, all different.")
     shown = [
-        f"{b.name} is {a.name}" + (" under another header" if a.file != b.file else "") for a, b in copies[:_SHOWN]
+        f"{b.name} is {a.name}" + (" under another header" if a.file != b.file else "")
+        for a, b in copies[:_SHOWN]
     ]
     more = f" and {len(copies) - _SHOWN} more" if len(copies) > _SHOWN else ""
     return Check(IDENTICAL_RUNS, "all", "fail", f"{len(copies)} of {len(prints)}: {'; '.join(shown)}{more}.")
@@ -91,12 +98,17 @@ def _identical_subjects(prints: Sequence[RunPrint]) -> Check:
     return Check(IDENTICAL_SUBJECTS, "all", "pass", f"{len(held)} subjects, all different.")
 
 
-def _alike(prints: Sequence[RunPrint], what: str) -> Check:
+def _alike(prints: Sequence[RunPrint], what: str, where: str) -> Check:
     name = f"runs share one {what}"
     counts = Counter(each.alike[what] for each in prints if what in each.alike)
     if len(counts) == 1:
-        return Check(name, "all", "pass", f"{next(iter(counts))} in {counts.total()} runs.")
+        return Check(name, where, "pass", f"{next(iter(counts))} in {counts.total()} runs.")
     (usual, often), *_ = counts.most_common()
     odd = [f"{each.name} ({each.alike[what]})" for each in prints if each.alike.get(what, usual) != usual]
     more = f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
-    return Check(name, "all", "warn", f"{usual} in {often} runs, but not in {', '.join(odd[:_SHOWN])}{more}.")
+    return Check(
+        name,
+        where,
+        "warn",
+        f"{usual} in {often} of {len(prints)} runs, but not in {', '.join(odd[:_SHOWN])}{more}.",
+    )

@@ -41,7 +41,9 @@ class EventTimes:
     ) -> EventTimes:
         """Build from columns."""
         durations = np.full(len(onsets_s), np.nan) if durations_s is None else durations_s
-        table = pd.DataFrame({"name": [str(name) for name in names], "onset_s": onsets_s, "duration_s": durations})
+        table = pd.DataFrame(
+            {"name": [str(name) for name in names], "onset_s": onsets_s, "duration_s": durations}
+        )
         return cls(table.sort_values("onset_s", kind="stable").reset_index(drop=True))
 
 
@@ -67,8 +69,8 @@ def check_inside(events: EventTimes, length_s: float, where: str) -> Check:
         INSIDE,
         where,
         "warn",
-        f"{int(outside.sum())} of {len(onsets)} events lie outside the recording of {length_s:g} s; the first "
-        f"is {events.table['name'].iloc[first]!r} at {onsets[first]:g} s.",
+        f"{int(outside.sum())} of {len(onsets)} events lie outside the recording of {length_s:g} s; the "
+        f"first is {events.table['name'].iloc[first]!r} at {onsets[first]:g} s.",
     )
 
 
@@ -120,12 +122,13 @@ def check_repetition_time(
             TIMING,
             where,
             "warn",
-            f"{' and '.join(known).capitalize()} give {tr_s:g} s, but all onsets are multiples of {step:g} s, "
-            f"{how}: is that the repetition time?",
+            f"{' and '.join(known).capitalize()} give {tr_s:g} s, but all onsets are multiples of {step:g} "
+            f"s, {how}: is that the repetition time?",
         )
     if late and events is not None:
         need = float(events.onsets_s.max()) / n_volumes
-        detail = f"The run ends at {n_volumes * tr_s:g} s, before its last event; {need:.3g} s a volume would hold it."
+        end_s = n_volumes * tr_s
+        detail = f"The run ends at {end_s:g} s, before its last event; {need:.3g} s a volume would hold it."
         return Check(TIMING, where, "warn", detail)
     return Check(TIMING, where, "pass", f"{tr_s:g} s by {' and '.join(known)}.")
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...recordings.rdms import RDMs
 from ...recordings.recording import Recording
 from ...stats import split_half_reliability
-from .report import Check, Curve, Findings, Histogram, Table, as_doubles
+from .report import Check, Curve, Findings, Histogram, Table, Verdict, as_doubles, warn_if
 
 RELIABLE = "responses repeat"
 CONSTANT = "every channel varies"
@@ -47,13 +47,13 @@ def check_values(
     count = f"{len(lost)} {axis_name}"
     if lost.any():
         n_lost = int((~finite).sum())
-        which = _listed([names[i] for i in np.flatnonzero(lost)])
+        which = _listed([name for name, is_lost in zip(names, lost, strict=True) if is_lost])
         detail = f"{n_lost} values are NaN or infinite, in {int(lost.sum())} of {count}: {which}."
         checks.append(Check(FINITE, where, "fail", detail))
     else:
         checks.append(Check(FINITE, where, "pass", f"{' x '.join(map(str, array.shape))} numbers."))
     if constant.any():
-        which = _listed([names[i] for i in np.flatnonzero(constant)])
+        which = _listed([name for name, is_flat in zip(names, constant, strict=True) if is_flat])
         detail = f"{int(constant.sum())} of {count} are constant: {which}."
         checks.append(Check(CONSTANT, where, "fail" if constant.all() else "warn", detail))
     else:
@@ -96,7 +96,7 @@ def rdms_quality(rdms: RDMs) -> Findings:
     names = [" ".join(part for part in _named(row) if part) for row in rdms.table.to_dict("records")]
     checks = []
     lost = ~np.isfinite(values)
-    verdict = "warn" if lost.any() else "pass"
+    verdict: Verdict = warn_if(bool(lost.any()))
     detail = f"{int(lost.sum())} of {values.size} pairs were not measured."
     checks.append(Check("every pair was measured", "all", verdict, detail))
     seen: dict[bytes, str] = {}
@@ -113,7 +113,9 @@ def rdms_quality(rdms: RDMs) -> Findings:
         part = values[[each == region for each in by_region]]
         if len(part) < 2:
             continue
-        others = np.array([_correlation(row, np.delete(part, i, 0).mean(axis=0)) for i, row in enumerate(part)])
+        others = np.array(
+            [_correlation(row, np.delete(part, i, 0).mean(axis=0)) for i, row in enumerate(part)]
+        )
         rows.append((region, len(part), float(np.nanmedian(others)), float(np.nanmin(others))))
         figures.append(
             Histogram("Each matrix with the mean of the others", region, "correlation", others,
@@ -135,10 +137,10 @@ def _reliability(recording: Recording, data: NDArray[np.float32], where: str) ->
         of_channels = _mean(half[:, after], axis=1)
     middle = float(np.nanmedian(of_channels)) if np.isfinite(of_channels).any() else float("nan")
     share = float((of_channels > 0.1).mean())
-    verdict = "pass" if middle > 0.1 or share > 0.25 else "warn"
+    verdict = warn_if(not (middle > 0.1 or share > 0.25))
     detail = (
-        f"Median correlation of halves over {len(of_channels)} channels is {middle:.3f}; {share:.0%} of them are "
-        f"above .1 ({len(responses)} stimuli, {float(np.median(result.n_repeats)):g} repeats in the halves together)."
+        f"Median correlation of halves over {len(of_channels)} channels is {middle:.3f}; {share:.0%} of them "
+        f"are above .1 ({len(responses)} stimuli, {float(np.median(result.n_repeats)):g} repeats in both halves)."
     )
     figures: list[Histogram | Curve] = [
         Histogram("Split-half correlation of channels", where, "correlation of halves", of_channels, middle)
@@ -168,7 +170,8 @@ def _by_stimulus(recording: Recording, data: NDArray[np.float32]) -> NDArray[np.
     shape = (int(codes.max()) + 1, int(repeat.max()) + 1, flat.shape[1])
     responses = np.full(shape, np.nan, dtype=np.float32)
     responses[codes, repeat] = flat
-    return responses[np.isfinite(responses[:, :2]).any(axis=2).sum(axis=1) > 1]
+    kept: NDArray[np.float32] = responses[np.isfinite(responses[:, :2]).any(axis=2).sum(axis=1) > 1]
+    return kept
 
 
 def _mean(values: NDArray[np.float64], *, axis: int) -> NDArray[np.float64]:

@@ -212,6 +212,11 @@ class Findings:
         )
 
 
+def warn_if(is_doubtful: bool) -> Verdict:
+    """Return ``"warn"``, or ``"pass"``."""
+    return "warn" if is_doubtful else "pass"
+
+
 def joined(parts: Iterable[Findings]) -> Findings:
     """Return the findings of all parts, in order."""
     return sum(parts, Findings())

@@ -66,7 +66,8 @@ def line_noise_ratio(frequencies_hz: ArrayLike, power: ArrayLike, *, line_hz: fl
     Returns
     -------
     ratio : ndarray of shape (n_channels,)
-        1 without line noise; NaN where a channel has no power, or the spectrum ends within 5 Hz of the line.
+        1 without line noise; NaN where a channel has no power, or the spectrum ends within 1 Hz of the line.
+        Where it ends within 5 Hz, the other side counts alone.
     """
     frequencies = check_array("frequencies_hz", frequencies_hz, ndim=1, dtype=np.float64)
     density = check_array("power", power, ndim=2, dtype=np.float64)
@@ -74,7 +75,7 @@ def line_noise_ratio(frequencies_hz: ArrayLike, power: ArrayLike, *, line_hz: fl
         raise InputError(f"`power` has {density.shape[1]} frequencies, `frequencies_hz` {len(frequencies)}.")
     away = np.abs(frequencies - line_hz)
     step = frequencies[1] - frequencies[0] if len(frequencies) > 1 else np.inf
-    if frequencies[-1] < line_hz + _BESIDE_HZ[1] or step > _LINE_HALF_WIDTH_HZ:
+    if frequencies[-1] < line_hz + _LINE_HALF_WIDTH_HZ or step > _LINE_HALF_WIDTH_HZ:
         return np.full(len(density), np.nan)
     at = density[:, away <= _LINE_HALF_WIDTH_HZ]
     beside = density[:, (away >= _BESIDE_HZ[0]) & (away <= _BESIDE_HZ[1])].mean(axis=1)

@@ -19,7 +19,7 @@ from .._arrays import readable
 from ._beside import read_event_times
 from .copies import RunPrint, compare_runs
 from .event_timing import EventTimes, check_inside, check_twice, event_figures
-from .report import Check, Curve, Dots, Findings, Table, joined
+from .report import Check, Curve, Dots, Findings, Table, joined, warn_if
 from .sensor_measures import clipped_share, flat_channels, line_noise_ratio, power_spectrum
 from .volume_runs import EVENTS, READABLE, SIDECAR
 
@@ -46,6 +46,7 @@ _MOST_REJECTED = 0.3
 _MOST_EVENTS = 400
 _SHOWN = 8
 _SCALES = {"V": (1e6, "\u00b5V"), "T": (1e15, "fT"), "T/m": (1e13, "fT/cm"), "M": (1e6, "\u00b5M")}
+_NAMES = {"eeg": "EEG", "mag": "magnetometer", "grad": "gradiometer", "seeg": "sEEG", "ecog": "ECoG"}
 _RULE = "spread more than 3 times, and 5 robust SD, off the median of its kind"
 _COLUMNS = (
     "run", "seconds", "rate (Hz)", "channels", "marked bad", "found bad", "flat", "line noise", "events",
@@ -71,6 +72,10 @@ class SensorRun:
         Whether a missing table of events is a fault (BIDS).
     has_sidecar : bool or None
         None where none is wanted.
+    is_rest : bool
+        Then no events are missed.
+    group : str
+        What it should be like, such as its task.
     """
 
     name: str
@@ -81,6 +86,7 @@ class SensorRun:
     needs_table: bool = False
     has_sidecar: bool | None = None
     is_rest: bool = False
+    group: str = ""
 
 
 @dataclass
@@ -129,7 +135,9 @@ def sensor_quality(runs: Sequence[SensorRun]) -> Findings:
 def _look(run: SensorRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
     raw, notes = run.open()
     rate, length_s = float(raw.info["sfreq"]), raw.n_times / float(raw.info["sfreq"])
-    picks = data_channels(raw)
+    kinds = raw.get_channel_types()
+    # Reference magnetometers are of many makes: none of them is the odd one out.
+    picks = [i for i in data_channels(raw) if kinds[i] != "ref_meg"]
     where = run.name
     seen = _Seen()
     said = f"{len(raw.ch_names)} channels, {length_s:g} s at {rate:g} Hz."
@@ -154,11 +162,13 @@ def _look(run: SensorRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
         if picks and digest:
             _epochs(raw, picks, events, run, seen)
     alike = {"sampling rate": f"{rate:g} Hz", "set of channels": _channel_set(raw, picks)}
-    header = hashlib.sha256(str(sorted((k, str(v)) for k, v in raw.info.items() if k != "meas_date")).encode())
-    printed = RunPrint(where, run.subject, digest or where, header.hexdigest(), alike)
+    header = hashlib.sha256(
+        str(sorted((k, str(v)) for k, v in raw.info.items() if k != "meas_date")).encode()
+    )
+    printed = RunPrint(where, run.subject, digest or where, header.hexdigest(), run.group, alike)
     row = (
-        where, round(length_s, 2), rate, len(picks), len(raw.info["bads"]), seen.n_found, seen.n_flat, seen.line,
-        0 if events is None else len(events), seen.n_refused,
+        where, round(length_s, 2), rate, len(picks), len(raw.info["bads"]), seen.n_found, seen.n_flat,
+        seen.line, 0 if events is None else len(events), seen.n_refused,
     )  # fmt: skip
     return Findings(tuple(seen.checks), (), tuple(seen.figures), tuple(notes)), printed, row
 
@@ -167,7 +177,8 @@ def _channel_set(raw: mne.io.BaseRaw, picks: Sequence[int]) -> str:
     names = [raw.ch_names[i] for i in picks]
     if not names:
         return "none"
-    return f"{len(names)} channels {names[0]} to {names[-1]}, {hashlib.sha256('|'.join(names).encode()).hexdigest()[:6]}"
+    digest = hashlib.sha256("|".join(names).encode()).hexdigest()[:6]
+    return f"{len(names)} channels, {names[0]} to {names[-1]} (names {digest})"
 
 
 def _blocks(raw: mne.io.BaseRaw, picks: Sequence[int], path: Path) -> Iterator[NDArray[np.float64]]:
@@ -188,13 +199,12 @@ def _whole(raw: mne.io.BaseRaw, picks: Sequence[int], path: Path) -> tuple[str, 
     return hasher.hexdigest(), lost
 
 
-def _finite_check(
-    raw: mne.io.BaseRaw, picks: Sequence[int], lost: NDArray[np.int64], where: str
-) -> Check:
+def _finite_check(raw: mne.io.BaseRaw, picks: Sequence[int], lost: NDArray[np.int64], where: str) -> Check:
     if not lost.any():
         return Check(FINITE, where, "pass", f"{len(picks)} channels of {raw.n_times} samples.")
     names = [raw.ch_names[i] for i, n in zip(picks, lost, strict=True) if n]
-    detail = f"{int(lost.sum())} samples are NaN or infinite, in {len(names)} of {len(picks)} channels: {_listed(names)}."
+    which = f"{len(names)} of {len(picks)} channels: {_listed(names)}"
+    detail = f"{int(lost.sum())} samples are NaN or infinite, in {which}."
     return Check(FINITE, where, "fail", detail)
 
 
@@ -222,13 +232,18 @@ def _measure(raw: mne.io.BaseRaw, picks: Sequence[int], run: SensorRun, seen: _S
     flat = [name for name, is_flat in zip(names, flat_channels(data), strict=True) if is_flat]
     seen.n_flat = len(flat)
     unmarked = [name for name in flat if name not in marked]
-    detail = f"{len(flat)} of {len(names)} channels never change: {_listed(flat)}." if flat else f"All {len(names)} vary."
+    detail = (
+        f"{len(flat)} of {len(names)} channels never change: {_listed(flat)}."
+        if flat
+        else f"All {len(names)} vary."
+    )
     seen.checks.append(Check(FLAT, where, "warn" if unmarked else "pass", detail))
     shares = np.nan_to_num(clipped_share(data))
     clipped = [name for name, share in zip(names, shares, strict=True) if share > _CLIPPED]
     detail = f"Share of samples at a channel's own limit, 3 or more in a row: {shares.max():.2%} at most."
     if clipped:
-        detail = f"{len(clipped)} of {len(names)} channels stand at their limit in over {_CLIPPED:.1%} of samples: {_listed(clipped)}."
+        count = f"{len(clipped)} of {len(names)} channels"
+        detail = f"{count} stand at their limit in over {_CLIPPED:.1%} of samples: {_listed(clipped)}."
     seen.checks.append(Check(CLIPPED, where, "warn" if clipped else "pass", detail))
     _spectra(sample, data, marked + flat, where, seen)
     _bad(sample, marked, where, seen)
@@ -262,7 +277,16 @@ def _bad(sample: mne.io.RawArray, marked: Sequence[str], where: str, seen: _Seen
         names = tuple(sample.ch_names[i] for i in members)
         flagged = tuple(name for name in names if name in found or name in marked)
         label = f"standard deviation above 1 Hz ({shown})"
-        seen.figures.append(Dots(f"Amplitude of {kind} channels", where, label, names, scale * spread[members], flagged))
+        seen.figures.append(
+            Dots(
+                f"Amplitude of {_NAMES.get(kind, kind)} channels",
+                where,
+                label,
+                names,
+                scale * spread[members],
+                flagged,
+            )
+        )
 
 
 def _spectra(
@@ -282,7 +306,7 @@ def _spectra(
         hertz = max(ratios, key=ratios.__getitem__)
         seen.line = ratios[hertz]
         said = ", ".join(f"{value:.1f} x at {each:g} Hz" for each, value in ratios.items())
-        verdict = "warn" if seen.line > _LOUD_LINE else "pass"
+        verdict = warn_if(seen.line > _LOUD_LINE)
         remedy = f" A notch at {hertz:g} Hz (`notch_hz`) takes it out." if verdict == "warn" else ""
         detail = f"Median power over its neighbours: {said}.{remedy}"
         seen.checks.append(Check(LINE, where, verdict, detail))
@@ -295,7 +319,15 @@ def _spectra(
         label = f"{name}\u00b2 / Hz"
         if np.isfinite(middle).any() and (middle > 0).any():
             seen.figures.append(
-                Curve(f"Power spectrum of {kind} channels", where, "hertz", label, frequencies[shown], lines, log=True)
+                Curve(
+                    f"Power spectrum of {_NAMES.get(kind, kind)} channels",
+                    where,
+                    "hertz",
+                    label,
+                    frequencies[shown],
+                    lines,
+                    log=True,
+                )
             )
 
 
@@ -335,12 +367,13 @@ def _events(run: SensorRun, raw: mne.io.BaseRaw) -> tuple[EventTimes | None, lis
                 table, source = stim_channel_events(raw, where=where), "its stimulus channel"
             except InputError:
                 table = table[:0]
-        events = EventTimes.of(
-            list(table["description"]), list(table["onset_s"]), list(table["duration_s"]) if "duration_s" in table else None
-        )  # fmt: skip
+        durations = list(table["duration_s"]) if "duration_s" in table else None
+        events = EventTimes.of(list(table["description"]), list(table["onset_s"]), durations)
     if not len(events):
-        verdict = "pass" if run.is_rest else "warn"
-        return events, [Check(EVENTS, where, verdict, "There is no event in annotations or stimulus channel.")]
+        verdict = warn_if(not run.is_rest)
+        return events, [
+            Check(EVENTS, where, verdict, "There is no event in annotations or stimulus channel.")
+        ]
     detail = f"{len(events)} events of {events.table['name'].nunique()} names in {source}."
     return events, [Check(EVENTS, where, "pass", detail)]
 
@@ -361,7 +394,9 @@ def _epochs(
     starts = starts[(starts >= 0) & (starts + length <= raw.n_times)]
     starts = starts[np.linspace(0, len(starts) - 1, min(len(starts), _MOST_EVENTS)).astype(int)]
     if not len(starts):
-        seen.checks.append(Check(EPOCHS, run.name, "warn", "No event has its whole window of -0.2 to 0.8 s in the run."))
+        seen.checks.append(
+            Check(EPOCHS, run.name, "warn", "No event has its whole window of -0.2 to 0.8 s in the run.")
+        )
         return
     refused = 0
     for start in starts:

@@ -70,10 +70,12 @@ def unit_quality(
     checks.append(
         Check(REFRACTORY, where, "warn" if mixed else "pass", said if mixed else f"No unit has {limit}.")
     )
-    figures = [
+    figures: list[Any] = [
         Histogram("Firing rates", where, "spikes per second", rates, float(np.median(rates))),
-        Dots("Intervals within the refractory period", where, "share of intervals (%)", tuple(names), 100 * share,
-             tuple(mixed)),
+        Dots(
+            "Intervals within the refractory period", where, "share of intervals (%)", tuple(names),
+            100 * share, tuple(mixed),
+        ),
     ]  # fmt: skip
     return Findings(tuple(checks), (), tuple(figures)), len(silent), len(mixed)
 
@@ -93,7 +95,9 @@ def _look(file: NWBFile) -> tuple[Findings, list[RunPrint], list[tuple[Any, ...]
     trials = {name: table for name, table in tables.items() if name != "invalid_times" and len(table)}
     last_spike = max((float(each.max()) for each in spikes if len(each)), default=0.0)
     ends = [last_spike, *(float(each.max()) for each in times or [])]
-    checks = [Check(READABLE, where, "pass", f"{len(names)} sorted units, {len(tables)} tables of intervals.")]
+    checks = [
+        Check(READABLE, where, "pass", f"{len(names)} sorted units, {len(tables)} tables of intervals.")
+    ]
     said = ", ".join(f"{len(table)} in {name}" for name, table in trials.items())
     checks.append(Check(EVENTS, where, "pass" if trials else "warn", f"{said or 'No trial'}."))
     figures: list[Any] = []
@@ -102,7 +106,9 @@ def _look(file: NWBFile) -> tuple[Findings, list[RunPrint], list[tuple[Any, ...]
         # Without a spike nothing tells how long was recorded.
         if last_spike:
             checks.append(check_inside(events, max(ends), f"{where}, {name}"))
-        figures += event_figures(events, max([*ends, float(events.onsets_s.max())]), f"{where}, {name}").figures
+        figures += event_figures(
+            events, max([*ends, float(events.onsets_s.max())]), f"{where}, {name}"
+        ).figures
     found, n_silent, n_mixed = Findings(), 0, 0
     if spikes and last_spike:
         found, n_silent, n_mixed = unit_quality(where, names, spikes, seconds=max(ends))

@@ -153,7 +153,9 @@ def framewise_displacement(motion: ArrayLike, *, radius_mm: float = RADIUS_MM) -
     """
     values = check_array("motion", motion, ndim=2, dtype=np.float64)
     if values.shape[1] != 6:
-        raise InputError(f"`motion` must have 6 columns (3 translations, 3 rotations), got {values.shape[1]}.")
+        raise InputError(
+            f"`motion` must have 6 columns (3 translations, 3 rotations), got {values.shape[1]}."
+        )
     steps = np.abs(np.diff(values, axis=0))
     moved = steps[:, :3].sum(axis=1) + radius_mm * steps[:, 3:].sum(axis=1)
     return np.concatenate([[0.0], moved])
@@ -163,7 +165,7 @@ def standardized_dvars(series: ArrayLike) -> Floats:
     """Return the change from volume to volume, relative to what the voxels' noise alone would give.
 
     ``DVARS_t = sqrt(mean over voxels of (y_t - y_(t-1))^2)``, divided by the root mean square over voxels of
-    ``sd sqrt(2 (1 - ar1))``: `sd` from the interquartile range, `ar1` the correlation of neighbouring volumes.
+    ``sd sqrt(2 (1 - ar1))``: `sd` from the interquartile range, `ar1` that of neighbouring volumes.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from ._beside import read_event_times, read_motion
 from ._volume_series import VolumeSeries, open_volume_series
 from .copies import RunPrint, compare_runs
 from .event_timing import EventTimes, check_inside, check_repetition_time, check_twice, event_figures
-from .report import Check, Curve, Findings, Histogram, Slices, Table, joined
+from .report import Check, Curve, Findings, Histogram, Slices, Table, as_doubles, joined, warn_if
 from .volume_measures import SeriesMoments, framewise_displacement, standardized_dvars
 
 READABLE = "the run can be read"
@@ -35,7 +35,8 @@ _FD_MM, _FD_SHARE = 0.5, 0.2
 _LEAP, _LEAP_SHARE = 1.5, 0.05
 _MOST_VOXELS = 10_000
 _COLUMNS = (
-    "run", "volumes", "TR (s)", "voxels", "tSNR", "mean FD (mm)", "max FD (mm)", "FD > .5 mm", "leaps", "events",
+    "run", "volumes", "TR (s)", "voxels", "tSNR", "mean FD (mm)", "max FD (mm)", "FD > .5 mm", "leaps",
+    "events",
 )  # fmt: skip
 
 
@@ -57,6 +58,8 @@ class VolumeRun:
         None where none is wanted.
     is_rest : bool
         Then no events are missed.
+    group : str
+        What it should be like, such as its task.
     problem : str
         Why what belongs to it is not clear.
     """
@@ -70,6 +73,7 @@ class VolumeRun:
     sidecar_tr_s: float | None = None
     has_sidecar: bool | None = None
     is_rest: bool = False
+    group: str = ""
     problem: str = ""
 
 
@@ -96,8 +100,8 @@ def volume_quality(runs: Sequence[VolumeRun]) -> Findings:
     Returns
     -------
     findings : Findings
-        Temporal signal-to-noise after a linear detrend, framewise displacement (Power et al. 2012), standardised
-        DVARS, events against the run, repetition times against each other, copies, and a row per run.
+        Temporal signal-to-noise after a linear detrend, framewise displacement (Power et al. 2012),
+        standardised DVARS, events against the run, repetition times against each other, copies, and a row per run.
     """
     parts: list[Findings] = []
     prints: list[RunPrint] = []
@@ -138,10 +142,15 @@ def _look(run: VolumeRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
     if events is not None and len(events) and tr_s:
         checks += [check_inside(events, series.n_volumes * tr_s, run.name), check_twice(events, run.name)]
         figures += event_figures(events, series.n_volumes * tr_s, run.name).figures
-    alike = {"repetition time": f"{tr_s:g} s" if tr_s else "unknown", "number of volumes": str(series.n_volumes)}
+    alike = {
+        "repetition time": f"{tr_s:g} s" if tr_s else "unknown",
+        "number of volumes": str(series.n_volumes),
+    }
     if series.grid is not None:
         alike["grid"] = str(series.grid)
-    seen = RunPrint(run.name, run.subject, "" if signal is None else signal.digest, series.header, alike)
+    seen = RunPrint(
+        run.name, run.subject, run.name if signal is None else signal.digest, series.header, run.group, alike
+    )
     row = _row(run, series, signal, moved, tr_s, events)
     return Findings(tuple(checks), (), tuple(figures), found.notes), seen, row
 
@@ -152,7 +161,9 @@ def _given_mask(run: VolumeRun, series: VolumeSeries) -> tuple[NDArray[np.bool_]
     try:
         image = open_image(run.mask)
         if not grid_of(image).is_same(series.grid):
-            detail = f"{run.mask.name} lies on {grid_of(image)}, the series on {series.grid}; it was not used."
+            detail = (
+                f"{run.mask.name} lies on {grid_of(image)}, the series on {series.grid}; it was not used."
+            )
             return None, [Check(MASK, run.name, "warn", detail)]
         values, _ = read_volume(run.mask, series.grid, what="mask", resample=False)
         inside = as_mask(values, run.mask)
@@ -227,18 +238,21 @@ def _signal_checks(run: VolumeRun, signal: _Signal) -> list[Check]:
     if signal.is_centred:
         tsnr = Check(SIGNAL, run.name, "pass", "The series is centred, so it has no signal-to-noise ratio.")
     else:
-        verdict = "warn" if middle < _LOW_TSNR else "pass"
-        detail = f"Median {middle:.1f} over {n_voxels} voxels, after a linear detrend (below {_LOW_TSNR:g}: look)."
+        verdict = warn_if(middle < _LOW_TSNR)
+        detail = (
+            f"Median {middle:.1f} over {n_voxels} voxels, after a linear detrend (below {_LOW_TSNR:g}: look)."
+        )
         tsnr = Check(SIGNAL, run.name, verdict, detail)
     leaps = int((signal.dvars > _LEAP).sum())
     largest = float(np.nanmax(signal.dvars)) if np.isfinite(signal.dvars).any() else float("nan")
-    verdict = "warn" if leaps > _LEAP_SHARE * len(signal.dvars) or largest > 4 * _LEAP else "pass"
-    detail = f"{leaps} of {len(signal.dvars)} volumes have a standardised DVARS above {_LEAP:g}; the largest is {largest:.2f}."
+    verdict = warn_if(leaps > _LEAP_SHARE * len(signal.dvars) or largest > 4 * _LEAP)
+    count = f"{leaps} of {len(signal.dvars)} volumes"
+    detail = f"{count} have a standardised DVARS above {_LEAP:g}; the largest is {largest:.2f}."
     return [tsnr, Check(SPIKES, run.name, verdict, detail)]
 
 
 def _signal_figures(run: VolumeRun, series: VolumeSeries, signal: _Signal, tr_s: float | None) -> list[Any]:
-    times = np.arange(series.n_volumes) * (tr_s or 1.0)
+    times = as_doubles(np.arange(series.n_volumes) * (tr_s or 1.0))
     axis = "seconds" if tr_s else "volume"
     marked = times[np.nan_to_num(signal.dvars) > _LEAP]
     unit = "scanner units" if signal.is_centred else "% of its mean"
@@ -252,7 +266,9 @@ def _signal_figures(run: VolumeRun, series: VolumeSeries, signal: _Signal, tr_s:
                       float(np.nanmedian(values)))
         )  # fmt: skip
     figures += [
-        Curve("Global signal", run.name, axis, unit, times, {"mean over voxels": signal.level}, marked=marked),
+        Curve(
+            "Global signal", run.name, axis, unit, times, {"mean over voxels": signal.level}, marked=marked
+        ),
         Curve(
             "Change between volumes (DVARS)", run.name, axis, "standardised", times, {"DVARS": signal.dvars},
             threshold=_LEAP, marked=marked,
@@ -294,12 +310,12 @@ def _motion(
         return None, Findings((Check(MOTION, run.name, "warn", f"Motion is not known: {error}"),))
     moved = framewise_displacement(motion)
     share = float((moved > _FD_MM).mean())
-    verdict = "warn" if moved.mean() > _FD_MM or share > _FD_SHARE or moved.max() > 10 * _FD_MM else "pass"
+    verdict = warn_if(bool(moved.mean() > _FD_MM or share > _FD_SHARE or moved.max() > 10 * _FD_MM))
     detail = (
-        f"Framewise displacement {moved.mean():.2f} mm in the mean, {moved.max():.2f} mm at most, above {_FD_MM:g} "
-        f"mm in {share:.0%} of volumes ({run.motion.name}; {how})."
+        f"Framewise displacement {moved.mean():.2f} mm in the mean, {moved.max():.2f} mm at most, above "
+        f"{_FD_MM:g} mm in {share:.0%} of volumes ({run.motion.name}; {how})."
     )
-    times = np.arange(n_volumes) * (tr_s or 1.0)
+    times = as_doubles(np.arange(n_volumes) * (tr_s or 1.0))
     curve = Curve(
         "Framewise displacement", run.name, "seconds" if tr_s else "volume", "mm", times, {"FD": moved},
         threshold=_FD_MM, marked=times[moved > _FD_MM],

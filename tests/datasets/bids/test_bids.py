@@ -560,3 +560,17 @@ def leave_one_run_out_accuracy(recording):
         likeness = np.corrcoef(recording.data[test], means)[: test.sum(), test.sum() :]
         hits += list(names[likeness.argmax(axis=1)] == labels[test])
     return np.mean(hits)
+
+
+def test_single_trials_by_glm_go_through(tmp_path):
+    import inspect
+
+    from alignkit.datasets.bids import bids
+    from alignkit.pipelines.options import check_options
+
+    options = check_options(
+        bids.load_bids, {"folder": "x", "average": "betas", "glm": {"hrf": "canonical"}}, where="dataset"
+    )
+    assert options["glm"].hrf == "canonical"
+    assert "glm" in bids._FMRI
+    assert set(bids._FMRI) <= set(inspect.signature(bids.load_bids).parameters)
