@@ -66,6 +66,15 @@ class Dataset:
             raise InputError(f"the dataset {self.name!r} must hold either recordings or RDMs.")
         check_unique(f"tracks of the dataset {self.name!r}", [track.name for track in self.tracks])
 
+    def __repr__(self) -> str:
+        held = repr(self.study) if self.study is not None else repr(self.rdms)
+        more = [f"{len(self.tracks)} track(s)"] if self.tracks else []
+        more += [repr(self.stimuli)] if self.stimuli is not None else []
+        if self.labels is not None:
+            more.append("labels " + ", ".join(str(c) for c in self.labels.columns if c != "stimulus_id"))
+        more.append(f"{len(self.files)} file(s), {len(self.notes)} note(s)")
+        return f"Dataset({self.name}: {held}; {'; '.join(more)})"
+
     def track(self, name: str) -> Track:
         """Return the track of that name.
 

@@ -17,6 +17,7 @@ SENSORS = (
     ".fif", ".fif.gz", ".edf", ".bdf", ".gdf", ".vhdr", ".set", ".ds", ".snirf", ".con", ".sqd", ".cnt",
 )  # fmt: skip
 _SUBJECT = "subject"
+_VOLUME_FILES = ("mask", "atlas", "atlas_labels")
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class Given:
         made = _MAKERS[kind](self)
         if self.stimuli is not None:
             made["stimuli"] = str(self.stimuli.resolve())
-        return {"kind": kind, **made, **self.options}
+        # What a maker wrote of an option, such as a path below the folder, stands.
+        return {"kind": kind, **{**self.options, **made}}
 
 
 def _kind_of(paths: Sequence[Path]) -> str:
@@ -140,8 +142,12 @@ def _nifti(given: Given) -> dict[str, Any]:
         raise InputError(
             f"{len(given.recording)} NIfTI run(s) need as many `--events` tables, got {len(given.events)}."
         )
-    folder, recording, events = _below_one_folder(given)
-    return {"folder": folder, "bold": recording, "events": events, "subjects": [given.subject or _SUBJECT]}
+    named = {name: Path(str(given.options[name])) for name in _VOLUME_FILES if name in given.options}
+    files = {name: path for name, path in named.items() if path.is_file()}
+    folder, recording, events = _below_one_folder(given, *files.values())
+    made = {"folder": folder, "bold": recording, "events": events, "subjects": [given.subject or _SUBJECT]}
+    below = {name: _pattern(path.resolve(), Path(folder)) for name, path in files.items()}
+    return {**made, **below}
 
 
 def _meeg(given: Given) -> dict[str, Any]:
@@ -183,16 +189,18 @@ _MAKERS = {
 }
 
 
-def _below_one_folder(given: Given) -> tuple[str, list[str], list[str]]:
+def _below_one_folder(given: Given, *others: Path) -> tuple[str, list[str], list[str]]:
     """Return the deepest folder that holds all files, and their paths below it as patterns."""
     runs = [path.resolve() for path in given.recording]
     tables = [path.resolve() for path in given.events]
     folder = Path(os.path.commonpath([path.parent for path in (*runs, *tables)]))
+    while not all(path.resolve().is_relative_to(folder) for path in others):
+        folder = folder.parent
+    return str(folder), [_pattern(path, folder) for path in runs], [_pattern(path, folder) for path in tables]
 
-    def below(paths: list[Path]) -> list[str]:
-        return [glob.escape(path.relative_to(folder).as_posix()) for path in paths]
 
-    return str(folder), below(runs), below(tables)
+def _pattern(path: Path, folder: Path) -> str:
+    return glob.escape(path.relative_to(folder).as_posix())
 
 
 def _refuse_table(given: Given, what: str) -> None:

@@ -88,3 +88,10 @@ def test_what_does_not_go_together_is_said(touch):
             given.component()
     with pytest.raises(MissingDataError, match="nowhere.npz does not exist"):
         Given((Path("nowhere.npz"),)).component()
+
+
+def test_a_mask_that_lies_elsewhere_is_named_below_the_folder_that_holds_all(touch, tmp_path):
+    run, table, mask = touch("data/func/r1.nii.gz", "data/func/e1.tsv", "masks/mask.nii.gz")
+    made = Given((run,), events=(table,), options={"mask": str(mask), "atlas": "aal"}).component()
+    assert (made["folder"], made["mask"], made["atlas"]) == (str(tmp_path), "masks/mask.nii.gz", "aal")
+    assert made["bold"] == ["data/func/r1.nii.gz"]

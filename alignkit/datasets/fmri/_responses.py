@@ -182,7 +182,7 @@ def _refuse_outside(run: RunData, table: pd.DataFrame, outside: list[int], delay
     onsets = table["onset_s"].to_numpy(dtype=np.float64)
     latest, earliest = onsets.max() + delay_s, onsets.min()
     if latest - earliest < run.ends_s:
-        hint = f"They would fit if they were counted from {earliest:g} s on: from the run's begin. "
+        hint = f"They would fit if {earliest:g} s were taken off: onsets count from the run's first volume. "
     elif latest / 1000 < run.ends_s < latest / 20:
         hint = "They would fit if they were milliseconds: onsets are wanted in seconds. "
     else:

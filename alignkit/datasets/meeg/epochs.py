@@ -226,7 +226,7 @@ def sensors_of(
     import mne
 
     keep = picked_channels(measured.info, picks, where=where)
-    info = mne.pick_info(measured.info, keep, copy=True)
+    info = mne.pick_info(measured.info, keep, copy=True, verbose="error")
     if montage == NO_MONTAGE:
         return info, keep
     placed = mne.EvokedArray(np.zeros((len(keep), 1)), info, verbose="error")

@@ -101,6 +101,11 @@ def find_set(
     if verify:
         declared = {name: ("sha256", digest) for name, digest in public.sha256.items()}
         declared |= {each.file: (each.algorithm, each.digest) for each in wanted}
+        if not declared:
+            raise InputError(
+                f"no digests of {public.folder!r} are known, so that nothing can be verified; leave `verify` "
+                "out."
+            )
         for name, (algorithm, digest) in declared.items():
             if (found / name).is_file():
                 _verify(found / name, algorithm, digest, public)

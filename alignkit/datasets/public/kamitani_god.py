@@ -81,7 +81,7 @@ def load_kamitani_god(
     path : Path, optional
         Where the set lies; by default it is looked up in ``ALIGNKIT_DATA``.
     verify : bool, default=False
-        No digests are declared for this set, so nothing is compared.
+        No digests are declared for this set: asking for it is an error.
 
     Returns
     -------

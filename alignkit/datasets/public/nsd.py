@@ -105,7 +105,7 @@ def load_nsd(
     path : Path, optional
         Where the set lies; by default it is looked up in ``ALIGNKIT_DATA``.
     verify : bool, default=False
-        No digests are published for this set, so nothing is compared.
+        No digests are published for this set: asking for it is an error.
 
     Returns
     -------

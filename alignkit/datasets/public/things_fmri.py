@@ -97,7 +97,7 @@ def load_things_fmri(
         Where the set lies (the folder that holds ``betas_csv``, or that folder); by default it is looked up
         in ``ALIGNKIT_DATA``.
     verify : bool, default=False
-        No digests are declared for this set, so nothing is compared.
+        No digests are declared for this set: asking for it is an error.
 
     Returns
     -------

@@ -15,9 +15,8 @@ from ..public._lookup import PublicSet
 # Modules of `alignkit.datasets.public`; the set's constant and registry name follow from the module's.
 _MODULES = (
     "algonauts2023", "alice", "bold5000", "haxby2001", "hbn_eeg", "images92", "it_zhang_desimone",
-    "kamitani_god", "lebel2023", "majajhong2015", "meg_masc", "n170_muse", "n400_words", "nsd", "oddball_eeglab",
-    "pereira2018",
-    "things_eeg2", "things_fmri", "things_meg", "v4_cowley",
+    "kamitani_god", "lebel2023", "majajhong2015", "meg_masc", "n170_muse", "n400_words", "nsd",
+    "oddball_eeglab", "pereira2018", "things_eeg2", "things_fmri", "things_meg", "v4_cowley",
 )  # fmt: skip
 
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import mne
 
 SENSORS = (
-    ".fif", ".fif.gz", ".edf", ".bdf", ".gdf", ".vhdr", ".ahdr", ".set", ".ds", ".snirf", ".con", ".sqd", ".cnt",
-    ".mff",
+    ".fif", ".fif.gz", ".edf", ".bdf", ".gdf", ".vhdr", ".ahdr", ".set", ".ds", ".snirf", ".con", ".sqd",
+    ".cnt", ".mff",
 )  # fmt: skip
 _WINDOW_S = (-0.2, 0.8)
 _MOST_NAMES = 20
@@ -233,8 +233,8 @@ def _epochs(path: Path) -> Inspection:
         "annotations": dict(counts),
     }
     return Inspection(
-        str(path.resolve()), f"epochs of {modality_name(epochs.info)} ({_format(path)})", tuple(facts), tables,
-        dataset, remark, {**details, **_channel_details(epochs)},
+        str(path.resolve()), f"epochs of {modality_name(epochs.info)} ({_format(path)})", tuple(facts),
+        tables, dataset, remark, {**details, **_channel_details(epochs)},
     )  # fmt: skip
 
 

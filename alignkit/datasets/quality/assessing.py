@@ -159,8 +159,8 @@ def _public(path: Path, known: KnownSet, subject: str | None) -> tuple[Findings,
     facts = [(name, str(known.public.facts[name])) for name in ("modality", "subjects", "shape")]
     if known.needs_options:
         raise InputError(
-            f"{path} is the public set {known.kind!r}, whose loader asks for {', '.join(known.needs_options)}; "
-            "look at one of its files."
+            f"{path} is the public set {known.kind!r}, whose loader asks for "
+            f"{', '.join(known.needs_options)}; look at one of its files."
         )
     options = {"path": path}
     if subject is not None:

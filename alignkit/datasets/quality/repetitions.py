@@ -140,7 +140,7 @@ def _reliability(recording: Recording, data: NDArray[np.float32], where: str) ->
     verdict = warn_if(not (middle > 0.1 or share > 0.25))
     detail = (
         f"Median correlation of halves over {len(of_channels)} channels is {middle:.3f}; {share:.0%} of them "
-        f"are above .1 ({len(responses)} stimuli, {float(np.median(result.n_repeats)):g} repeats in both halves)."
+        f"are above .1 ({len(responses)} stimuli, {float(np.median(result.n_repeats)):g} repeats)."
     )
     figures: list[Histogram | Curve] = [
         Histogram("Split-half correlation of channels", where, "correlation of halves", of_channels, middle)

@@ -34,6 +34,8 @@ _LOW_TSNR = 20.0
 _FD_MM, _FD_SHARE = 0.5, 0.2
 _LEAP, _LEAP_SHARE = 1.5, 0.05
 _MOST_VOXELS = 10_000
+# Below it, what nilearn takes off the edges of a mask would be most of it.
+_LEAST_SIDE = 16
 _COLUMNS = (
     "run", "volumes", "TR (s)", "voxels", "tSNR", "mean FD (mm)", "max FD (mm)", "FD > .5 mm", "leaps",
     "events",
@@ -101,7 +103,7 @@ def volume_quality(runs: Sequence[VolumeRun]) -> Findings:
     -------
     findings : Findings
         Temporal signal-to-noise after a linear detrend, framewise displacement (Power et al. 2012),
-        standardised DVARS, events against the run, repetition times against each other, copies, and a row per run.
+        standardised DVARS, events against the run, repetition times, copies, and a row per run.
     """
     parts: list[Findings] = []
     prints: list[RunPrint] = []
@@ -214,7 +216,7 @@ def _brain(series: VolumeSeries, mean: NDArray[np.float64]) -> NDArray[np.bool_]
     if series.grid is None:
         return np.ones(series.n_points, dtype=bool)
     volume = np.nan_to_num(mean).reshape(series.grid.shape).astype(np.float32)
-    if min(volume.shape) >= 8:
+    if min(volume.shape) >= _LEAST_SIDE:
         import nibabel as nib
         from nilearn.masking import compute_epi_mask
 

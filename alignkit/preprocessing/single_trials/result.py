@@ -46,7 +46,7 @@ class SingleTrials:
         Voxels whose time courses the components come from.
     ncsnr : ndarray of shape (n_voxels,)
         Noise-ceiling signal-to-noise ratio of `betas`, see
-        :func:`~alignkit.preprocessing.single_trials.reliability.ncsnr`; NaN where too few stimuli repeat.
+        :func:`~alignkit.preprocessing.ncsnr_of_trials`; NaN where too few stimuli repeat.
     notes : tuple of str
         What was switched off, left out or assumed.
     """
@@ -65,6 +65,15 @@ class SingleTrials:
     noise_pool: NDArray[np.bool_]
     ncsnr: NDArray[np.float64]
     notes: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        n_trials, n_voxels = self.betas.shape
+        shapes = f"{len(self.hrf_library)} shape(s)"
+        return (
+            f"SingleTrials({n_trials} trials of {self.trials['stimulus_id'].nunique()} stimuli x {n_voxels} "
+            f"voxels, {self.unit}; {shapes}, {self.n_noise_components} noise components, median fraction "
+            f"{np.median(self.fraction):.2f})"
+        )
 
     def noise_ceiling(self, n: int | ArrayLike) -> NDArray[np.float64]:
         """Return the R2 that a perfect model reaches with means over `n` trials, (n_voxels,).

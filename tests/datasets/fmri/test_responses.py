@@ -121,7 +121,7 @@ def test_the_sidecars_start_time_moves_the_volumes(tmp_path, save_events, runs):
     ("rows", "message"),
     [
         ([(4000, 4, "a"), (12000, 2, "b")], "2 of 2 events .* would fit if they were milliseconds"),
-        ([(500, 4, "a"), (512, 2, "b")], "2 of 2 events .* would fit if they were counted from 500 s on"),
+        ([(500, 4, "a"), (512, 2, "b")], "2 of 2 events .* would fit if 500 s were taken off"),
         (
             [(2, 2, "a"), (44, 2, "b"), (98, 2, "c")],
             "2 of 3 events of run 1 .e.tsv. lie outside the run of 40 s .20 volumes., the first of them 'b' "
