@@ -39,7 +39,8 @@ def alignkit(cache):
 def test_help_names_every_command_and_loads_nothing_heavy(alignkit):
     done = alignkit("--help")
     assert done.returncode == 0
-    for name in ("demo", "run", "report", "fit", "predict", "compare", "list", "validate", "doctor"):
+    names = ("demo", "run", "report", "fit", "predict", "compare", "inspect", "list", "validate", "doctor")
+    for name in names:
         assert name in done.stdout
     script = (
         "import sys, alignkit.cli.app\n"
@@ -81,6 +82,22 @@ def test_doctor_says_versions_and_disk(alignkit):
     rows = {row["name"]: row for row in json.loads(alignkit("doctor", "--json").stdout)}
     assert rows["torch"]["value"]
     assert "GiB free" in rows["cache (ALIGNKIT_CACHE)"]["note"]
+
+
+def test_inspect_ends_with_the_yaml_that_reads_it_and_writes_a_report(alignkit, tmp_path):
+    paths = write_recording(tmp_path / "data")
+    done = alignkit("inspect", paths["recording"])
+    assert done.returncode == 0, done.stderr
+    assert "dataset:" in done.stdout
+    page = tmp_path / "quality.html"
+    made = json.loads(alignkit("inspect", paths["recording"], "--report", page, "--json").stdout)
+    assert made["quality"]["verdict"] in ("pass", "warn")
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    for wrong in (tmp_path / "nothing.nii", tmp_path):
+        failed = alignkit("inspect", wrong)
+        assert failed.returncode == 2
+        assert "Traceback" not in failed.stderr
+        assert len(failed.stderr.strip().splitlines()) == 1
 
 
 def test_fit_then_predict_on_new_images(alignkit, tmp_path):

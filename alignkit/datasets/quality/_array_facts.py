@@ -86,9 +86,7 @@ def inspect_table(path: Path) -> Inspection:
         return Inspection(where, "table of events", tuple(facts), tables, None, remark, details)
     channels = [c for c in table.columns if c not in SAMPLE_COLUMNS]
     if not numeric or len(numeric) < len(channels):
-        remark = (
-            f"Not all columns are numbers: perhaps the `samples` of a matrix of {len(table)} rows."
-        )
+        remark = f"Not all columns are numbers: perhaps the `samples` of a matrix of {len(table)} rows."
         return Inspection(where, "table", tuple(facts), tables, None, remark, details)
     facts.append(("taken", f"{len(table)} samples x {len(channels)} channels"))
     if table[channels].isna().to_numpy().any():

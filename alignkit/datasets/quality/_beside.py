@@ -144,6 +144,8 @@ def read_motion(path: Path, *, n_volumes: int) -> tuple[Floats, str]:
         values, how = _in_order(path, values)
     if len(values) != n_volumes:
         raise InputError(f"{path} has {len(values)} rows, the series has {n_volumes} volumes.")
+    # What pandas hands over may be its own, and not to be written to.
+    values = np.array(values)
     values[0] = np.nan_to_num(values[0])
     if not np.isfinite(values).all():
         raise InputError(f"{path} has cells without a number after the first volume.")

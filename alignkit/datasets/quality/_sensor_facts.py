@@ -72,6 +72,11 @@ def kind_of_sensors(path: Path) -> str:
     import mne
 
     name = path.name.lower()
+    stem = name.removesuffix(".gz").removesuffix(".fif")
+    # MNE's own names; looking inside tries one reader after the other.
+    for ending, kind in (("epo", "epochs"), ("ave", "evoked")):
+        if name != stem and stem.endswith((f"-{ending}", f"_{ending}")):
+            return kind
     if name.endswith((".fif", ".fif.gz")):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .report import Check, Findings, Histogram, Timeline
+from .report import Check, Findings, Histogram, Table, Timeline
 
 Floats = NDArray[np.float64]
 INSIDE = "events lie inside the recording"
@@ -19,6 +19,7 @@ TWICE = "no event stands twice"
 _LEAST_STEP_S, _LARGEST_STEP_S = 0.4, 5.0
 _ROUNDING_S = 2e-3
 _MOST_NAMES = 12
+_COLUMNS = ("run", "events", "median interval (s)", "jitter (SD, s)", "least interval (s)")
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def common_step(onsets_s: Floats) -> float | None:
 
 
 def event_figures(events: EventTimes, length_s: float, where: str) -> Findings:
-    """Return a timeline of the events, and the spread of the intervals between them."""
+    """Return a timeline of the events, and the spread of the intervals between them (their jitter)."""
     by_name = {
         str(name): (
             part["onset_s"].to_numpy(dtype=np.float64),
@@ -186,7 +187,10 @@ def event_figures(events: EventTimes, length_s: float, where: str) -> Findings:
                 float(np.median(intervals)),
             )
         )  # fmt: skip
-    return Findings(figures=tuple(figures))
+    if not len(intervals):
+        return Findings(figures=tuple(figures))
+    row = (where, len(events), float(np.median(intervals)), float(intervals.std()), float(intervals.min()))
+    return Findings(tables=(Table("Event timing", _COLUMNS, (row,)),), figures=tuple(figures))
 
 
 def _are_commensurate(step: float, tr_s: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,41 +13,28 @@ from numpy.typing import NDArray
 
 from ..._core.errors import InputError
 from ..._core.progress import track
-from ...preprocessing.meeg.bad_channels import data_channels, find_bad_channels
+from ...preprocessing.meeg.bad_channels import data_channels
 from ...preprocessing.meeg.events import annotation_events, stim_channel_events
 from .._arrays import readable
 from ._beside import read_event_times
 from .copies import RunPrint, compare_runs
 from .event_timing import EventTimes, check_inside, check_twice, event_figures
-from .report import Check, Curve, Dots, Findings, Table, joined, warn_if
-from .sensor_measures import clipped_share, flat_channels, line_noise_ratio, power_spectrum
+from .report import Check, Findings, Table, joined, warn_if
+from .sensor_channels import SCALES, Seen, listed, look_at_channels
 from .volume_runs import EVENTS, READABLE, SIDECAR
 
 if TYPE_CHECKING:
     import mne
 
 FINITE = "every sample is a number"
-BAD = "no channel is far off its kind"
-FLAT = "no channel is flat"
-CLIPPED = "no channel is clipped"
-LINE = "little line noise"
 PLACES = "sensors have positions"
 EPOCHS = "epochs are usable"
 _AT_ONCE = 8_000_000
-_SAMPLED = 24_000_000
-_LINES_HZ = (50.0, 60.0)
-_LOUD_LINE = 10.0
-_CLIPPED = 0.001
-_HIGH_PASS_HZ = 1.0
 _WINDOW_S = (-0.2, 0.8)
 # Peak to peak, in V, T and T/m: what an epoch is commonly refused for.
 _LIMITS = {"eeg": 150e-6, "mag": 4e-12, "grad": 4e-10}
 _MOST_REJECTED = 0.3
 _MOST_EVENTS = 400
-_SHOWN = 8
-_SCALES = {"V": (1e6, "\u00b5V"), "T": (1e15, "fT"), "T/m": (1e13, "fT/cm"), "M": (1e6, "\u00b5M")}
-_NAMES = {"eeg": "EEG", "mag": "magnetometer", "grad": "gradiometer", "seeg": "sEEG", "ecog": "ECoG"}
-_RULE = "spread more than 3 times, and 5 robust SD, off the median of its kind"
 _COLUMNS = (
     "run", "seconds", "rate (Hz)", "channels", "marked bad", "found bad", "flat", "line noise", "events",
     "epochs refused",
@@ -89,18 +76,6 @@ class SensorRun:
     group: str = ""
 
 
-@dataclass
-class _Seen:
-    """What one run's data gave."""
-
-    checks: list[Check] = field(default_factory=list)
-    figures: list[Any] = field(default_factory=list)
-    n_found: int = 0
-    n_flat: int = 0
-    line: float = float("nan")
-    n_refused: int | float = float("nan")
-
-
 def sensor_quality(runs: Sequence[SensorRun]) -> Findings:
     """Check runs of sensors, one after the other, and against each other.
 
@@ -129,7 +104,7 @@ def sensor_quality(runs: Sequence[SensorRun]) -> Findings:
         prints.append(seen)
         rows.append(row)
     table = Table("Runs of sensors", _COLUMNS, tuple(rows))
-    return joined([*parts, compare_runs(prints), Findings(tables=(table,) if rows else ())])
+    return joined([Findings(tables=(table,) if rows else ()), *parts, compare_runs(prints)])
 
 
 def _look(run: SensorRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
@@ -139,7 +114,8 @@ def _look(run: SensorRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
     # Reference magnetometers are of many makes: none of them is the odd one out.
     picks = [i for i in data_channels(raw) if kinds[i] != "ref_meg"]
     where = run.name
-    seen = _Seen()
+    seen = Seen()
+    shown = Findings()
     said = f"{len(raw.ch_names)} channels, {length_s:g} s at {rate:g} Hz."
     seen.checks.append(Check(READABLE, where, "pass", said))
     if run.has_sidecar is not None:
@@ -152,13 +128,13 @@ def _look(run: SensorRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
         digest, lost = _whole(raw, picks, run.path)
         seen.checks.append(_finite_check(raw, picks, lost, where))
         if not lost.any():
-            _measure(raw, picks, run, seen)
+            look_at_channels(raw, picks, run.path, where, seen)
         seen.checks.append(_places(raw, picks, where))
     events, checks = _events(run, raw)
     seen.checks += checks
     if events is not None and len(events):
         seen.checks += [check_inside(events, length_s, where), check_twice(events, where)]
-        seen.figures += event_figures(events, length_s, where).figures
+        shown = event_figures(events, length_s, where)
         if picks and digest:
             _epochs(raw, picks, events, run, seen)
     alike = {"sampling rate": f"{rate:g} Hz", "set of channels": _channel_set(raw, picks)}
@@ -170,7 +146,7 @@ def _look(run: SensorRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
         where, round(length_s, 2), rate, len(picks), len(raw.info["bads"]), seen.n_found, seen.n_flat,
         seen.line, 0 if events is None else len(events), seen.n_refused,
     )  # fmt: skip
-    return Findings(tuple(seen.checks), (), tuple(seen.figures), tuple(notes)), printed, row
+    return Findings(tuple(seen.checks), (), tuple(seen.figures), tuple(notes)) + shown, printed, row
 
 
 def _channel_set(raw: mne.io.BaseRaw, picks: Sequence[int]) -> str:
@@ -203,141 +179,9 @@ def _finite_check(raw: mne.io.BaseRaw, picks: Sequence[int], lost: NDArray[np.in
     if not lost.any():
         return Check(FINITE, where, "pass", f"{len(picks)} channels of {raw.n_times} samples.")
     names = [raw.ch_names[i] for i, n in zip(picks, lost, strict=True) if n]
-    which = f"{len(names)} of {len(picks)} channels: {_listed(names)}"
+    which = f"{len(names)} of {len(picks)} channels: {listed(names)}"
     detail = f"{int(lost.sum())} samples are NaN or infinite, in {which}."
     return Check(FINITE, where, "fail", detail)
-
-
-def _sample(raw: mne.io.BaseRaw, picks: Sequence[int], path: Path) -> mne.io.RawArray:
-    """Return a recording of at most so many values: all of it, or blocks spread evenly over it."""
-    import mne
-
-    n_kept = _SAMPLED // len(picks)
-    info = mne.pick_info(raw.info, list(picks), copy=True)
-    if raw.n_times <= n_kept:
-        starts, length = [0], raw.n_times
-    else:
-        length = max(1, n_kept // 10)
-        starts = [int(start) for start in np.linspace(0, raw.n_times - length, 10)]
-    with readable(path, "a continuous recording"):
-        parts = [raw.get_data(picks=picks, start=s, stop=s + length, verbose="error") for s in starts]
-    return mne.io.RawArray(np.concatenate(parts, axis=1), info, verbose="error")
-
-
-def _measure(raw: mne.io.BaseRaw, picks: Sequence[int], run: SensorRun, seen: _Seen) -> None:
-    sample = _sample(raw, picks, run.path)
-    data = sample.get_data()
-    names, where = sample.ch_names, run.name
-    marked = [name for name in names if name in raw.info["bads"]]
-    flat = [name for name, is_flat in zip(names, flat_channels(data), strict=True) if is_flat]
-    seen.n_flat = len(flat)
-    unmarked = [name for name in flat if name not in marked]
-    detail = (
-        f"{len(flat)} of {len(names)} channels never change: {_listed(flat)}."
-        if flat
-        else f"All {len(names)} vary."
-    )
-    seen.checks.append(Check(FLAT, where, "warn" if unmarked else "pass", detail))
-    shares = np.nan_to_num(clipped_share(data))
-    clipped = [name for name, share in zip(names, shares, strict=True) if share > _CLIPPED]
-    detail = f"Share of samples at a channel's own limit, 3 or more in a row: {shares.max():.2%} at most."
-    if clipped:
-        count = f"{len(clipped)} of {len(names)} channels"
-        detail = f"{count} stand at their limit in over {_CLIPPED:.1%} of samples: {_listed(clipped)}."
-    seen.checks.append(Check(CLIPPED, where, "warn" if clipped else "pass", detail))
-    _spectra(sample, data, marked + flat, where, seen)
-    _bad(sample, marked, where, seen)
-
-
-def _bad(sample: mne.io.RawArray, marked: Sequence[str], where: str, seen: _Seen) -> None:
-    """Look for bad channels on filtered data, and show the spread of each channel."""
-    rate = float(sample.info["sfreq"])
-    filtered = sample.copy()
-    # A filter longer than the recording would be worse than none.
-    if sample.n_times > 4 * rate:
-        filtered.filter(_HIGH_PASS_HZ, None, method="iir", verbose="error")
-    low, high = np.quantile(filtered.get_data(), (0.25, 0.75), axis=1)
-    spread = (high - low) / 1.349
-    try:
-        found = find_bad_channels(filtered, where=where)
-    except InputError as error:
-        seen.checks.append(Check(BAD, where, "pass", f"Not looked for: {error}"))
-        found = {}
-    else:
-        seen.n_found = len(found)
-        said = f"{len(marked)} are marked bad ({_listed(marked)})" if marked else "None is marked bad"
-        if found:
-            reasons = "; ".join(f"{name} {reason}" for name, reason in list(found.items())[:_SHOWN])
-            detail = f"{said}; {len(found)} more were found (above 1 Hz, {_RULE}): {reasons}."
-        else:
-            detail = f"{said}, none was found (above 1 Hz, {_RULE})."
-        seen.checks.append(Check(BAD, where, "warn" if found else "pass", detail))
-    for kind, unit, members in _kinds(sample):
-        scale, shown = _SCALES.get(unit, (1.0, unit))
-        names = tuple(sample.ch_names[i] for i in members)
-        flagged = tuple(name for name in names if name in found or name in marked)
-        label = f"standard deviation above 1 Hz ({shown})"
-        seen.figures.append(
-            Dots(
-                f"Amplitude of {_NAMES.get(kind, kind)} channels",
-                where,
-                label,
-                names,
-                scale * spread[members],
-                flagged,
-            )
-        )
-
-
-def _spectra(
-    sample: mne.io.RawArray, data: NDArray[np.float64], leave_out: Sequence[str], where: str, seen: _Seen
-) -> None:
-    rate = float(sample.info["sfreq"])
-    frequencies, power = power_spectrum(data, sfreq_hz=rate)
-    # Above half the rate nothing is known; far below a file's own low-pass there is nothing to see.
-    shown = (frequencies > 0) & (frequencies <= min(rate / 2, 150.0))
-    good = [i for i, name in enumerate(sample.ch_names) if name not in leave_out] or list(range(len(power)))
-    ratios = {
-        hertz: float(np.nanmedian(ratio))
-        for hertz in _LINES_HZ
-        if np.isfinite(ratio := line_noise_ratio(frequencies, power[good], line_hz=hertz)).any()
-    }
-    if ratios:
-        hertz = max(ratios, key=ratios.__getitem__)
-        seen.line = ratios[hertz]
-        said = ", ".join(f"{value:.1f} x at {each:g} Hz" for each, value in ratios.items())
-        verdict = warn_if(seen.line > _LOUD_LINE)
-        remedy = f" A notch at {hertz:g} Hz (`notch_hz`) takes it out." if verdict == "warn" else ""
-        detail = f"Median power over its neighbours: {said}.{remedy}"
-        seen.checks.append(Check(LINE, where, verdict, detail))
-    for kind, unit, members in _kinds(sample):
-        scale, name = _SCALES.get(unit, (1.0, unit))
-        part = scale**2 * power[[i for i in members if i in set(good)] or members][:, shown]
-        low, middle, high = np.quantile(part, (0.1, 0.5, 0.9), axis=0)
-        lines = {"median over channels": middle, "9 of 10 channels are below": high, "1 of 10 is below": low}
-        lines = {key: np.where(values > 0, values, np.nan) for key, values in lines.items()}
-        label = f"{name}\u00b2 / Hz"
-        if np.isfinite(middle).any() and (middle > 0).any():
-            seen.figures.append(
-                Curve(
-                    f"Power spectrum of {_NAMES.get(kind, kind)} channels",
-                    where,
-                    "hertz",
-                    label,
-                    frequencies[shown],
-                    lines,
-                    log=True,
-                )
-            )
-
-
-def _kinds(raw: mne.io.BaseRaw) -> Iterator[tuple[str, str, list[int]]]:
-    from ...preprocessing.meeg.sensors import units_of
-
-    kinds, units = raw.get_channel_types(), units_of(raw.info)
-    for kind in dict.fromkeys(kinds):
-        members = [i for i, each in enumerate(kinds) if each == kind]
-        yield kind, units[members[0]], members
 
 
 def _places(raw: mne.io.BaseRaw, picks: Sequence[int], where: str) -> Check:
@@ -346,7 +190,7 @@ def _places(raw: mne.io.BaseRaw, picks: Sequence[int], where: str) -> Check:
     if not lost.any():
         return Check(PLACES, where, "pass", f"All {len(picks)} sensors.")
     names = [raw.ch_names[i] for i, is_lost in zip(picks, lost, strict=True) if is_lost]
-    detail = f"{len(names)} of {len(picks)} sensors have no position ({_listed(names)}): set `montage`."
+    detail = f"{len(names)} of {len(picks)} sensors have no position ({listed(names)}): set `montage`."
     return Check(PLACES, where, "warn", detail)
 
 
@@ -379,7 +223,7 @@ def _events(run: SensorRun, raw: mne.io.BaseRaw) -> tuple[EventTimes | None, lis
 
 
 def _epochs(
-    raw: mne.io.BaseRaw, picks: Sequence[int], events: EventTimes, run: SensorRun, seen: _Seen
+    raw: mne.io.BaseRaw, picks: Sequence[int], events: EventTimes, run: SensorRun, seen: Seen
 ) -> None:
     """Count the epochs that common limits of amplitude would refuse, of at most so many."""
     kinds = np.array(raw.get_channel_types())[list(picks)]
@@ -406,14 +250,9 @@ def _epochs(
     seen.n_refused = refused
     share = refused / len(starts)
     said = ", ".join(
-        f"{_SCALES[unit][0] * _LIMITS[kind]:g} {_SCALES[unit][1]} ({kind})"
+        f"{SCALES[unit][0] * _LIMITS[kind]:g} {SCALES[unit][1]} ({kind})"
         for kind, unit in (("eeg", "V"), ("mag", "T"), ("grad", "T/m"))
         if kind in kinds
     )
     detail = f"{refused} of {len(starts)} epochs (-0.2 to 0.8 s, unfiltered) exceed {said} peak to peak."
     seen.checks.append(Check(EPOCHS, run.name, "warn" if share > _MOST_REJECTED else "pass", detail))
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -51,7 +51,7 @@ def session_quality(files: Sequence[NWBFile]) -> Findings:
         prints += seen
         rows += row
     table = Table("Sessions", _COLUMNS, tuple(rows))
-    return joined([*parts, compare_runs(prints), Findings(tables=(table,) if rows else ())])
+    return joined([Findings(tables=(table,) if rows else ()), *parts, compare_runs(prints)])
 
 
 def unit_quality(
@@ -100,15 +100,13 @@ def _look(file: NWBFile) -> tuple[Findings, list[RunPrint], list[tuple[Any, ...]
     ]
     said = ", ".join(f"{len(table)} in {name}" for name, table in trials.items())
     checks.append(Check(EVENTS, where, "pass" if trials else "warn", f"{said or 'No trial'}."))
-    figures: list[Any] = []
+    timing: list[Findings] = []
     for name, table in trials.items():
         events = _events(name, table)
         # Without a spike nothing tells how long was recorded.
         if last_spike:
             checks.append(check_inside(events, max(ends), f"{where}, {name}"))
-        figures += event_figures(
-            events, max([*ends, float(events.onsets_s.max())]), f"{where}, {name}"
-        ).figures
+        timing.append(event_figures(events, max([*ends, float(events.onsets_s.max())]), f"{where}, {name}"))
     found, n_silent, n_mixed = Findings(), 0, 0
     if spikes and last_spike:
         found, n_silent, n_mixed = unit_quality(where, names, spikes, seconds=max(ends))
@@ -121,7 +119,7 @@ def _look(file: NWBFile) -> tuple[Findings, list[RunPrint], list[tuple[Any, ...]
     if last_spike:
         digest = hashlib.sha256(b"|".join(np.asarray(each, dtype=np.float64).tobytes() for each in spikes))
         seen = [RunPrint(where, where, digest.hexdigest())]
-    return Findings(tuple(checks), (), tuple(figures)) + found, seen, [row]
+    return joined([Findings(tuple(checks)), *timing, found]), seen, [row]
 
 
 def _events(name: str, table: Any) -> EventTimes:

@@ -118,7 +118,7 @@ def volume_quality(runs: Sequence[VolumeRun]) -> Findings:
         prints.append(seen)
         rows.append(row)
     table = Table("fMRI runs", _COLUMNS, tuple(rows))
-    return joined([*parts, compare_runs(prints), Findings(tables=(table,) if rows else ())])
+    return joined([Findings(tables=(table,) if rows else ()), *parts, compare_runs(prints)])
 
 
 def _look(run: VolumeRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
@@ -130,6 +130,7 @@ def _look(run: VolumeRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
     events, event_checks = _events(run)
     checks = [readable, finite, *mask_check, *event_checks]
     figures: list[Any] = []
+    shown = Findings()
     if signal is not None:
         checks += _signal_checks(run, signal)
         figures += _signal_figures(run, series, signal, tr_s)
@@ -143,7 +144,7 @@ def _look(run: VolumeRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
     checks.append(timing)
     if events is not None and len(events) and tr_s:
         checks += [check_inside(events, series.n_volumes * tr_s, run.name), check_twice(events, run.name)]
-        figures += event_figures(events, series.n_volumes * tr_s, run.name).figures
+        shown = event_figures(events, series.n_volumes * tr_s, run.name)
     alike = {
         "repetition time": f"{tr_s:g} s" if tr_s else "unknown",
         "number of volumes": str(series.n_volumes),
@@ -154,7 +155,7 @@ def _look(run: VolumeRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
         run.name, run.subject, run.name if signal is None else signal.digest, series.header, run.group, alike
     )
     row = _row(run, series, signal, moved, tr_s, events)
-    return Findings(tuple(checks), (), tuple(figures), found.notes), seen, row
+    return Findings(tuple(checks), (), tuple(figures), found.notes) + shown, seen, row
 
 
 def _given_mask(run: VolumeRun, series: VolumeSeries) -> tuple[NDArray[np.bool_] | None, list[Check]]:

@@ -21,8 +21,9 @@ def save_run():
     import nibabel as nib
 
     def save(
-        folder, name="sub-01_task-look_run-1", *, seed=0, mean=1000.0, sd=20.0, tr_s=TR_S, spike=0.0, onsets=ONSETS,
-        sidecar_s=TR_S, lost=(), n_volumes=N_VOLUMES, change=None,
+        folder, name="sub-01_task-look_run-1", *, seed=0, mean=1000.0, sd=20.0, tr_s=TR_S, spike=0.0,
+        onsets=ONSETS, sidecar_s=TR_S, lost=(),
+        n_volumes=N_VOLUMES, change=None,
     ) -> Path:  # fmt: skip
         rng = np.random.default_rng(seed)
         centre = (np.array(SHAPE) - 1) / 2
@@ -61,7 +62,11 @@ def make_tree(tmp_path, save_run):
             for run in (1, 2):
                 number += 1
                 name = f"sub-{sub}_task-look_run-{run}"
-                save_run(root / f"sub-{sub}" / "func", name, **{"seed": number, **(faults or {}).get((sub, run), {})})
+                save_run(
+                    root / f"sub-{sub}" / "func",
+                    name,
+                    **{"seed": number, **(faults or {}).get((sub, run), {})},
+                )
         if description:
             (root / "dataset_description.json").write_text('{"Name": "made", "BIDSVersion": "1.9.0"}')
         return root
@@ -75,8 +80,9 @@ def make_raw():
     mne = pytest.importorskip("mne")
 
     def make(
-        *, sfreq=200.0, seed=0, seconds=60, line=0.0, flat=(), loud=(), clipped=(), lost=(), onsets=None, names=NAMES,
-        positions=True,
+        *, sfreq=200.0, seed=0, seconds=60, line=0.0, flat=(), loud=(), clipped=(), lost=(),
+        onsets=None,
+        names=NAMES, positions=True,
     ):  # fmt: skip
         rng = np.random.default_rng(seed)
         data = 1e-5 * rng.standard_normal((len(names), int(seconds * sfreq)))
@@ -94,7 +100,9 @@ def make_raw():
         if positions:
             raw.set_montage("biosemi64", on_missing="ignore", verbose="error")
         onsets = [2.0 + 3 * i for i in range(18)] if onsets is None else onsets
-        raw.set_annotations(mne.Annotations(onsets, [0.0] * len(onsets), [f"s{i % 3}" for i in range(len(onsets))]))
+        raw.set_annotations(
+            mne.Annotations(onsets, [0.0] * len(onsets), [f"s{i % 3}" for i in range(len(onsets))])
+        )
         return raw
 
     return make
@@ -119,3 +127,32 @@ def verdicts():
         return {check.where: check.verdict for check in found.checks if check.name == name}
 
     return find
+
+
+@pytest.fixture
+def save_session(tmp_path):
+    """Return a function that writes an NWB session of three units and 30 trials, with whatever is wrong."""
+    pynwb = pytest.importorskip("pynwb")
+    import datetime
+
+    def save(name="mouse.nwb", *, subject="mouse", seed=0, silent=(), burst=(), late=False):
+        rng = np.random.default_rng(seed)
+        start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+        session = pynwb.NWBFile("made", f"{subject}-{seed}", start, session_id=f"ses-{seed}")
+        session.subject = pynwb.file.Subject(subject_id=subject)
+        for unit in range(3):
+            gaps = 0.002 + rng.exponential(0.1, 600)
+            times = np.cumsum(gaps)
+            times = times[times < 60]
+            if unit in burst:
+                times = np.sort(np.concatenate([times, times[:100] + 0.0005]))
+            session.add_unit(spike_times=times[:0] if unit in silent else times)
+        session.add_trial_column("stimulus_id", "what")
+        for trial in range(30):
+            onset = 1.0 + 1.8 * trial + (100.0 if late and trial == 29 else 0.0)
+            session.add_trial(start_time=onset, stop_time=onset + 0.5, stimulus_id=f"s{trial % 5}")
+        with pynwb.NWBHDF5IO(str(tmp_path / name), "w") as file:
+            file.write(session)
+        return tmp_path / name
+
+    return save

@@ -26,7 +26,9 @@ def touch(tmp_path):
 
 
 def test_events_are_those_of_the_same_run(touch):
-    folder = touch("sub-01_task-a_run-1_events.tsv", "sub-01_task-a_run-2_events.tsv", "sub-02_task-a_run-1_events.tsv")
+    folder = touch(
+        "sub-01_task-a_run-1_events.tsv", "sub-01_task-a_run-2_events.tsv", "sub-02_task-a_run-1_events.tsv"
+    )
     found = events_beside(folder / "sub-01_task-a_run-02_bold.nii.gz")
     assert found is not None
     assert found.name == "sub-01_task-a_run-2_events.tsv"
@@ -51,7 +53,8 @@ def test_motion_and_masks_are_known_by_their_names(touch):
 
 
 @pytest.mark.parametrize(
-    ("name", "columns"), [("rp_a.txt", "tr"), ("a.par", "rt"), ("a.1D", "rd"), ("a_moest.txt", "rt"), ("motion.txt", "tr")]
+    ("name", "columns"),
+    [("rp_a.txt", "tr"), ("a.par", "rt"), ("a.1D", "rd"), ("a_moest.txt", "rt"), ("motion.txt", "tr")],
 )
 def test_motion_of_every_package_comes_out_in_one_order(tmp_path, name, columns):
     rng = np.random.default_rng(0)
@@ -65,7 +68,10 @@ def test_motion_of_every_package_comes_out_in_one_order(tmp_path, name, columns)
     assert how
 
 
-@pytest.mark.parametrize("columns", [["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"], ["X", "Y", "Z", "RotX", "RotY", "RotZ"]])
+@pytest.mark.parametrize(
+    "columns",
+    [["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"], ["X", "Y", "Z", "RotX", "RotY", "RotZ"]],
+)
 def test_confounds_of_old_and_new_fmriprep_are_read(tmp_path, columns):
     path = tmp_path / "a_confounds.tsv"
     rows = ["\t".join(["n/a"] * 6), "\t".join("123456")]

@@ -94,3 +94,10 @@ def test_figures_hold_every_event_and_many_names_share_a_row():
     assert found[1].values.tolist() == [1.0, 2.0, 4.0]
     many = EventTimes.of([f"n{i}" for i in range(40)], [float(i) for i in range(40)])
     assert list(event_figures(many, 50.0, "r").figures[0].events) == ["40 names"]
+
+
+def test_jitter_is_the_spread_of_the_intervals():
+    even, jittered = (event_figures(events_at(onsets), 30.0, "r") for onsets in ([1, 3, 5, 7], [1, 3, 7, 9]))
+    assert even.tables[0].rows == (("r", 4, 2.0, 0.0, 2.0),)
+    assert jittered.tables[0].rows[0][3] == pytest.approx(np.std([2, 4, 2]))
+    assert event_figures(events_at([1.0]), 30.0, "r").tables == ()

@@ -102,6 +102,5 @@ def test_matrices_of_one_region_are_held_against_each_other():
     squares[4] = squares[0]
     copied = rdms_quality(RDMs.from_square(squares, ids, table, measure="correlation"))
     assert [check.verdict for check in copied.checks] == ["pass", "fail"]
-    assert "sub-4  IT is sub-0  IT" in copied.checks[1].detail.replace("sub-4 IT", "sub-4  IT").replace(
-        "sub-0 IT", "sub-0  IT"
-    )
+    assert "sub-4" in copied.checks[1].detail
+    assert "is sub-0" in copied.checks[1].detail

@@ -15,7 +15,12 @@ def report_of(*verdicts):
 
 @pytest.mark.parametrize(
     ("verdicts", "worst"),
-    [((), "pass"), (("pass", "pass"), "pass"), (("pass", "warn"), "warn"), (("warn", "fail", "pass"), "fail")],
+    [
+        ((), "pass"),
+        (("pass", "pass"), "pass"),
+        (("pass", "warn"), "warn"),
+        (("warn", "fail", "pass"), "fail"),
+    ],
 )
 def test_the_worst_verdict_is_the_report_s(verdicts, worst):
     assert report_of(*verdicts).verdict == worst
@@ -33,7 +38,9 @@ def test_text_lists_what_failed_first_and_counts_the_rest():
 def test_json_holds_everything_and_no_nan():
     curve = Curve("FD", "r", "s", "mm", np.arange(2.0), {"FD": np.array([np.nan, 1.0])})
     table = Table("T", ("a", "b"), ((1, float("nan")),))
-    made = QualityReport("t", "/p", (("n", "1"),), (Check("a", "r", "pass", "x"),), (table,), (curve,), ("note",))
+    made = QualityReport(
+        "t", "/p", (("n", "1"),), (Check("a", "r", "pass", "x"),), (table,), (curve,), ("note",)
+    )
     written = json.loads(json.dumps(made.to_json(), allow_nan=False))
     assert written["figures"][0]["lines"] == {"FD": [None, 1.0]}
     assert written["figures"][0]["kind"] == "curve"

@@ -40,7 +40,9 @@ def test_line_noise_beyond_the_spectrum_is_unknown():
 
 
 def test_power_of_white_noise_is_its_variance_over_half_the_rate():
-    frequencies, power = power_spectrum(3 * np.random.default_rng(2).standard_normal((4, 50_000)), sfreq_hz=100.0)
+    frequencies, power = power_spectrum(
+        3 * np.random.default_rng(2).standard_normal((4, 50_000)), sfreq_hz=100.0
+    )
     np.testing.assert_allclose(power[:, 5:-5].mean(), 9 / 50, rtol=0.03)
     assert frequencies[1] == 0.5
 

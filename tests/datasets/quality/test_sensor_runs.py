@@ -5,17 +5,8 @@ import pytest
 from alignkit._core.errors import InputError
 from alignkit.datasets.quality.copies import IDENTICAL_RUNS, IDENTICAL_SUBJECTS
 from alignkit.datasets.quality.event_timing import INSIDE, TWICE
-from alignkit.datasets.quality.sensor_runs import (
-    BAD,
-    CLIPPED,
-    EPOCHS,
-    FINITE,
-    FLAT,
-    LINE,
-    PLACES,
-    SensorRun,
-    sensor_quality,
-)
+from alignkit.datasets.quality.sensor_channels import BAD, CLIPPED, FLAT, LINE
+from alignkit.datasets.quality.sensor_runs import EPOCHS, FINITE, PLACES, SensorRun, sensor_quality
 from alignkit.datasets.quality.volume_runs import EVENTS, READABLE
 
 pytest.importorskip("mne")
@@ -140,10 +131,10 @@ def test_a_run_that_cannot_be_opened_fails_and_the_rest_goes_on(make_raw, run_of
 
 
 def test_a_long_run_is_measured_on_blocks_of_it(make_raw, run_of, monkeypatch):
-    from alignkit.datasets.quality import sensor_runs
+    from alignkit.datasets.quality import sensor_channels, sensor_runs
 
     whole = sensor_quality([run_of(make_raw(line=1e-5))]).tables[0].rows[0]
-    monkeypatch.setattr(sensor_runs, "_SAMPLED", 6 * 6000)
+    monkeypatch.setattr(sensor_channels, "_SAMPLED", 6 * 6000)
     monkeypatch.setattr(sensor_runs, "_AT_ONCE", 6 * 1000)
     part = sensor_quality([run_of(make_raw(line=1e-5))]).tables[0].rows[0]
     assert part[7] == pytest.approx(whole[7], rel=0.2)
