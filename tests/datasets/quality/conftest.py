@@ -53,7 +53,7 @@ def save_run():
 
 @pytest.fixture
 def make_tree(tmp_path, save_run):
-    """Return a function that writes a BIDS tree of 2 subjects x 2 runs; `faults` are options by (sub, run)."""
+    """Return a function that writes a BIDS tree of 2 subjects x 2 runs; `faults`: options by (sub, run)."""
 
     def make(faults=None, *, description=True):
         root = tmp_path / "tree"
