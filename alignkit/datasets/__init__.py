@@ -16,19 +16,25 @@ __all__ = [
     "BidsFile",
     "BidsIndex",
     "BidsSummary",
+    "Check",
     "ContinuousRecording",
     "DATASETS",
     "Dataset",
+    "QualityReport",
     "ShardFolder",
     "SingleTrialOptions",
     "WindowDataset",
     "as_continuous",
+    "assess_quality",
     "brainscore_subjects",
     "continuous_of_raw",
     "continuous_of_recording",
     "describe_bids",
+    "describe_path",
+    "framewise_displacement",
     "from_image",
     "from_rsatoolbox",
+    "line_noise_ratio",
     "load_algonauts2023",
     "load_alice",
     "load_betas",
@@ -85,6 +91,8 @@ __all__ = [
     "recording_of_evokeds",
     "recording_of_raw",
     "scan_bids",
+    "standardized_dvars",
+    "temporal_snr",
     "to_image",
     "to_mne_epochs",
     "to_rsatoolbox",
@@ -143,6 +151,11 @@ if TYPE_CHECKING:
     from .public.things_fmri import load_things_fmri
     from .public.things_meg import load_things_meg
     from .public.v4_cowley import load_v4_cowley
+    from .quality.assessing import assess_quality
+    from .quality.describing import describe_path
+    from .quality.report import Check, QualityReport
+    from .quality.sensor_measures import line_noise_ratio
+    from .quality.volume_measures import framewise_displacement, standardized_dvars, temporal_snr
     from .rdms import load_rdms, read_rdms
     from .spikes.nwb import load_nwb, read_nwb
     from .spikes.rasters import load_rasters, read_rasters
@@ -218,6 +231,14 @@ _HOMES = {
     "load_things_fmri": "public.things_fmri",
     "load_things_meg": "public.things_meg",
     "load_v4_cowley": "public.v4_cowley",
+    "assess_quality": "quality.assessing",
+    "describe_path": "quality.describing",
+    "Check": "quality.report",
+    "QualityReport": "quality.report",
+    "line_noise_ratio": "quality.sensor_measures",
+    "framewise_displacement": "quality.volume_measures",
+    "standardized_dvars": "quality.volume_measures",
+    "temporal_snr": "quality.volume_measures",
     "load_rdms": "rdms",
     "read_rdms": "rdms",
     "load_nwb": "spikes.nwb",

@@ -16,6 +16,8 @@ __all__ = [
     "plot_ranking",
     "plot_time_course",
     "render",
+    "render_quality",
+    "write_quality",
     "write_report",
 ]
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from .maps import plot_map
     from .page import render, write_report
     from .profiles import plot_layer_profile, plot_time_course
+    from .quality_page import render_quality, write_quality
     from .summary import BrainMap, RunSummary
 
 _HOMES = {
@@ -38,6 +41,8 @@ _HOMES = {
     "plot_ranking": "figures",
     "plot_time_course": "profiles",
     "render": "page",
+    "render_quality": "quality_page",
+    "write_quality": "quality_page",
     "write_report": "page",
 }
 

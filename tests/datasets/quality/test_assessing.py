@@ -168,3 +168,46 @@ def test_real_responses_repeat(real_data, folder, half):
     assert dict(zip(table.columns, table.rows[0], strict=True))["median half r"] == pytest.approx(
         half, abs=0.02
     )
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_runs_of_eeg_in_a_tree_are_looked_at(tmp_path, make_raw, copied):
+    mne_bids = pytest.importorskip("mne_bids")
+    for number, (subject, run) in enumerate([("01", "1"), ("01", "2"), ("02", "1")]):
+        raw = make_raw(seed=0 if copied else number)
+        raw.info["line_freq"] = 50.0
+        place = mne_bids.BIDSPath(
+            subject=subject, task="look", run=run, datatype="eeg", root=tmp_path / "tree"
+        )
+        mne_bids.write_raw_bids(raw, place, format="BrainVision", allow_preload=True, verbose="error")
+    report = assess_quality(tmp_path / "tree")
+    assert report.facts == (("subjects", "2"), ("runs of sensors", "3"))
+    assert [row[9] for row in report.tables[0].rows] == [0, 0, 0]
+    names = {name for name, _ in wrong(report)}
+    assert (IDENTICAL_RUNS in names) == copied
+    assert names <= {IDENTICAL_RUNS, IDENTICAL_SUBJECTS}
+
+
+@pytest.mark.parametrize("form", ["surface", "cifti"])
+def test_runs_without_a_volume_are_looked_at(tmp_path, form, verdicts):
+    import nibabel as nib
+
+    from alignkit.datasets.quality.volume_runs import SIGNAL, VolumeRun, volume_quality
+
+    data = (100 + 2 * np.random.default_rng(0).standard_normal((80, 60))).astype(np.float32)
+    if form == "cifti":
+        models = nib.cifti2.cifti2_axes.BrainModelAxis.from_mask(np.ones(60, bool), name="CortexLeft")
+        header = nib.cifti2.Cifti2Header.from_axes((nib.cifti2.cifti2_axes.SeriesAxis(0, 2.0, 80), models))
+        paths = (tmp_path / "a_bold.dtseries.nii",)
+        nib.save(nib.cifti2.Cifti2Image(data, header), paths[0])
+    else:
+        paths = (tmp_path / "L.func.gii", tmp_path / "R.func.gii")
+        for path, part in zip(paths, (data[:, :30], data[:, 30:]), strict=True):
+            arrays = [nib.gifti.GiftiDataArray(row, datatype="NIFTI_TYPE_FLOAT32") for row in part]
+            nib.save(nib.GiftiImage(darrays=arrays), path)
+    found = volume_quality([VolumeRun("r", "s", paths, sidecar_tr_s=2.0, is_rest=True)])
+    assert {check.verdict for check in found.checks} == {"pass"}
+    assert verdicts(found, SIGNAL) == {"r": "pass"}
+    row = dict(zip(found.tables[0].columns, found.tables[0].rows[0], strict=True))
+    assert (row["voxels"], row["volumes"]) == (60, 80)
+    assert row["tSNR"] == pytest.approx(50, rel=0.05)

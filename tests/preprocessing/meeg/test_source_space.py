@@ -129,7 +129,9 @@ def test_models_that_lack_sensors_and_data_without_them_are_refused(head):
 def test_options_are_checked_and_mnes_refusals_are_told(head):
     _, forward, noise_cov = head
     recording = recording_of(head, 3)
-    with pytest.raises(UnknownNameError, match="`method` is 'loreta', did you mean .*LORETA.* Known: MNE, dSPM"):
+    with pytest.raises(
+        UnknownNameError, match="`method` is 'loreta', did you mean .*LORETA.* Known: MNE, dSPM"
+    ):
         project_to_sources(recording, forward, noise_cov, method="loreta")
     with pytest.raises(InputError, match="`lambda2` must be above 0, got 0"):
         project_to_sources(recording, forward, noise_cov, lambda2=0.0)
