@@ -19,7 +19,7 @@ def predict(
     model: Annotated[Path, typer.Option(help="Folder that `alignkit fit` wrote.")],
     stimuli: Annotated[Path, typer.Option(help="Folder with new images.")],
     out: Annotated[
-        Path | None, typer.Option(help="A .csv or .npz; by default <model>/predictions.csv.")
+        Path | None, typer.Option(help="csv, npz, or maps: nii.gz, func.gii, -ave.fif.")
     ] = None,
 ) -> None:
     """Predict each channel's response to new images with a fitted encoder."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from .._core.checks import check_unique, did_you_mean
@@ -64,6 +65,7 @@ class Dataset:
     def __post_init__(self) -> None:
         if (self.study is None) == (self.rdms is None):
             raise InputError(f"the dataset {self.name!r} must hold either recordings or RDMs.")
+        _refuse_copies(self.study)
         check_unique(f"tracks of the dataset {self.name!r}", [track.name for track in self.tracks])
 
     def __repr__(self) -> str:
@@ -103,6 +105,22 @@ class Dataset:
         if self.rdms is not None:
             found = self.rdms.rois
         return found or ["all"]
+
+
+def _refuse_copies(study: Study | None) -> None:
+    """Refuse two subjects with the same data: a file that was copied makes ceilings of one."""
+    seen: dict[tuple[object, ...], list[str]] = {}
+    for subject, recording in (study or {}).items():
+        first = np.asarray(recording.data[0])
+        alike = seen.setdefault((tuple(recording.data.shape), first.tobytes()), [])
+        for other in alike:
+            assert study is not None  # it has subjects
+            if np.array_equal(np.asarray(study[other].data[...]), np.asarray(recording.data[...])):
+                raise InputError(
+                    f"the subjects {other!r} and {subject!r} have the same data, to the last bit: one is a "
+                    "copy of the other. Leave one out, or find the right file."
+                )
+        alike.append(subject)
 
 
 DATASETS: Registry[Callable[..., Dataset]] = Registry("datasets")

@@ -72,6 +72,9 @@ class Given:
         for path in (*self.recording, *self.events):
             if not path.exists():
                 raise MissingDataError(f"{path} does not exist; check the name and where it lies.")
+        for name in ("kind", "recording", "folder"):
+            if name in self.options:
+                raise InputError(f"--set {name}=... would name other data than `--recording`; leave it out.")
         kind = _kind_of(self.recording)
         made = _MAKERS[kind](self)
         if self.stimuli is not None:

@@ -21,6 +21,7 @@ from .living import living
 logger = logging.getLogger(__name__)
 
 MAX_PICTURES = 6
+ALPHA = 0.05
 # Times are written with few decimals: a bound takes the sample that is meant.
 _SLACK_S = 1e-6
 
@@ -106,11 +107,15 @@ def compare_over_time(
         if dataset is not before:
             silent.append(window)
         outcomes.append(compare(replace(context, dataset=dataset)))
-    return _joined(outcomes, windows, silent, context.dataset)
+    return _joined(outcomes, windows, silent, context.dataset, context.inference.n_permutations)
 
 
 def _joined(
-    outcomes: Sequence[Outcome], windows: Sequence[Window], silent: Sequence[Window], dataset: Dataset
+    outcomes: Sequence[Outcome],
+    windows: Sequence[Window],
+    silent: Sequence[Window],
+    dataset: Dataset,
+    n_permutations: int,
 ) -> Outcome:
     tables = [
         outcome.scores.to_frame().assign(time_s=window.time_s)
@@ -124,11 +129,12 @@ def _joined(
             "are left out there."
         )
     text = (
-        f"Time. The comparison was made in {len(windows)} windows from {windows[0].start_s:g} to "
-        f"{windows[-1].stop_s:g} s from onset, each {windows[0].stop_s - windows[0].start_s:g} s long and "
+        f"Time. The comparison was made in {len(windows)} windows, centred from {windows[0].time_s:g} to "
+        f"{windows[-1].time_s:g} s from onset, each {windows[0].stop_s - windows[0].start_s:g} s long and "
         "averaged before anything else; every window is a comparison of its own, and p is corrected over all "
         "windows."
     )
+    warnings += _too_few_draws(pd.concat(tables, ignore_index=True), n_permutations)
     return Outcome(
         Scores(pd.concat(tables, ignore_index=True)),
         pictures=_pictures(outcomes, windows),
@@ -140,6 +146,21 @@ def _joined(
         chance={k: v for outcome in outcomes for k, v in outcome.chance.items()},
         without_zero=tuple(dict.fromkeys(m for outcome in outcomes for m in outcome.without_zero)),
     )
+
+
+def _too_few_draws(table: pd.DataFrame, n_permutations: int) -> list[str]:
+    """Say how many windows must be at the least p before one of them passes the correction."""
+    tested = table[(table["subject"] == "all") & (table["fold"] == "all") & table["p"].notna()]
+    tested = tested[tested["layer"] == "(chosen)"]
+    said = []
+    for metric, rows in tested.groupby("metric", sort=False):
+        least = float(np.ceil(len(rows) / (n_permutations + 1) / ALPHA))
+        if least > 1:
+            said.append(
+                f"{metric}: with {n_permutations} permutations and {len(rows)} tests a lone window cannot "
+                f"pass the correction; {least:.0f} at the smallest p can. More `n_permutations` help."
+            )
+    return said
 
 
 def _pictures(outcomes: Sequence[Outcome], windows: Sequence[Window]) -> tuple[Picture, ...]:

@@ -203,6 +203,10 @@ def _name_flagged(axes: Axes, data: Dots, flagged: NDArray[np.bool_]) -> None:
 def _slices(data: Slices, width: int) -> Figure:
     every = np.concatenate([image[np.isfinite(image)] for image in data.images])
     high = float(np.quantile(every, 0.98)) if every.size else 1.0
+    # Ratios below zero are no ratios of signal to noise, but are shown as they are.
+    low = 0.0 if high > 0 or not every.size else min(float(every.min()), high)
+    if not high > low:
+        low, high = min(low, high) - 1.0, max(low, high) + 1.0 if high < 0 or low < 0 else 1.0
     n_columns = len(data.images) if width >= 480 else min(2, len(data.images))
     n_rows = -(-len(data.images) // n_columns)
     panel = min((width - 76) / n_columns, 330.0)
@@ -220,7 +224,7 @@ def _slices(data: Slices, width: int) -> Figure:
             bottom=total - top - height,
         )  # fmt: skip
         drawn = axes.imshow(
-            np.ma.masked_invalid(image.T), origin="lower", vmin=0, vmax=high or 1.0, cmap="viridis",
+            np.ma.masked_invalid(image.T), origin="lower", vmin=low, vmax=high, cmap="viridis",
             extent=(0, extent[0], 0, extent[1]), interpolation="none",
         )  # fmt: skip
         axes.set_facecolor("#eceef0")

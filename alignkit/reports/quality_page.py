@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from ._quality_figures import alternative, draw
 from ._sections import Panel, panel_of
 from .page import _TEMPLATES, _environment
 
+LOG = logging.getLogger(__name__)
+DRAWN = "every picture could be drawn"
 MOST_DRAWN = 12
 MOST_ROWS = 300
 _WORDS: dict[Verdict, str] = {"fail": "failed", "warn": "in doubt", "pass": "passed"}
@@ -71,7 +74,8 @@ def render_quality(report: QualityReport, *, command: str = "") -> str:
     html : str
         A whole document.
     """
-    blocks, n_left_out = _blocks(report)
+    blocks, n_left_out, undrawn = _blocks(report)
+    report = replace(report, checks=(*report.checks, *undrawn))
     doubtful = [check for check in report.sorted_checks() if check.verdict != "pass"]
     context: dict[str, Any] = {
         "report": report,
@@ -153,8 +157,8 @@ def _of_checks(n: int) -> str:
     return "One check" if n == 1 else f"{n} checks"
 
 
-def _blocks(report: QualityReport) -> tuple[list[RunBlock], int]:
-    """Return the pictures by run, the worst runs first where not all are drawn."""
+def _blocks(report: QualityReport) -> tuple[list[RunBlock], int, list[Check]]:
+    """Return the pictures by run, the worst runs where not all are drawn, and a failed check per loss."""
     by_run: dict[str, list[FigureData]] = {}
     for figure in report.figures:
         by_run.setdefault(figure.where, []).append(figure)
@@ -167,13 +171,19 @@ def _blocks(report: QualityReport) -> tuple[list[RunBlock], int]:
                 worst[name] = min(worst.get(name, "pass"), check.verdict, key=order.index)
     names = sorted(by_run, key=lambda name: order.index(worst.get(name, "pass")))[:MOST_DRAWN]
     blocks = []
+    undrawn: list[Check] = []
     for i, name in enumerate(track([each for each in by_run if each in names], "drawing")):
-        panels = tuple(
-            panel_of(data.title, partial(_drawn, data), f"q{i}-{j}", alternative(data))
-            for j, data in enumerate(by_run[name])
-        )
-        blocks.append(RunBlock(name, worst.get(name, "pass"), panels))
-    return blocks, len(by_run) - len(blocks)
+        panels: list[Panel] = []
+        for j, data in enumerate(by_run[name]):
+            try:
+                panels.append(panel_of(data.title, partial(_drawn, data), f"q{i}-{j}", alternative(data)))
+            except Exception as error:  # Broken values break plotting in ways of its own; the page matters.
+                LOG.warning("the picture %r of %s could not be drawn", data.title, name, exc_info=True)
+                detail = f"{data.title!r} could not be drawn ({type(error).__name__}: {error})."
+                undrawn.append(Check(DRAWN, name, "fail", detail))
+        verdict = "fail" if len(panels) < len(by_run[name]) else worst.get(name, "pass")
+        blocks.append(RunBlock(name, verdict, tuple(panels)))
+    return blocks, len(by_run) - len(blocks), undrawn
 
 
 def _drawn(data: FigureData, width: int) -> Any:

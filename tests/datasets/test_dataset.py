@@ -88,3 +88,15 @@ def test_tracks_are_found_by_name_and_a_name_comes_once():
         dataset.track("rate")
     with pytest.raises(InputError, match="`tracks of the dataset 'story'` must be unique.*'word-rate'"):
         Dataset(name="story", study=study, tracks=(rate, rate))
+
+
+def test_a_copied_subject_is_refused():
+    from alignkit.recordings import Recording, Study
+
+    data = np.random.default_rng(0).standard_normal((4, 3))
+    ids = ["a", "b", "c", "d"]
+    first, copy = (Recording.from_arrays(data, ids, subject=name) for name in ("01", "02"))
+    with pytest.raises(InputError, match="the subjects '01' and '02' have the same data"):
+        Dataset("toy", study=Study.of(first, copy))
+    other = Recording.from_arrays(data + [[0], [0], [0], [1e-3]], ids, subject="02")
+    assert Dataset("toy", study=Study.of(first, other)).subjects == ["01", "02"]

@@ -51,9 +51,9 @@ def test_runs_are_named_below_the_folder_that_holds_them_all(touch, tmp_path):
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("a-epo.fif", "fif"), ("a_epo.fif.gz", "fif"), ("a_raw.fif", "meeg"), ("a.edf", "meeg"), ("a.set", "meeg"),
-        ("a.VHDR", "meeg"), ("a.nii", "nifti"), ("a.nwb", "nwb"), ("a.nc", "brainscore"), ("a.mat", "matrix"),
-        ("a.npy", "matrix"),
+        ("a-epo.fif", "fif"), ("a_epo.fif.gz", "fif"), ("a_raw.fif", "meeg"), ("a.edf", "meeg"),
+        ("a.set", "meeg"), ("a.VHDR", "meeg"), ("a.nii", "nifti"), ("a.nwb", "nwb"),
+        ("a.nc", "brainscore"), ("a.mat", "matrix"), ("a.npy", "matrix"),
     ],
 )  # fmt: skip
 def test_the_kind_follows_from_the_name(touch, name, kind):

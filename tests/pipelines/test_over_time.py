@@ -53,7 +53,9 @@ def test_a_planted_response_is_found_in_its_window_and_in_no_other(context, kind
     assert course["value"].idxmax() == pytest.approx(0.14)
     assert course.loc[0.14, "p"] == 0.01
     assert (course["value"].drop(0.14) < 0.5 * course.loc[0.14, "value"]).all()
-    assert "4 windows from -0.1 to 0.3 s" in outcome.methods[-1]
+    assert "4 windows, centred from -0.06 to 0.24 s" in outcome.methods[-1]
+    # 99 draws and 4 windows x 2 models: p of .01 times 8 is above .05.
+    assert any("a lone window cannot pass the correction; 2 at the smallest" in w for w in outcome.warnings)
 
 
 def test_a_window_holds_what_averaging_it_by_hand_gives(context):

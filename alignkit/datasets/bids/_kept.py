@@ -16,7 +16,7 @@ from ._walk import Tree
 
 logger = logging.getLogger(__name__)
 
-_LAYOUT = 1
+_LAYOUT = 2
 # A folder that changed while, or right before, it was looked into may change again within the same tick of
 # the file system's clock, and would look unchanged.
 _SETTLED_NS = 2_000_000_000
@@ -36,7 +36,8 @@ def load_kept(root: Path) -> Tree | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         logger.debug("no index of %s was kept (%s)", root, error)
         return None
-    return Tree(root, table, facts["roots"], folders, tuple(facts["notes"]), facts["started_ns"])
+    notes, links = tuple(facts["notes"]), tuple(facts["links"])
+    return Tree(root, table, facts["roots"], folders, notes, facts["started_ns"], links)
 
 
 def store_kept(tree: Tree) -> None:
@@ -51,6 +52,7 @@ def store_kept(tree: Tree) -> None:
         "folders": tree.folders,
         "notes": list(tree.notes),
         "started_ns": tree.started_ns,
+        "links": list(tree.links),
     }
     try:
         with atomic_folder(_place(tree.root)) as temporary:

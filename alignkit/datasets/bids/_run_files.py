@@ -27,7 +27,7 @@ def check_run_files(folder: Path, runs: Sequence[Run]) -> None:
         If git-annex has not fetched a file.
     InputError
         If a link leaves its data set, a folder and a name disagree, one subject has two labels, or two runs
-        have the same bytes.
+        have the same bytes; and if a file is empty.
     """
     files = [file for run in runs for file in run.files]
     lost = [file for file in files if not file.is_fetched]
@@ -41,6 +41,8 @@ def check_run_files(folder: Path, runs: Sequence[Run]) -> None:
         )
     for file in files:
         _check_place(file)
+        if file.path.is_file() and not file.path.stat().st_size:
+            raise InputError(f"{file.relative} is empty (0 bytes); copy it again, or leave its run out.")
     _check_labels(runs)
     _check_copies(files)
 

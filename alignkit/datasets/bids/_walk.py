@@ -43,6 +43,8 @@ class Tree:
         What was left out.
     started_ns : int
         When the walk began.
+    links : tuple of str
+        Links that were not followed, relative to `root`.
     """
 
     root: Path
@@ -51,6 +53,7 @@ class Tree:
     folders: dict[str, int]
     notes: tuple[str, ...]
     started_ns: int
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class _Found:
     roots: dict[str, str] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     example: dict[str, str] = field(default_factory=dict)
+    links: list[str] = field(default_factory=list)
 
     def leave_out(self, why: str, relative: str) -> None:
         self.left_out[why] += 1
@@ -123,7 +127,9 @@ def walk(root: Path) -> Tree:
     notes = (f"{count} {why} (such as {found.example[why]})." for why, count in found.left_out.items())
     used = {place.pipeline for place in found.places} | {top.pipeline}
     roots = {name: relative for name, relative in found.roots.items() if name in used}
-    return Tree(root, _table(found), roots, found.folders, tuple(sorted(notes)), started)
+    return Tree(
+        root, _table(found), roots, found.folders, tuple(sorted(notes)), started, tuple(sorted(found.links))
+    )
 
 
 def _own_name(root: Path) -> str:
@@ -183,6 +189,7 @@ def _add_link(entry: os.DirEntry[str], place: _Place, root: str, found: _Found) 
     aim = os.path.normpath(os.path.join(place.path, target))  # noqa: PTH118
     if not aim.startswith(root + os.sep):
         found.leave_out("link(s) that leave the folder were not followed", relative)
+        found.links.append(relative)
         return
     try:
         is_folder = entry.is_dir()
@@ -193,6 +200,7 @@ def _add_link(entry: os.DirEntry[str], place: _Place, root: str, found: _Found) 
         return
     if is_folder:
         found.leave_out("link(s) to folders were not followed", relative)
+        found.links.append(relative)
     else:
         found.add(place, entry.name, size, is_fetched=True)
 

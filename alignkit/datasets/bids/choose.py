@@ -75,6 +75,10 @@ def _fitting(index: BidsIndex, offered: list[Possibility], wanted: Selectors) ->
         known = list(dict.fromkeys(getattr(each, attribute) for each in left))
         left = [each for each in left if getattr(each, attribute) == value]
         if not left:
+            if known == [""]:
+                raise MissingDataError(
+                    f"`{option}` is {value!r}, but the runs name no {option}; leave it out ({index.folder})."
+                )
             names = [name or "''" for name in known]
             raise MissingDataError(f"`{option}` is {value!r}, {did_you_mean(value, names)} ({index.folder})")
     if wanted.tasks is not None:
@@ -192,6 +196,11 @@ def _nothing_at_all(index: BidsIndex) -> str:
     if len(inner):
         places = ", ".join(str(PurePosixPath(str(path)).parent) for path in inner[:5])
         hint = f"It holds data sets of its own: give one of {places}."
+    if index.links:
+        hint = (
+            f"{len(index.links)} link(s) out of it, or to folders, were not followed (such as "
+            f"{index.links[0]}): copy the files into it. {hint}"
+        )
     return (
         f"{index.folder} holds {len(index)} files, but no run that can be read: func/*_bold.nii.gz (or "
         f".func.gii, .dtseries.nii), or meg, eeg and ieeg recordings with a task. {hint}"

@@ -43,6 +43,8 @@ class BidsIndex:
         How many folders were looked into.
     was_kept : bool
         Whether an earlier scan was used again.
+    links : tuple of str
+        Links that were not followed: paths as in `table`.
     """
 
     folder: Path
@@ -51,6 +53,7 @@ class BidsIndex:
     notes: tuple[str, ...] = ()
     n_folders: int = 0
     was_kept: bool = field(default=False)
+    links: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.table)
@@ -183,6 +186,7 @@ class BidsIndex:
             table=table,
             roots=MappingProxyType({**self.roots, pipeline: other.folder}),
             notes=(*self.notes, *other.notes),
+            links=(*self.links, *(place + link for link in other.links)),
             n_folders=self.n_folders + other.n_folders,
         )
 
@@ -265,6 +269,7 @@ def scan_bids(folder: str | Path, *, refresh: bool = False) -> BidsIndex:
         notes=tree.notes,
         n_folders=len(tree.folders),
         was_kept=kept is not None,
+        links=tree.links,
     )
 
 

@@ -99,9 +99,8 @@ def read_event_times(path: Path) -> EventTimes:
     names = ["event"] * len(table) if named is None else [str(value) for value in table[named]]
     keep = np.array([name.strip() not in _EMPTY for name in names], dtype=bool)
     events = EventTimes.of(names, list(onsets), None if durations is None else list(durations))
-    if keep.all():
-        return events
-    return EventTimes(events.table[~events.table["name"].str.strip().isin(_EMPTY)].reset_index(drop=True))
+    kept = events.table[~events.table["name"].str.strip().isin(_EMPTY)] if not keep.all() else events.table
+    return EventTimes(kept.reset_index(drop=True), named or "")
 
 
 def read_motion(path: Path, *, n_volumes: int) -> tuple[Floats, str]:

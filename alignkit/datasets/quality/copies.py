@@ -6,11 +6,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from .report import Check, Findings
 
 IDENTICAL_RUNS = "no two runs hold the same data"
 IDENTICAL_SUBJECTS = "no two subjects hold the same data"
+LEVELS = "runs share one order of magnitude"
 _SHOWN = 4
+# Scanners and gains differ by less than the first; nothing but a fault by more than the second.
+_FAR, _TOO_FAR = 100.0, 1e4
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class RunPrint:
         Runs of one group, such as a task, should be alike in what follows.
     alike : mapping of str to str
         What runs of one data set share, such as ``{"sampling rate": "500 Hz"}``.
+    levels : mapping of str to float
+        How large its values are, above 0, such as ``{"mean level": 1200.0}``.
     """
 
     name: str
@@ -37,6 +44,7 @@ class RunPrint:
     file: str = ""
     group: str = ""
     alike: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[str, float] = field(default_factory=dict)
 
 
 def compare_runs(prints: Sequence[RunPrint]) -> Findings:
@@ -62,6 +70,8 @@ def compare_runs(prints: Sequence[RunPrint]) -> Findings:
         for what in dict.fromkeys(name for each in members for name in each.alike):
             if len(members) > 1:
                 checks.append(_alike(members, what, group or "all"))
+        if len([each for each in members if each.levels]) > 1:
+            checks.append(_levels(members, group or "all"))
     return Findings(tuple(checks))
 
 
@@ -112,3 +122,25 @@ def _alike(prints: Sequence[RunPrint], what: str, where: str) -> Check:
         "warn",
         f"{usual} in {often} of {len(prints)} runs, but not in {', '.join(odd[:_SHOWN])}{more}.",
     )
+
+
+def _levels(prints: Sequence[RunPrint], where: str) -> Check:
+    """Check that no run's values are orders of magnitude off those of the others."""
+    odd: list[tuple[float, str]] = []
+    for what in dict.fromkeys(name for each in prints for name in each.levels):
+        known = [(each.name, each.levels[what]) for each in prints if each.levels.get(what, 0) > 0]
+        if len(known) < 2:
+            continue
+        logs = np.log10([min(value, 1e300) for _, value in known])
+        for i, (name, value) in enumerate(known):
+            usual = float(np.median(np.delete(logs, i)))
+            ratio = 10 ** min(abs(float(logs[i]) - usual), 300.0)
+            if ratio > _FAR:
+                odd.append((ratio, f"{name} ({what} {value:.2g}, of the others {10**usual:.2g})"))
+    if not odd:
+        return Check(LEVELS, where, "pass", f"{len(prints)} runs.")
+    odd.sort(key=lambda each: -each[0])
+    shown = ", ".join(text for _, text in odd[:_SHOWN])
+    more = f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
+    detail = f"Orders of magnitude off the others: {shown}{more}. Wrong byte order or scaling?"
+    return Check(LEVELS, where, "fail" if odd[0][0] > _TOO_FAR else "warn", detail)

@@ -15,6 +15,9 @@ Floats = NDArray[np.float64]
 INSIDE = "events lie inside the recording"
 TIMING = "repetition times agree"
 TWICE = "no event stands twice"
+APART = "different stimuli begin at different times"
+_STIMULI = ("stimulus_id", "stim_file")
+_MOST_SHARED = 0.5
 # Between these, a common step of all onsets may be a repetition time that nobody wrote down.
 _LEAST_STEP_S, _LARGEST_STEP_S = 0.4, 5.0
 _ROUNDING_S = 2e-3
@@ -24,9 +27,13 @@ _COLUMNS = ("run", "events", "median interval (s)", "jitter (SD, s)", "least int
 
 @dataclass(frozen=True)
 class EventTimes:
-    """Events of one run: `name`, `onset_s` and `duration_s` (NaN where unknown), sorted by onset."""
+    """Events of one run: `name`, `onset_s` and `duration_s` (NaN where unknown), sorted by onset.
+
+    `column` is the column of a table of events that names them, empty where they come from no table.
+    """
 
     table: pd.DataFrame
+    column: str = ""
 
     @property
     def onsets_s(self) -> Floats:
@@ -83,6 +90,37 @@ def check_twice(events: EventTimes, where: str) -> Check:
     row = events.table[twice].iloc[0]
     shown = f"{row['name']!r} at {row['onset_s']:g} s"
     return Check(TWICE, where, "warn", f"{int(twice.sum())} events are there twice, such as {shown}.")
+
+
+def check_apart(events: EventTimes, where: str) -> Check:
+    """Check that no two stimuli begin at one time, and not all events do.
+
+    What a column of stimuli names can only be shown one at a time. Other names (conditions, annotations) may
+    describe one event together: there, more than half of the events have to share their onsets.
+
+    Parameters
+    ----------
+    events : EventTimes
+        Of the run.
+    where : str
+        The run's name.
+    """
+    table = events.table.drop_duplicates(["name", "onset_s"])
+    shared = table.duplicated("onset_s", keep=False).to_numpy()
+    n_onsets = int(table["onset_s"].nunique())
+    if len(events) > 1 and n_onsets == 1:
+        detail = f"All {len(events)} events begin at {table['onset_s'].iloc[0]:g} s."
+        return Check(APART, where, "warn", detail)
+    least = 0.0 if events.column in _STIMULI else _MOST_SHARED
+    if not shared.any() or shared.mean() <= least:
+        return Check(APART, where, "pass", f"{len(events)} events at {n_onsets} times.")
+    onset = table["onset_s"].to_numpy()[int(shared.argmax())]
+    names = table.loc[table["onset_s"] == onset, "name"].tolist()
+    detail = (
+        f"{int(shared.sum())} of {len(table)} events begin when one of another name does, such as "
+        f"{names[0]!r} and {names[1]!r} at {onset:g} s."
+    )
+    return Check(APART, where, "warn", detail)
 
 
 def check_repetition_time(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +19,16 @@ from ...preprocessing.meeg.events import annotation_events, stim_channel_events
 from .._arrays import readable
 from ._beside import read_event_times
 from .copies import RunPrint, compare_runs
-from .event_timing import EventTimes, check_inside, check_twice, event_figures
+from .event_timing import EventTimes, check_apart, check_inside, check_twice, event_figures
 from .report import Check, Findings, Table, joined, warn_if
+from .sensor_amplitude import check_amplitude
 from .sensor_channels import SCALES, Seen, listed, look_at_channels
-from .volume_runs import EVENTS, READABLE, SIDECAR
+from .volume_runs import EVENTS, READABLE, SIDECAR, unread
 
 if TYPE_CHECKING:
     import mne
 
+LOG = logging.getLogger(__name__)
 FINITE = "every sample is a number"
 PLACES = "sensors have positions"
 EPOCHS = "epochs are usable"
@@ -100,6 +103,10 @@ def sensor_quality(runs: Sequence[SensorRun]) -> Findings:
         except InputError as error:
             parts.append(Findings((Check(READABLE, run.name, "fail", str(error)),)))
             continue
+        except Exception as error:  # One broken run must not cost the report on the others.
+            LOG.warning("%s could not be looked at", run.name, exc_info=True)
+            parts.append(Findings((unread(run.name, error),)))
+            continue
         parts.append(found)
         prints.append(seen)
         rows.append(row)
@@ -121,12 +128,14 @@ def _look(run: SensorRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
     if run.has_sidecar is not None:
         text = "Metadata say how it was recorded." if run.has_sidecar else "No JSON says how it was recorded."
         seen.checks.append(Check(SIDECAR, where, "pass" if run.has_sidecar else "warn", text))
-    digest = ""
+    digest, levels = "", {}
     if not picks:
         seen.checks.append(Check(FINITE, where, "fail", "It has no M/EEG, intracranial or fNIRS channel."))
     else:
-        digest, lost = _whole(raw, picks, run.path)
+        digest, lost, spread, peak = _whole(raw, picks, run.path)
         seen.checks.append(_finite_check(raw, picks, lost, where))
+        amplitude, levels = check_amplitude(raw, picks, spread, peak, where)
+        seen.checks += amplitude
         if not lost.any():
             look_at_channels(raw, picks, run.path, where, seen)
         seen.checks.append(_places(raw, picks, where))
@@ -134,14 +143,17 @@ def _look(run: SensorRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
     seen.checks += checks
     if events is not None and len(events):
         seen.checks += [check_inside(events, length_s, where), check_twice(events, where)]
+        seen.checks.append(check_apart(events, where))
         shown = event_figures(events, length_s, where)
         if picks and digest:
             _epochs(raw, picks, events, run, seen)
     alike = {"sampling rate": f"{rate:g} Hz", "set of channels": _channel_set(raw, picks)}
+    if events is not None and events.column:
+        alike["source of the events' names"] = f"column {events.column}"
     header = hashlib.sha256(
         str(sorted((k, str(v)) for k, v in raw.info.items() if k != "meas_date")).encode()
     )
-    printed = RunPrint(where, run.subject, digest or where, header.hexdigest(), run.group, alike)
+    printed = RunPrint(where, run.subject, digest or where, header.hexdigest(), run.group, alike, levels)
     row = (
         where, round(length_s, 2), rate, len(picks), len(raw.info["bads"]), seen.n_found, seen.n_flat,
         seen.line, 0 if events is None else len(events), seen.n_refused,
@@ -165,14 +177,22 @@ def _blocks(raw: mne.io.BaseRaw, picks: Sequence[int], path: Path) -> Iterator[N
             yield raw.get_data(picks=picks, start=start, stop=stop, verbose="error")
 
 
-def _whole(raw: mne.io.BaseRaw, picks: Sequence[int], path: Path) -> tuple[str, NDArray[np.int64]]:
-    """Return the digest of all data, and how many samples of each channel are no numbers."""
+def _whole(
+    raw: mne.io.BaseRaw, picks: Sequence[int], path: Path
+) -> tuple[str, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the digest of all data, and of each channel the samples lost, its spread and its peak."""
     hasher = hashlib.sha256()
     lost = np.zeros(len(picks), dtype=np.int64)
+    peak = np.zeros(len(picks))
+    spreads = []
     for block in _blocks(raw, picks, path):
-        hasher.update(np.ascontiguousarray(block, dtype=np.float32).tobytes())
-        lost += (~np.isfinite(block)).sum(axis=1)
-    return hasher.hexdigest(), lost
+        with np.errstate(over="ignore", invalid="ignore"):
+            hasher.update(np.ascontiguousarray(block, dtype=np.float32).tobytes())
+            lost += (~np.isfinite(block)).sum(axis=1)
+            known = np.nan_to_num(block, posinf=0.0, neginf=0.0)
+            peak = np.maximum(peak, np.maximum(known.max(axis=1), -known.min(axis=1)))
+            spreads.append(known.std(axis=1))
+    return hasher.hexdigest(), lost, np.median(spreads, axis=0), peak
 
 
 def _finite_check(raw: mne.io.BaseRaw, picks: Sequence[int], lost: NDArray[np.int64], where: str) -> Check:

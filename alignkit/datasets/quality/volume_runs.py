@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +19,18 @@ from ..fmri._volumes import as_mask, grid_of, open_image, read_volume
 from ._beside import read_event_times, read_motion
 from ._volume_series import VolumeSeries, open_volume_series
 from .copies import RunPrint, compare_runs
-from .event_timing import EventTimes, check_inside, check_repetition_time, check_twice, event_figures
+from .event_timing import (
+    EventTimes,
+    check_apart,
+    check_inside,
+    check_repetition_time,
+    check_twice,
+    event_figures,
+)
 from .report import Check, Curve, Findings, Histogram, Slices, Table, as_doubles, joined, warn_if
 from .volume_measures import SeriesMoments, framewise_displacement, standardized_dvars
 
+LOG = logging.getLogger(__name__)
 READABLE = "the run can be read"
 FINITE = "every volume holds numbers"
 SIGNAL = "temporal signal-to-noise"
@@ -89,6 +98,7 @@ class _Signal:
     dvars: NDArray[np.float64]
     digest: str
     is_centred: bool
+    levels: dict[str, float]
 
 
 def volume_quality(runs: Sequence[VolumeRun]) -> Findings:
@@ -114,11 +124,23 @@ def volume_quality(runs: Sequence[VolumeRun]) -> Findings:
         except InputError as error:
             parts.append(Findings((Check(READABLE, run.name, "fail", str(error)),)))
             continue
+        except Exception as error:  # One broken run must not cost the report on the others.
+            LOG.warning("%s could not be looked at", run.name, exc_info=True)
+            parts.append(Findings((unread(run.name, error),)))
+            continue
         parts.append(found)
         prints.append(seen)
         rows.append(row)
     table = Table("fMRI runs", _COLUMNS, tuple(rows))
     return joined([Findings(tables=(table,) if rows else ()), *parts, compare_runs(prints)])
+
+
+def unread(name: str, error: Exception) -> Check:
+    """Return the failed check of a run on whose values a measure itself broke down."""
+    if isinstance(error, MemoryError):
+        raise error
+    detail = f"Its values could not be measured ({type(error).__name__}: {error}); are they damaged?"
+    return Check(READABLE, name, "fail", detail)
 
 
 def _look(run: VolumeRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
@@ -143,7 +165,8 @@ def _look(run: VolumeRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
     )  # fmt: skip
     checks.append(timing)
     if events is not None and len(events) and tr_s:
-        checks += [check_inside(events, series.n_volumes * tr_s, run.name), check_twice(events, run.name)]
+        checks.append(check_inside(events, series.n_volumes * tr_s, run.name))
+        checks += [check_twice(events, run.name), check_apart(events, run.name)]
         shown = event_figures(events, series.n_volumes * tr_s, run.name)
     alike = {
         "repetition time": f"{tr_s:g} s" if tr_s else "unknown",
@@ -151,9 +174,12 @@ def _look(run: VolumeRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
     }
     if series.grid is not None:
         alike["grid"] = str(series.grid)
+    if events is not None and len(events):
+        alike["source of the events' names"] = f"column {events.column}" if events.column else "none"
     seen = RunPrint(
-        run.name, run.subject, run.name if signal is None else signal.digest, series.header, run.group, alike
-    )
+        run.name, run.subject, run.name if signal is None else signal.digest, series.header, run.group, alike,
+        {} if signal is None else signal.levels,
+    )  # fmt: skip
     row = _row(run, series, signal, moved, tr_s, events)
     return Findings(tuple(checks), (), tuple(figures), found.notes) + shown, seen, row
 
@@ -206,10 +232,13 @@ def _signal(
     part = np.concatenate([block[:, chosen] for block in series.chunks()])
     mean, noise = moments.mean[inside], moments.noise[inside]
     is_centred = bool(np.median(np.abs(mean)) < np.median(noise))
+    levels = {"median noise": float(np.median(noise))}
+    if not is_centred:
+        levels["median level"] = float(np.median(np.abs(mean)))
     level = part.mean(axis=1, dtype=np.float64)
     level = level - level.mean() if is_centred else 100 * (level / level.mean() - 1)
     dvars = standardized_dvars(part)
-    return _Signal(inside, moments.tsnr, level, dvars, hasher.hexdigest(), is_centred), finite
+    return _Signal(inside, moments.tsnr, level, dvars, hasher.hexdigest(), is_centred, levels), finite
 
 
 def _brain(series: VolumeSeries, mean: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -77,7 +77,10 @@ def choose_layers(
 def how_layers_are_chosen(several_subjects: bool) -> str:
     """Return the clause that a methods section needs."""
     if several_subjects:
-        return "each subject's layer is the one that is best on average over the other subjects"
+        return (
+            "each subject's layer is the one that is best on average over the other subjects, to the same "
+            "stimuli (p allows for that choice)"
+        )
     return "layers are chosen on a random half of the stimuli and scored on the other half, both ways"
 
 

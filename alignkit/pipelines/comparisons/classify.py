@@ -9,18 +9,19 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
-from ..._core.checks import did_you_mean
 from ..._core.errors import InputError
 from ..._core.hashing import digest_array, digest_json
 from ..._core.progress import track
 from ..._core.random import derive_seed
 from ...recordings.recording import Recording
 from ...recordings.scores import Scores
-from ...stats import audit_folds, leave_one_group_out, permutation_p
+from ...stats import leave_one_group_out, permutation_p
+from ._classify_folds import RUN, STIMULUS, Exchange, column_of, leak_of
 from ._comparison import COMPARISONS, Context, Outcome, read_arrays, region_of, write_part
+from ._encoding_text import leaks
 
 Classifier = Literal["correlation", "lda", "logistic"]
-CLASSIFY_VERSION = 2
+CLASSIFY_VERSION = 3
 METRIC = "classification accuracy"
 _REFERENCES = (
     "Haxby JV et al. (2001). Distributed and overlapping representations of faces and objects in ventral "
@@ -44,8 +45,8 @@ def classify(
     context: Context,
     *,
     classifier: Classifier = "correlation",
-    target: str = "stimulus_id",
-    leave_out: str = "run",
+    target: str = STIMULUS,
+    leave_out: str = RUN,
 ) -> Outcome:
     """Classify each held-out run's patterns by their condition.
 
@@ -69,41 +70,51 @@ def classify(
     study = context.dataset.study
     if study is None:
         raise InputError("`classify` needs recordings; the dataset holds dissimilarities only.")
-    metric = METRIC if target == "stimulus_id" else f"{target} accuracy"
-    metric += "" if leave_out == "run" else f" across {leave_out}s"
+    metric = METRIC if target == STIMULUS else f"{target} accuracy"
+    metric += "" if leave_out == RUN else f" across {leave_out}s"
     rows: list[dict[str, Any]] = []
-    audit = []
-    n_classes = 0
+    audit: list[tuple[str, str, str]] = []
+    group_p: dict[str, float] = {}
+    count, n_classes, exchanged = 0, 0, ""
     for roi in track(context.rois, "classify"):
+        accuracies, nulls = [], []
         for recording in study.values():
             region = region_of(recording, roi)
-            labels, groups = _column(region, target), _column(region, leave_out)
+            labels, groups = column_of(region, target), column_of(region, leave_out)
             n_classes = len(set(labels))
             if n_classes < 2 or len(set(groups)) < 2:
                 raise InputError(
                     f"`classify` needs at least 2 values of {target!r} and of {leave_out!r}, but "
                     f"{recording.subject!r} has {n_classes} and {len(set(groups))}."
                 )
-            names = [f"sample {i} ({leave_out} {group})" for i, group in enumerate(groups)]
-            found = audit_folds(leave_one_group_out(groups), stimulus_ids=names, runs=groups)
-            verdict = "; ".join(found.findings) or f"whole {leave_out}s left out"
-            audit.append((f"{leave_out}s of {recording.subject}", found.verdict, verdict))
-            arrays = _task(context, region, roi, classifier, labels, groups)
+            verdict, detail = leak_of(region, target, leave_out)
+            if verdict == "leaks" and context.strict:
+                raise InputError(f"the folds of {metric} leak, and the run is strict: {detail}")
+            audit.append((f"{metric}, {recording.subject}", verdict, detail))
+            exchange = Exchange(labels, groups, region.stimulus_ids)
+            exchanged = exchange.words(leave_out)
+            arrays = _task(context, region, roi, classifier, exchange)
+            accuracies.append(arrays["accuracies"].mean())
+            nulls.append(arrays["null"])
+            count = len(arrays["null"])
             rows += _rows(arrays, recording.subject, roi, groups, classifier, metric)
-    table = pd.concat([pd.DataFrame(rows), _means(rows, len(study))], ignore_index=True)
-    what = "Patterns" if target == "stimulus_id" else f"The {target} of patterns"
+        # The same draws for all subjects: what they share stays shared in the null.
+        group_p[roi] = float(permutation_p(np.mean(accuracies), np.mean(nulls, axis=0)))
+    table = pd.concat([pd.DataFrame(rows), _means(rows, len(study), group_p)], ignore_index=True)
+    what = "Patterns" if target == STIMULUS else f"Patterns' {target}"
     over = "subjects" if len(study) > 1 else f"{leave_out}s"
     text = (
         f"Classification. {what} were classified by {_NAMES[classifier]}, every {leave_out} left out in "
         f"turn, among {n_classes} classes (chance {1 / n_classes:.3f}). Interval: t over {over}. p against "
-        f"chance: {context.inference.n_permutations} permutations of the labels within {leave_out}s, "
-        "p = (b + 1) / (m + 1)."
+        f"chance: {count} permutations of {exchanged}, the mean over subjects held against that of the same "
+        "draws, p = (b + 1) / (m + 1)."
     )
     return Outcome(
         Scores(table),
         audit=tuple(dict.fromkeys(audit)),
         methods=(text,),
         references=_REFERENCES,
+        warnings=tuple(leaks(audit)),
         notes={
             metric: f"Proportion correct on held-out {leave_out}s; 95 % t interval over {over}; n counts "
             "patterns."
@@ -112,63 +123,45 @@ def classify(
     )
 
 
-def _column(region: Recording, name: str) -> list[str]:
-    if name not in region.samples:
-        known = did_you_mean(name, [str(column) for column in region.samples.columns])
-        raise InputError(f"`classify`: the samples of {region.subject!r} have no column {name!r}, {known}")
-    return [str(value) for value in region.samples[name]]
-
-
 def _task(
-    context: Context,
-    region: Recording,
-    roi: str,
-    classifier: Classifier,
-    labels: list[str],
-    groups: list[str],
+    context: Context, region: Recording, roi: str, classifier: Classifier, exchange: Exchange
 ) -> dict[str, NDArray[Any]]:
-    seed = derive_seed(context.plan.seed, "classify", roi, region.subject, classifier)
+    seed = derive_seed(context.plan.seed, "classify", roi, classifier)
     n_permutations = context.inference.n_permutations
+    # Fitting a thousand discriminants says little more than two hundred do.
+    count = n_permutations if classifier == "correlation" else min(n_permutations, 199)
+    inputs = [
+        digest_array(region.data),
+        exchange.labels.tolist(),
+        exchange.groups.tolist(),
+        region.stimulus_ids,
+    ]
     folder = context.store.get(
         "classify",
         version=CLASSIFY_VERSION,
         parameters={
             "classifier": classifier,
             "seed": seed,
-            "n_permutations": n_permutations,
+            "n_permutations": count,
             "plan": context.plan.key(),
         },
-        inputs={"data": digest_json([digest_array(region.data), labels, groups])},
+        inputs={"data": digest_json(inputs)},
         make=lambda folder: write_part(
-            folder,
-            _accuracy_and_null(
-                region.data, np.array(labels), np.array(groups), classifier, n_permutations, seed
-            ),
+            folder, _accuracy_and_null(region.data, exchange, classifier, count, seed)
         ),
     )
     return read_arrays(folder)
 
 
 def _accuracy_and_null(
-    X: NDArray[Any],
-    labels: NDArray[Any],
-    runs: NDArray[Any],
-    classifier: Classifier,
-    n_permutations: int,
-    seed: int,
+    X: NDArray[Any], exchange: Exchange, classifier: Classifier, count: int, seed: int
 ) -> dict[str, NDArray[Any]]:
     rng = np.random.default_rng(seed)
-    # Fitting a thousand discriminants says little more than two hundred do.
-    count = n_permutations if classifier == "correlation" else min(n_permutations, 199)
     null = np.empty(count)
     for row in track(range(count), "permutations"):
-        shuffled = labels.copy()
-        for run in np.unique(runs):
-            members = np.flatnonzero(runs == run)
-            shuffled[members] = labels[rng.permutation(members)]
-        null[row] = _accuracies(X, shuffled, runs, classifier).mean()
-    accuracies = _accuracies(X, labels, runs, classifier)
-    return {"accuracies": accuracies, "p": permutation_p(accuracies.mean(), null)[None]}
+        null[row] = _accuracies(X, exchange.draw(rng), exchange.groups, classifier).mean()
+    accuracies = _accuracies(X, exchange.labels, exchange.groups, classifier)
+    return {"accuracies": accuracies, "null": null, "p": permutation_p(accuracies.mean(), null)[None]}
 
 
 def _accuracies(
@@ -246,7 +239,7 @@ def _rows(
     return [*folds, whole]
 
 
-def _means(rows: list[dict[str, Any]], n_subjects: int) -> pd.DataFrame:
+def _means(rows: list[dict[str, Any]], n_subjects: int, group_p: dict[str, float]) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     means = []
     for roi, group in table.groupby("roi", sort=False):
@@ -254,7 +247,7 @@ def _means(rows: list[dict[str, Any]], n_subjects: int) -> pd.DataFrame:
         values = (whole if n_subjects > 1 else group[group["fold"] != "all"])["value"].to_numpy()
         half = float(student_t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
         first = whole.iloc[0].to_dict()
-        p = first["p"] if n_subjects == 1 else np.nan
+        p = group_p[str(roi)]
         mean = float(whole["value"].mean())
         means.append(
             {

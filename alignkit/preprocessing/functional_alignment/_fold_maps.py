@@ -37,7 +37,18 @@ class SubjectMap:
     target_scale: Floats
 
     def apply(self, X: Floats) -> Floats:
-        """Return responses (n_samples, n_channels) as (n_samples, n_aligned_channels)."""
+        """Map responses.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_channels)
+            Responses of the subject whose map it is, to any samples.
+
+        Returns
+        -------
+        aligned : ndarray of shape (n_samples, n_aligned_channels)
+            In the reference's unit; for a template in its own.
+        """
         z_scored = (X - self.source_mean) / self.source_scale
         aligned: Floats = z_scored @ self.weights * self.target_scale + self.target_mean
         return aligned
@@ -57,7 +68,7 @@ class Alignment:
 
 
 def fit_maps(
-    training: Mapping[str, Floats], labels: Sequence[object], how: Alignment
+    training: Mapping[str, Floats], labels: Sequence[object] | None, how: Alignment
 ) -> dict[str, SubjectMap]:
     """Fit a map per subject; nothing but these samples is looked at.
 
@@ -65,10 +76,14 @@ def fit_maps(
     ----------
     training : mapping of str to array of shape (n_training_rows, n_channels)
         Responses of all subjects to the same samples.
-    labels : sequence of length n_training_rows
-        The group of each row, for the choice of a penalty.
+    labels : sequence of length n_training_rows, or None
+        The group of each row, for the choice of a penalty; None to choose it by blocks of neighbouring rows.
     how : Alignment
         The method and its options.
+
+    Returns
+    -------
+    maps : dict of str to SubjectMap
     """
     facts = {subject: _facts(X, how.standardize) for subject, X in training.items()}
     z_scored = {subject: (X - facts[subject][0]) / facts[subject][1] for subject, X in training.items()}
@@ -111,7 +126,9 @@ def _common(data: Mapping[str, Floats], how: Alignment) -> dict[str, Floats]:
     return {subject: weights @ back for subject, weights in maps.items()}
 
 
-def _pairwise(data: Mapping[str, Floats], labels: Sequence[object], how: Alignment) -> dict[str, Floats]:
+def _pairwise(
+    data: Mapping[str, Floats], labels: Sequence[object] | None, how: Alignment
+) -> dict[str, Floats]:
     target = data[str(how.reference)]
     weights: dict[str, Floats] = {}
     for subject, source in data.items():
@@ -121,7 +138,8 @@ def _pairwise(data: Mapping[str, Floats], labels: Sequence[object], how: Alignme
             weights[subject] = ProcrustesAlignment(scaling=how.scaling).fit(source, target).coef_
         else:
             alphas = ALPHAS if how.alphas is None else tuple(how.alphas)
-            n_folds = min(5, len(set(labels)))
+            # Blocks hold two rows at least.
+            n_folds = min(5, max(2, len(source) // 2) if labels is None else len(set(labels)))
             ridge = RidgeAlignment(alphas=alphas, n_folds=n_folds, random_state=how.random_state)
             weights[subject] = np.asarray(ridge.fit(source, target, groups=labels).coef_)
     return weights

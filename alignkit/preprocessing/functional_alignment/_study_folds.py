@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ..._core.errors import InputError
+from ...recordings.recording import Recording
 from ...recordings.study import Study
 from ...stats.folds import Fold, grouped_folds
 
 Floats = NDArray[np.float64]
 _LEAST_TRAINING = 3
+# Share of steps in time that must be alike: a few volumes may have been left out.
+_EVEN_SHARE, _EVEN_TOLERANCE = 0.9, 0.01
 
 
 def common_samples(study: Study) -> tuple[Study, tuple[str, ...]]:
@@ -81,6 +85,58 @@ def group_labels(study: Study, groups: str) -> list[object]:
                 "`stimulus_id`."
             )
     return first or []
+
+
+def is_time_course(common: Study) -> bool:
+    """Return whether the samples are successive points in time that two subjects or more share.
+
+    Parameters
+    ----------
+    common : Study
+        From :func:`common_samples`: each stimulus once, in one order.
+
+    Returns
+    -------
+    in_time : bool
+        Whether `onset_s` of two subjects or more has even steps within runs, in the same order of samples.
+        Where each subject has an order of its own neighbours in time are no neighbours of the others.
+    """
+    orders = [order.tobytes() for each in common.values() if (order := _even_order(each)) is not None]
+    return len(set(orders)) < len(orders)
+
+
+def _even_order(recording: Recording) -> NDArray[np.intp] | None:
+    """Return the samples in order of time, or None where their onsets are not evenly spaced."""
+    samples = recording.samples
+    if "onset_s" not in samples:
+        return None
+    onsets = pd.to_numeric(samples["onset_s"], errors="coerce").to_numpy(dtype=np.float64)
+    columns = [name for name in ("session", "run") if name in samples]
+    runs = samples.groupby(columns, dropna=False, sort=False).ngroup() if columns else 0 * samples.index
+    codes = np.asarray(runs, dtype=np.intp)
+    order = np.lexsort((onsets, codes))
+    steps = np.diff(onsets[order])[np.diff(codes[order]) == 0]
+    if steps.size < 2 or not np.isfinite(steps).all():
+        return None
+    step = float(np.median(steps))
+    alike = np.abs(steps - step) <= _EVEN_TOLERANCE * step
+    return order if step > 0 and alike.mean() >= _EVEN_SHARE else None
+
+
+def check_default_groups(common: Study) -> None:
+    """Refuse to shuffle the samples of a time course.
+
+    Raises
+    ------
+    InputError
+        Always: it says what to do.
+    """
+    raise InputError(
+        "the samples are a time course (every stimulus once, `onset_s` evenly spaced), whose neighbours share "
+        "noise: folds of shuffled stimuli would find agreement between subjects who have none. Pass "
+        "`groups='run'` to hold out whole runs, or for one long run `folds=blocked_folds("
+        f"{common[common.subjects[0]].n_samples}, n_folds=5, gap=...)` of alignkit.stats."
+    )
 
 
 def make_folds(

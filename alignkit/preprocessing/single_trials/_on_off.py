@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from ._runs import Floats, Indices, RunModel, voxel_blocks
 
@@ -39,6 +37,9 @@ def response_threshold(r2: Floats) -> float:
 
     The mixture is fitted to the values of all voxels (evenly thinned where they are many).
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     values = np.sort(r2[np.isfinite(r2)])
     thinned = values[:: max(1, len(values) // _MIXTURE_VOXELS)]
     if len(thinned) < 2 or thinned[0] == thinned[-1]:

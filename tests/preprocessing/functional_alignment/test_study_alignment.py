@@ -11,7 +11,7 @@ from alignkit.preprocessing.functional_alignment.evaluation import (
     intersubject_correlation,
     segment_matching,
 )
-from alignkit.preprocessing.functional_alignment.study_alignment import align_study, alignment_scores
+from alignkit.preprocessing.functional_alignment.held_out_alignment import align_study, alignment_scores
 from alignkit.recordings import Recording, Study
 from alignkit.stats import blocked_folds
 
@@ -45,7 +45,6 @@ def make_study(seed=0, *, related=True, n_subjects=5, n_channels=8, noise=0.6, n
             {
                 "stimulus_id": [f"im{i:03d}" for i in range(N_SAMPLES)],
                 "run": np.repeat(np.arange(6), N_SAMPLES // 6),
-                "onset_s": np.arange(N_SAMPLES) * 2.0,
             }
         )
         recordings.append(
@@ -120,7 +119,7 @@ def test_maps_have_not_seen_the_samples_that_they_are_applied_to(method, options
 def test_every_sample_is_made_by_the_fold_that_held_it_out():
     study = make_study()
     alignment = align_study(study, method="procrustes", reference="s1")
-    for subject, recording in alignment.study.items():
+    for subject, recording in alignment.held_out.items():
         assert recording.stimulus_ids == study["s0"].stimulus_ids
         own = study[subject].align(recording.stimulus_ids)
         for fold, (_, test) in enumerate(alignment.folds):
@@ -128,7 +127,7 @@ def test_every_sample_is_made_by_the_fold_that_held_it_out():
             np.testing.assert_allclose(recording.data[test], expected, rtol=1e-5, atol=1e-5)
             assert (recording.samples["fold"].to_numpy()[test] == fold).all()
     # The reference is the reference.
-    np.testing.assert_allclose(alignment.study["s1"].data, study["s1"].data, atol=1e-5)
+    np.testing.assert_allclose(alignment.held_out["s1"].data, study["s1"].data, atol=1e-5)
 
 
 def test_responses_stand_in_the_channels_and_the_unit_of_the_reference():
@@ -136,7 +135,7 @@ def test_responses_stand_in_the_channels_and_the_unit_of_the_reference():
     for method, options in METHODS:
         alignment = align_study(study, method=method, **options)
         reference = options.get("reference")
-        for recording in alignment.study.values():
+        for recording in alignment.held_out.values():
             if reference is None:
                 assert recording.unit == "arbitrary"
                 assert "Each fold has a common space of its own" in recording.notes[-1]
@@ -145,7 +144,7 @@ def test_responses_stand_in_the_channels_and_the_unit_of_the_reference():
                 assert recording.channels["name"].to_list() == study[reference].channels["name"].to_list()
                 assert f"aligned to the channels of {reference} by {method}" in recording.notes[-1]
         assert alignment.reference == (reference or "template")
-    assert align_study(study, method="srm", n_features=3).study["s0"].channels["name"].to_list() == [
+    assert align_study(study, method="srm", n_features=3).held_out["s0"].channels["name"].to_list() == [
         "feature1", "feature2", "feature3",
     ]  # fmt: skip
 
@@ -161,7 +160,7 @@ def test_a_planted_map_between_two_subjects_is_recovered():
         for standardize in (False, True) if method == "ridge" else (False,):
             aligned = align_study(
                 study, method=method, reference="b", standardize=standardize, **options
-            ).study
+            ).held_out
             np.testing.assert_allclose(aligned["a"].data, aligned["b"].data, atol=1e-4)
             np.testing.assert_allclose(aligned["a"].data, study["b"].data, atol=1e-4)
 
@@ -181,13 +180,13 @@ def test_runs_stay_on_one_side_and_folds_may_be_given():
 def test_times_are_mapped_like_samples():
     study = make_study(n_times=4)
     alignment = align_study(study, method="srm", n_features=3)
-    assert alignment.study["s0"].data.shape == (N_SAMPLES, 3, 4)
-    np.testing.assert_allclose(alignment.study["s0"].times_s, [0, 0.01, 0.02, 0.03])
+    assert alignment.held_out["s0"].data.shape == (N_SAMPLES, 3, 4)
+    np.testing.assert_allclose(alignment.held_out["s0"].times_s, [0, 0.01, 0.02, 0.03])
     scores = alignment_scores(study, alignment)
     assert held_out(scores) > 0.6 > 0.2 > abs(held_out(scores, "unaligned"))
     _, test = alignment.folds[0]
     expected = alignment.maps[0]["s0"].apply(study["s0"].data[test][:, :, 2].astype(float))
-    np.testing.assert_allclose(alignment.study["s0"].data[test][:, :, 2], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(alignment.held_out["s0"].data[test][:, :, 2], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_other_responses_go_through_the_maps_of_a_fold():
@@ -198,7 +197,7 @@ def test_other_responses_go_through_the_maps_of_a_fold():
         *(recording.align(study["s0"].stimulus_ids).select(samples=test) for recording in study.values())
     )
     mapped = alignment.apply(part, fold=2)
-    np.testing.assert_allclose(mapped["s3"].data, alignment.study["s3"].data[test], atol=1e-6)
+    np.testing.assert_allclose(mapped["s3"].data, alignment.held_out["s3"].data[test], atol=1e-6)
     narrow = Study.of(part["s3"].select(channels=[0, 1]))
     for call, message in (
         (
@@ -215,7 +214,7 @@ def test_other_responses_go_through_the_maps_of_a_fold():
 def test_stimuli_that_not_all_saw_are_left_out_and_the_note_says_so():
     study = make_study()
     short = Study.of(study["s0"].select(samples=np.arange(100)), *(study[s] for s in ("s1", "s2")))
-    aligned = align_study(short, method="srm", n_features=3).study["s1"]
+    aligned = align_study(short, method="srm", n_features=3).held_out["s1"]
     assert aligned.n_samples == 100
     assert any(
         "the 100 stimuli that all 3 subjects have; up to 20 samples of 2 sub" in n for n in aligned.notes
@@ -226,7 +225,7 @@ def test_the_same_seed_gives_the_same_bits_and_the_study_stays():
     study = make_study()
     before = study.digest
     first, second, other = (
-        align_study(study, method="ridge", reference="s1", random_state=seed).study["s0"].data
+        align_study(study, method="ridge", reference="s1", random_state=seed).held_out["s0"].data
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, second)
@@ -330,7 +329,7 @@ def test_real_listeners_are_told_apart_in_time_better_after_alignment(listeners)
     study, folds = listeners
     alignment = align_study(study, method="hyperalignment", folds=folds)
     found = {}
-    for name, each in (("before", study), ("after", alignment.study)):
+    for name, each in (("before", study), ("after", alignment.held_out)):
         matched = [
             segment_matching([recording.data[test] for recording in each.values()], width=10)
             for _, test in folds
@@ -350,7 +349,7 @@ def test_what_real_regions_share_is_mostly_one_time_course(listeners):
     study, folds = listeners
     r = {}
     for n_features in (1, 3):
-        aligned = align_study(study, method="srm", n_features=n_features, folds=folds).study
+        aligned = align_study(study, method="srm", n_features=n_features, folds=folds).held_out
         parts = [[recording.data[test] for recording in aligned.values()] for _, test in folds]
         r[n_features] = np.mean([intersubject_correlation(part).mean(axis=0) for part in parts], axis=0)
     assert r[1][0] == pytest.approx(0.368, abs=0.003)
