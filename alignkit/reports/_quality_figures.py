@@ -202,11 +202,9 @@ def _name_flagged(axes: Axes, data: Dots, flagged: NDArray[np.bool_]) -> None:
 
 def _slices(data: Slices, width: int) -> Figure:
     every = np.concatenate([image[np.isfinite(image)] for image in data.images])
-    high = float(np.quantile(every, 0.98)) if every.size else 1.0
-    # Ratios below zero are no ratios of signal to noise, but are shown as they are.
-    low = 0.0 if high > 0 or not every.size else min(float(every.min()), high)
-    if not high > low:
-        low, high = min(low, high) - 1.0, max(low, high) + 1.0 if high < 0 or low < 0 else 1.0
+    high = (float(np.quantile(every, 0.98)) if every.size else 1.0) or 1.0
+    # Damaged values may all be below zero; they are shown as they are.
+    low = 0.0 if high > 0 else float(every.min())
     n_columns = len(data.images) if width >= 480 else min(2, len(data.images))
     n_rows = -(-len(data.images) // n_columns)
     panel = min((width - 76) / n_columns, 330.0)

@@ -178,7 +178,7 @@ def _blocks(report: QualityReport) -> tuple[list[RunBlock], int, list[Check]]:
             try:
                 panels.append(panel_of(data.title, partial(_drawn, data), f"q{i}-{j}", alternative(data)))
             except Exception as error:  # Broken values break plotting in ways of its own; the page matters.
-                LOG.warning("the picture %r of %s could not be drawn", data.title, name, exc_info=True)
+                LOG.debug("the picture %r of %s could not be drawn", data.title, name, exc_info=True)
                 detail = f"{data.title!r} could not be drawn ({type(error).__name__}: {error})."
                 undrawn.append(Check(DRAWN, name, "fail", detail))
         verdict = "fail" if len(panels) < len(by_run[name]) else worst.get(name, "pass")

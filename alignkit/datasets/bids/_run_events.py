@@ -12,6 +12,7 @@ import pandas as pd
 from ..._core.checks import did_you_mean
 from ..._core.errors import InputError
 from .._tables import read_table
+from ..fmri._event_checks import agree_on_ids, describe_shared_onsets, n_at_shared_onsets, refuse_repeats
 
 NOT_AVAILABLE = ("", "n/a", "N/A", "nan")
 _ID_COLUMNS = ("stimulus_id", "stim_file", "trial_type")
@@ -57,7 +58,7 @@ def run_events(path: Path, rules: EventRules) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If a column is missing, an onset is no time, or no stimulus is left.
+        If a column is missing, an onset is no time, an event is there twice, or no stimulus is left.
     """
     texts = ("trial_type", "stim_file", *([rules.id_column] if rules.id_column else []))
     table = read_table(path, needs=["onset"], texts=texts)
@@ -83,11 +84,22 @@ def run_events(path: Path, rules: EventRules) -> pd.DataFrame:
             "duration_s": _seconds(path, table["duration"], may_lack=True) if "duration" in table else np.nan,
         }
     )
+    refuse_repeats(path, made)
     for name in table.columns:
         lacks = table[name].isna() | table[name].astype(str).isin(NOT_AVAILABLE)
         if name not in _TAKEN and not lacks.all():
             made[name] = table[name]
     return made.sort_values("onset_s", kind="stable").reset_index(drop=True)
+
+
+def check_id_columns(tables: Sequence[tuple[str, Path]]) -> None:
+    """Refuse runs that name stimuli by different columns; `tables` has the name and the events of each."""
+    agree_on_ids([(name, _id_column(path, read_table(path), None)) for name, path in tables])
+
+
+def shared_onsets(tables: Sequence[pd.DataFrame]) -> list[str]:
+    """Return a note where different stimuli begin at exactly one time."""
+    return describe_shared_onsets([n_at_shared_onsets(table) for table in tables])
 
 
 def check_stems(events: Sequence[pd.DataFrame], where: Path) -> None:
@@ -97,6 +109,8 @@ def check_stems(events: Sequence[pd.DataFrame], where: Path) -> None:
         if "stim_file" not in table:
             continue
         for stimulus_id, file in zip(table["stimulus_id"], table["stim_file"], strict=True):
+            if file in NOT_AVAILABLE:
+                continue
             other = by_stem.setdefault(stimulus_id, file)
             if other != file and stimulus_id == PurePosixPath(file).stem:
                 raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from ...preprocessing.meeg.epoching import epochs_of_raw
 from ...preprocessing.meeg.sensors import place_sensors
 from ...recordings.recording import Recording
 from .._arrays import readable
+from .._tables import read_table
 from ..meeg._file_checks import check_whole
 from ..meeg.epochs import recording_of_epochs, recording_of_raw
 from .index import BidsIndex
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 # Sensors that moved less than this between runs, relative to the head, are noted by nobody.
 _MOVED_MM = 5.0
 _LONGEST_NOTE = 300
+_STATUSES = ("good", "bad", "n/a", "")
+_VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "nV": 1e-9, "pV": 1e-12, "kV": 1e3}
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ def open_run(index: BidsIndex, run: Run) -> tuple[mne.io.BaseRaw, list[str]]:
     MissingDataError
         If mne-bids is not installed.
     InputError
-        If the file cannot be read, or its sampling rate is not the sidecar's.
+        If the file cannot be read, its sampling rate is not the sidecar's, or a channel's status is unknown.
     """
     try:
         import mne_bids
@@ -155,8 +159,11 @@ def open_run(index: BidsIndex, run: Run) -> tuple[mne.io.BaseRaw, list[str]]:
         if not issubclass(each.category, (DeprecationWarning, FutureWarning))
     )
     notes += [f"{run}: {message}" for message in said]
-    if channels_of(index, file) is None:
+    described = channels_of(index, file)
+    if described is None:
         notes.append(f"{run} has no channels.tsv: types and bad channels are those of the recording's file.")
+    else:
+        notes += _check_channels(raw, described, run)
     rate = metadata(index, file).get("SamplingFrequency")
     if isinstance(rate, int | float) and abs(float(rate) - float(raw.info["sfreq"])) > 1e-3 * float(rate):
         raise InputError(
@@ -169,6 +176,46 @@ def open_run(index: BidsIndex, run: Run) -> tuple[mne.io.BaseRaw, list[str]]:
     if raw.info.get("maxshield"):
         notes.append(f"{run} was recorded with active shielding and not processed by MaxFilter.")
     return raw, notes
+
+
+def _check_channels(raw: mne.io.BaseRaw, path: Path, run: Run) -> list[str]:
+    """Refuse a status that is none of BIDS; return a note on units that are not those of the file."""
+    table = read_table(path, texts=("name", "status", "units"))
+    if "name" not in table:
+        return []
+    if "status" in table:
+        odd = table[~table["status"].str.casefold().isin(_STATUSES)]
+        if len(odd):
+            found = ", ".join(
+                f"{name} {said!r}" for name, said in zip(odd["name"], odd["status"], strict=True)
+            )
+            raise InputError(
+                f"{path} gives {len(odd)} channels a status that is none of good, bad and n/a ({found[:200]}); "
+                "correct it."
+            )
+    if "units" not in table:
+        return []
+    # A FIF file is in SI units; other readers of MNE keep what the header says.
+    of_file = getattr(raw, "_orig_units", None) or (
+        dict.fromkeys(raw.ch_names, "V") if run.file.path.suffix == ".fif" else {}
+    )
+    differing = []
+    for name, unit in zip(table["name"], table["units"], strict=True):
+        said, kept = _volts(unit), _volts(str(of_file.get(name, "")))
+        if said is not None and kept is not None and said != kept:
+            differing.append(f"{name} {unit}, in the file {of_file[name]}")
+    if not differing:
+        return []
+    return [
+        f"{run}: channels.tsv gives {len(differing)} channels another unit than the recording's file, which "
+        f"counts: {'; '.join(differing[:5])}."
+    ]
+
+
+def _volts(unit: str) -> float | None:
+    """Return how many volts a unit is; None where it is no voltage."""
+    plain = unit.strip().replace("\u00b5", "u").replace("\u03bc", "u")
+    return _VOLTS.get(plain)
 
 
 def _frame(raw: mne.io.BaseRaw) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,8 @@ from .._dataset import DATASETS, Dataset
 from .._stimuli import add_labels, check_conditions
 from .._tables import label_table
 from ..fmri.single_trials import SingleTrialOptions
-from ._run_events import EventRules, check_stems, run_events
+from ._lost_runs import check_links, check_series
+from ._run_events import EventRules, check_id_columns, check_stems, run_events, shared_onsets
 from ._run_files import check_run_files
 from ._stimulus_files import find_stimuli
 from .choose import Datatype, Selectors, choose
@@ -72,6 +74,7 @@ def load_bids(
     trial_types: list[str] | None = None,
     rest: str = "rest",
     missing_events: Literal["error", "skip"] = "error",
+    missing_series: Literal["error", "skip"] = "error",
     conditions: str | None = None,
     mask: Literal["brain", "none", "mni152-brain", "mni152-gray-matter"] | Path | None = None,
     atlas: Path | None = None,
@@ -145,6 +148,8 @@ def load_bids(
         A label that is no stimulus.
     missing_events : {"error", "skip"}
         What happens to runs without an events table; ``"skip"`` leaves them out with a note.
+    missing_series : {"error", "skip"}
+        What happens to events tables without a recording of their run; ``"skip"`` leaves them out with a note.
     conditions : str, optional
         Column of the samples that carries the condition, for block designs.
     mask : path or {"brain", "none", "mni152-brain", "mni152-gray-matter"}, optional
@@ -186,10 +191,11 @@ duration_s, smoothing_fwhm_mm, detrend, standardize
     Raises
     ------
     MissingDataError
-        If the folder, what was named, an events table, or content that git-annex has not fetched is not
-        there.
+        If the folder, what was named, an events table, the series of one, or content that git-annex has not
+        fetched is not there.
     InputError
-        If several choices are left, an option is for another datatype, or files are not what they should be.
+        If several choices are left, an option is for another datatype, runs name stimuli by different
+        columns, an event is there twice, or files are not what they should be.
 
     Examples
     --------
@@ -209,6 +215,8 @@ duration_s, smoothing_fwhm_mm, detrend, standardize
     )
     chosen = choose(index, wanted)
     notes = list(index.notes)
+    check_links(index, chosen, wanted)
+    notes += check_series(index, chosen, wanted, skip=missing_series == "skip")
     _check_description(index, chosen[0].derivative, notes)
     options = _options(chosen[0], given)
     rules = EventRules(id_column, trial_types, rest)
@@ -343,6 +351,8 @@ def _read_subject(
 ) -> tuple[Recording, list[Path]]:
     runs = [run for run, _ in runs_of]
     tables = [None if path is None else run_events(path, rules) for _, path in runs_of]
+    if rules.id_column is None:
+        check_id_columns([(str(run), path) for run, path in runs_of if path is not None])
     known = [table for table in tables if table is not None]
     check_stems(known, index.folder)
     read = [*(file.path for run in runs for file in run.files), *(path for _, path in runs_of if path)]
@@ -364,4 +374,5 @@ def _read_subject(
         picks=options.get("picks", "data"),
         montage=options.get("montage"),
     )
-    return read_sensors(index, runs, tables, subject=subject, cut=cut), read
+    recording = read_sensors(index, runs, tables, subject=subject, cut=cut)
+    return replace(recording, notes=(*recording.notes, *shared_onsets(known))), read

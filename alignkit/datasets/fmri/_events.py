@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..._core.errors import InputError
 from .._arrays import readable, require_file
 from .._tables import read_table
+from ._event_checks import refuse_repeats
 
 NOT_AVAILABLE = ("", "n/a", "N/A", "nan")
 _ID_COLUMNS = ("stimulus_id", "stim_file", "trial_type")
@@ -45,26 +46,29 @@ def read_events(path: str | Path, *, rest: str, id_column: str | None = None) ->
     path = require_file(path)
     texts = () if id_column is None else (id_column,)
     table = read_table(path, needs=["onset", "duration"], texts=texts)
-    columns = [id_column] if id_column is not None else [c for c in _ID_COLUMNS if c in table]
-    if not columns or columns[0] not in table:
-        wanted = id_column or " or ".join(_ID_COLUMNS)
-        raise InputError(f"{path} needs a column {wanted}, it has {', '.join(table.columns)}.")
-    ids = table[columns[0]]
-    if columns[0] == "stim_file":
+    column = _id_column(path, table, id_column)
+    ids = table[column]
+    if column == "stim_file":
         ids = ids.map(lambda file: PurePosixPath(file).stem if file not in NOT_AVAILABLE else "")
     shown = ~ids.isin([*NOT_AVAILABLE, rest])
     if "trial_type" in table:
         shown &= table["trial_type"] != rest
     made = pd.DataFrame({"stimulus_id": ids[shown]})
-    for column, name in (("onset", "onset_s"), ("duration", "duration_s")):
-        made[name] = _seconds(path, table.loc[shown, column])
+    for given, name in (("onset", "onset_s"), ("duration", "duration_s")):
+        made[name] = _seconds(path, table.loc[shown, given])
     taken = {"onset", "duration", "stimulus_id", "run", "session", "repetition", "onset_s", "duration_s"}
-    for column in table.columns:
-        if column not in taken:
-            made[column] = table.loc[shown, column]
+    for other in table.columns:
+        if other not in taken:
+            made[other] = table.loc[shown, other]
     if not len(made):
-        raise InputError(f"{path} names no stimulus in the column {columns[0]!r}.")
+        raise InputError(f"{path} names no stimulus in the column {column!r}.")
+    refuse_repeats(path, made)
     return made.sort_values("onset_s", kind="stable").reset_index(drop=True)
+
+
+def chosen_id_column(path: str | Path) -> str:
+    """Return the column that :func:`read_events` takes the stimulus from where none is named."""
+    return _id_column(Path(path), read_table(path), None)
 
 
 def read_volume_labels(path: str | Path, *, n_volumes: int, tr_s: float, rest: str) -> list[RunEvents]:
@@ -101,6 +105,9 @@ def check_stems(events: pd.DataFrame, where: Path) -> None:
         return
     by_stem: dict[str, str] = {}
     for stimulus_id, file in zip(events["stimulus_id"], events["stim_file"], strict=True):
+        # A run without the column has no text there.
+        if not isinstance(file, str) or file in NOT_AVAILABLE:
+            continue
         other = by_stem.setdefault(stimulus_id, file)
         if other != file and stimulus_id == PurePosixPath(file).stem:
             raise InputError(
@@ -120,6 +127,14 @@ def join_blocks(events: pd.DataFrame, *, gap_s: float) -> pd.DataFrame:
     joined = events.groupby(block, sort=True).first()
     joined["duration_s"] = ends.groupby(block, sort=True).max() - joined["onset_s"]
     return joined.reset_index(drop=True)
+
+
+def _id_column(path: Path, table: pd.DataFrame, wanted: str | None) -> str:
+    columns = [column for column in (_ID_COLUMNS if wanted is None else (wanted,)) if column in table]
+    if not columns:
+        names = wanted or " or ".join(_ID_COLUMNS)
+        raise InputError(f"{path} needs a column {names}, it has {', '.join(table.columns)}.")
+    return columns[0]
 
 
 def _labels_and_runs(path: Path) -> tuple[list[str], NDArray[np.generic]]:
@@ -152,5 +167,5 @@ def _seconds(path: Path, values: pd.Series) -> pd.Series:
         bad |= numbers.to_numpy() < 0
     if bad.any():
         row = int(bad.argmax())
-        raise InputError(f"{path}: {values.name!r} is {values.iloc[row]!r}, a time in seconds is wanted.")
+        raise InputError(f"{path}: {values.name!r} is {str(values.iloc[row])!r}, a time in seconds is wanted.")
     return numbers

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..._core.hashing import digest_array
 from ...preprocessing.signals import cosine_drift
+from ._event_checks import describe_shared_onsets, n_at_shared_onsets
 from ._events import RunEvents
 
 
@@ -21,6 +22,7 @@ class RunNotes:
         self._n_with_confounds = 0
         self._early: list[tuple[int | str, float, float]] = []
         self._series: dict[str, str] = {}
+        self._n_together: list[int] = []
 
     def add_once(self, *sentences: str) -> None:
         """Add sentences that are not there yet."""
@@ -52,9 +54,10 @@ class RunNotes:
         )
 
     def add_events(self, run: RunEvents, *, tr_s: float, delay_s: float) -> None:
-        """Remember events that leave half of a run empty, as where the repetition time is too long."""
+        """Remember events that begin together, or leave half of a run empty (the repetition time is wrong)."""
         if run.table is None or not len(run.table):
             return
+        self._n_together.append(n_at_shared_onsets(run.table))
         last_s = float((run.table["onset_s"] + run.table["duration_s"]).max())
         lasts_s = (run.stop - run.start) * tr_s
         if last_s + max(delay_s, 0.0) < 0.5 * lasts_s:
@@ -62,7 +65,7 @@ class RunNotes:
 
     def sentences(self) -> list[str]:
         """Return all notes."""
-        found = list(self._once)
+        found = [*self._once, *describe_shared_onsets(self._n_together)]
         if self._early:
             run, last_s, lasts_s = self._early[0]
             others = f", and so in {len(self._early) - 1} more" if len(self._early) > 1 else ""

@@ -18,7 +18,8 @@ from ..._core.errors import InputError
 from ..._core.progress import track
 from ...preprocessing.signals import Detrend, Standardize
 from ._confounds import ConfoundColumns, Confounds, check_choice, read_confounds
-from ._events import RunEvents, check_stems, read_events, read_volume_labels
+from ._event_checks import agree_on_ids
+from ._events import RunEvents, check_stems, chosen_id_column, read_events, read_volume_labels
 from ._responses import Respond, Responses, RunData, every_volume, window_means
 from ._run_notes import RunNotes
 from ._timing import Timing, common_tr, file_timing
@@ -268,17 +269,21 @@ def _plan(files: Sequence[SeriesFile], options: RunOptions, tr_s: float) -> list
 
 
 def _runs_of_files(files: Sequence[SeriesFile], options: RunOptions) -> list[list[RunEvents]]:
-    tables: list[pd.DataFrame | None] = [None] * len(files)
-    if options.events is not None:
-        read = [read_events(path, rest=options.rest, id_column=options.id_column) for path in options.events]
-        check_stems(pd.concat(read, ignore_index=True), Path(options.events[0]).parent)
-        tables = list(read)
     found = [_RUN.search(file.path.name) for file in files]
     numbers = [int(match.group(1)) for match in found if match]
     # Run numbers begin anew in every session and task: then files are counted through.
     if len(set(numbers)) != len(files):
         numbers = list(range(1, len(files) + 1))
     sources = [file.path for file in files] if options.events is None else list(map(Path, options.events))
+    tables: list[pd.DataFrame | None] = [None] * len(files)
+    if options.events is not None:
+        if options.id_column is None and len(files) > 1:
+            names = [f"run {number} ({path.name})" for number, path in zip(numbers, sources, strict=True)]
+            columns = [chosen_id_column(path) for path in options.events]
+            agree_on_ids(list(zip(names, columns, strict=True)))
+        read = [read_events(path, rest=options.rest, id_column=options.id_column) for path in options.events]
+        check_stems(pd.concat(read, ignore_index=True), Path(options.events[0]).parent)
+        tables = list(read)
     return [
         [RunEvents(number, source, 0, file.n_volumes, table)]
         for number, source, file, table in zip(numbers, sources, files, tables, strict=True)

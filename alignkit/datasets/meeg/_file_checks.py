@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..._core.errors import InputError, MissingDataError
+from ._edf_units import check_edf_units
 
 _BYTES = {".edf": 2, ".bdf": 3}
 _BINARY_BYTES = {"INT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4, "IEEE_FLOAT_64": 8}
@@ -32,11 +33,11 @@ def check_whole(path: Path) -> list[str]:
     MissingDataError
         If a file that the header names is not there.
     InputError
-        If the sizes disagree.
+        If the sizes disagree, or an EDF or BDF header gives a physical dimension that is no voltage.
     """
     suffix = path.suffix.lower()
     if suffix in _BYTES:
-        return _check_edf(path, _BYTES[suffix])
+        return [*_check_edf(path, _BYTES[suffix]), *check_edf_units(path)]
     if suffix in (".vhdr", ".ahdr"):
         return _check_brainvision(path)
     return []
@@ -152,11 +153,33 @@ def check_fdt(set_file: Path, data_file: Path, *, n_channels: int, n_times: int)
         )
 
 
+def refuse_outside(path: Path, part: Path, name: str, key: str) -> None:
+    """Refuse a part of a recording that lies, or leads by a link, out of the folder of its header.
+
+    Raises
+    ------
+    InputError
+        Naming the part.
+    """
+    if not stays_inside(part, path.parent):
+        raise InputError(f"{path} names {name!r} as its {key}, which lies outside its folder.")
+
+
+def stays_inside(path: Path, folder: Path) -> bool:
+    """Return whether a file lies in a folder, links followed.
+
+    The files of a DataLad tree are links into the annex at its root, which counts as inside of every folder
+    of that tree.
+    """
+    there, here = path.resolve(), folder.resolve()
+    annexes = [each for each in there.parents if each.parts[-3:] == (".git", "annex", "objects")]
+    return there.is_relative_to(here) or any(here.is_relative_to(each.parents[2]) for each in annexes)
+
+
 def _beside(path: Path, name: str, key: str) -> Path:
     """Return the file that a header names; a renamed recording keeps the old name inside."""
     beside = path.parent / name
-    if not beside.resolve().is_relative_to(path.parent.resolve()):
-        raise InputError(f"{path} names {name!r} as its {key}, which lies outside its folder.")
+    refuse_outside(path, beside, name, key)
     if beside.is_file():
         return beside
     renamed = path.with_suffix(Path(name).suffix)

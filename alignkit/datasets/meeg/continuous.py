@@ -18,6 +18,7 @@ from ...preprocessing.meeg.events import annotation_events, event_table, stim_ch
 from ...preprocessing.meeg.sensors import place_sensors
 from ...recordings.recording import Recording
 from .._tables import read_table
+from ._times import rate_of, same_times
 from .epochs import recording_of_epochs, recording_of_raw
 from .raw import open_raw_with_notes
 
@@ -159,9 +160,9 @@ def join_runs(recordings: Sequence[Recording], *, names: Sequence[str]) -> Recor
             raise InputError(
                 f"{names[0]} is in {first.unit}, {name} in {other.unit}; bring them to one unit."
             )
-        if not _same_times(first, other):
+        if not same_times(first, other):
             raise InputError(
-                f"{name} is sampled at {_rate(other):g} Hz, {names[0]} at {_rate(first):g} Hz; set "
+                f"{name} is sampled at {rate_of(other):g} Hz, {names[0]} at {rate_of(first):g} Hz; set "
                 "`resample_hz` to bring all runs to one rate."
             )
     samples = pd.concat(
@@ -267,17 +268,6 @@ def _bad_stretches(raw: mne.io.BaseRaw, where: str) -> tuple[str, ...]:
     return (
         f"{where}: {len(bad)} stretches annotated bad ({seconds:g} s) are kept in a continuous recording.",
     )
-
-
-def _same_times(a: Recording, b: Recording) -> bool:
-    if a.times_s is None or b.times_s is None:
-        return bool(np.isclose(_rate(a), _rate(b)))
-    return len(a.times_s) == len(b.times_s) and bool(np.allclose(a.times_s, b.times_s))
-
-
-def _rate(recording: Recording) -> float:
-    times = recording.samples["onset_s"].to_numpy() if recording.times_s is None else recording.times_s
-    return 1.0 / float(np.diff(times[:2])[0]) if len(times) > 1 else float("nan")
 
 
 def _name(run: str | Path | mne.io.BaseRaw) -> str:

@@ -23,6 +23,7 @@ from ...preprocessing.meeg.sensors import (
 )
 from ...recordings.geometry import SensorGeometry
 from ...recordings.recording import Recording
+from ._amplitudes import check_amplitudes
 
 if TYPE_CHECKING:
     import mne
@@ -70,7 +71,8 @@ def recording_of_epochs(
     Raises
     ------
     InputError
-        If there is no epoch, no stimulus as wanted, a sensor without a position, a NaN, or `picks` leaves
+        If there is no epoch, no stimulus as wanted, a sensor without a position, a NaN, amplitudes
+        that no sensor records (such as microvolts stored as volts), or `picks` leaves
         nothing.
 
     Examples
@@ -92,6 +94,7 @@ def recording_of_epochs(
     is_whole = np.array_equal(keep, np.arange(len(epochs.ch_names)))
     data = epochs.get_data(picks=None if is_whole else keep, copy=False, verbose="error")
     _refuse_nan(data, info["ch_names"], where)
+    small = check_amplitudes(data, info, subject=subject, where=where)
     dropped = drop_summary(epochs)
     return Recording(
         np.ascontiguousarray(data, dtype=np.float32),
@@ -106,6 +109,7 @@ def recording_of_epochs(
             *notes,
             *((f"{subject}: epochs were dropped: {dropped}.",) if dropped else ()),
             *sensor_notes(epochs, subject, picks),
+            *small,
         ),
     )
 
@@ -140,11 +144,13 @@ def recording_of_raw(
     Raises
     ------
     InputError
-        If there is a sensor without a position, a NaN, or `picks` leaves nothing.
+        If there is a sensor without a position, a NaN, amplitudes
+        that no sensor records (such as microvolts stored as volts), or `picks` leaves nothing.
     """
     info, keep = sensors_of(raw, picks=picks, montage=montage, where=where)
     data = raw.get_data(picks=keep, verbose="error")
     _refuse_nan(data[None], info["ch_names"], where)
+    small = check_amplitudes(data[None], info, subject=subject, where=where)
     prefix = "" if run is None else f"run-{run}_"
     times = np.arange(raw.n_times) / float(raw.info["sfreq"])
     samples = pd.DataFrame({"stimulus_id": [f"{prefix}t{i}" for i in range(len(times))], "onset_s": times})
@@ -157,7 +163,7 @@ def recording_of_raw(
         subject=subject,
         modality=modality_of(info),
         unit=shared_unit(channels["unit"].to_list()),
-        notes=(*notes, *sensor_notes(raw, subject, picks)),
+        notes=(*notes, *sensor_notes(raw, subject, picks), *small),
     )
 
 
@@ -187,7 +193,7 @@ def recording_of_evokeds(
     Raises
     ------
     InputError
-        If channels or times differ, or two conditions have one name.
+        If channels or times differ, two conditions have one name, or amplitudes are none that sensors record.
     """
     first = evokeds[0]
     for evoked in evokeds[1:]:
@@ -202,6 +208,7 @@ def recording_of_evokeds(
     info, keep = sensors_of(first, picks=picks, montage=montage, where=where)
     data = np.stack([evoked.data[keep] for evoked in evokeds])
     _refuse_nan(data, info["ch_names"], where)
+    small = check_amplitudes(data, info, subject=subject, where=where)
     channels = channel_table(info)
     return Recording(
         np.ascontiguousarray(data, dtype=np.float32),
@@ -212,7 +219,7 @@ def recording_of_evokeds(
         subject=subject,
         modality=modality_of(info),
         unit=shared_unit(channels["unit"].to_list()),
-        notes=tuple(sensor_notes(first, subject, picks)),
+        notes=(*sensor_notes(first, subject, picks), *small),
     )
 
 

@@ -17,6 +17,7 @@ from .._arrays import readable, require_file
 from .._dataset import DATASETS, Dataset
 from .._stimuli import add_labels, check_conditions, match_stimuli
 from .._tables import label_table
+from ._times import times_note
 from .epochs import recording_of_epochs
 from .subject_files import find_subject_files
 
@@ -52,7 +53,7 @@ def read_fif(
     tmin_s, tmax_s : float, optional
         Keep the times between these, in seconds from onset, both included; by default all.
     resample_hz : float, optional
-        New sampling frequency; MNE filters against aliasing. Times are cut after it.
+        New sampling frequency, at most the file's; MNE filters against aliasing. Times are cut after it.
     picks : str or sequence of str, default="data"
         Channel types (``"eeg"``, ``"mag"``, ``"grad"``) or names, as MNE takes them. Channels marked bad are
         left out, unless they are named.
@@ -72,7 +73,7 @@ def read_fif(
         If there is no such file.
     InputError
         If it is damaged or no epochs file, holds no epoch, names no stimuli as wanted, has sensors without
-        positions, or `picks` or times leave nothing.
+        positions, or amplitudes that no sensor records, or `picks` or times leave nothing.
     """
     import mne
 
@@ -176,7 +177,11 @@ def load_fif(
         labels=categories,
         conditions=check_conditions(conditions, samples),
         files=tuple(files.values()),
-        notes=(*notes, *(note for recording in recordings for note in recording.notes)),
+        notes=(
+            *notes,
+            *times_note(recordings),
+            *(note for recording in recordings for note in recording.notes),
+        ),
     )
 
 
@@ -194,6 +199,11 @@ def _at_times(
     if resample_hz is not None:
         if not resample_hz > 0:
             raise InputError(f"`resample_hz` must be above 0, got {resample_hz}.")
+        rate = float(epochs.info["sfreq"])
+        if resample_hz > rate:
+            raise InputError(
+                f"`resample_hz` is {resample_hz:g}, above the {rate:g} Hz of {path}; it can only be lowered."
+            )
         epochs = epochs.resample(resample_hz, verbose="error")
     if tmin_s is None and tmax_s is None:
         return epochs

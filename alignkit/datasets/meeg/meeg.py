@@ -15,6 +15,7 @@ from ...recordings.study import Study
 from .._dataset import DATASETS, Dataset
 from .._stimuli import add_labels, check_conditions, match_stimuli
 from .._tables import label_table
+from ._times import times_note
 from .continuous import read_meeg
 from .subject_files import find_subject_runs
 
@@ -166,7 +167,11 @@ def _dataset(
         labels=categories,
         conditions=check_conditions(conditions, samples),
         files=files,
-        notes=(*notes, *(note for recording in recordings for note in recording.notes)),
+        notes=(
+            *notes,
+            *times_note(recordings),
+            *(note for recording in recordings for note in recording.notes),
+        ),
     )
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..._core.errors import InputError, MissingDataError
 from ...preprocessing.meeg.sensors import place_sensors
 from .._arrays import readable
-from ._file_checks import check_fdt, check_whole, refuse_damaged
+from ._edf_units import signals_without_volts
+from ._file_checks import check_fdt, check_whole, refuse_damaged, refuse_outside
 
 if TYPE_CHECKING:
     import mne
@@ -94,6 +95,11 @@ def open_raw_with_notes(
             raise _explained(path, suffix, error) from error
     notes += refuse_damaged(path, caught)
     data_file = Path(raw.filenames[0]) if raw.filenames[0] is not None else path
+    # What is open now are headers; data are read below.
+    if suffix == ".set" and data_file != path:
+        refuse_outside(path, data_file, str(data_file), "EEG.data")
+    if suffix in (".edf", ".bdf") and (others := signals_without_volts(path)):
+        raw.set_channel_types(dict.fromkeys(others, "misc"), on_unit_change="ignore", verbose="error")
     if suffix == ".set" and data_file.suffix == ".fdt":
         check_fdt(path, data_file, n_channels=len(raw.ch_names), n_times=raw.n_times)
     place_sensors(raw, montage, where=str(path))
@@ -147,6 +153,11 @@ def _explained(path: Path, suffix: str, error: Exception) -> InputError:
         return InputError(
             f"{path} holds epochs, not a continuous recording; read it with `mne.read_epochs_eeglab` and "
             "turn it into a recording with `alignkit.datasets.recording_of_epochs`."
+        )
+    if isinstance(error, FileNotFoundError) and suffix == ".set":
+        tried = said.partition("tried ")[2].rstrip(".").replace(" and ", " or ") or "its .fdt file"
+        return MissingDataError(
+            f"{path} keeps its data in {tried}, which is not there; put the .fdt file beside {path.name}."
         )
     if isinstance(error, FileNotFoundError):
         lost = error.filename or said.removeprefix("File ").split(" not found")[0]

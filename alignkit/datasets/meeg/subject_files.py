@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..._core.checks import did_you_mean
 from ..._core.errors import InputError, MissingDataError
+from ._file_checks import stays_inside
 
 _SUBJECT = "{subject}"
 # Recordings of CTF and EGI are folders.
@@ -39,7 +40,8 @@ def find_subject_files(
     MissingDataError
         If nothing is found, or nothing for a named subject.
     InputError
-        If the pattern leaves the folder or has no ``{subject}`` for several, or a subject has several files.
+        If the pattern leaves the folder or has no ``{subject}`` for several, a subject has several files, or
+        a file is a link that leaves the folder.
     """
     found = find_subject_runs(folder, pattern, subjects)
     for name, files in found.items():
@@ -84,6 +86,9 @@ def find_subject_runs(
         if name not in found:
             known = did_you_mean(name, list(found))
             raise MissingDataError(f"{folder} holds no file {pattern!r} of {name!r}, {known}")
+        for path in found[name]:
+            if not stays_inside(path, folder):
+                raise InputError(f"{path} is a link that leaves {folder}; copy the file into it.")
     return {name: found[name] for name in names}
 
 

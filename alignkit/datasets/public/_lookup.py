@@ -103,8 +103,8 @@ def find_set(
         declared |= {each.file: (each.algorithm, each.digest) for each in wanted}
         if not declared:
             raise InputError(
-                f"no digests of {public.folder!r} are known, so that nothing can be verified; leave `verify` "
-                "out."
+                f"no digests are known of what is wanted of {public.folder!r}, so that nothing can be "
+                "verified; leave `verify` out."
             )
         for name, (algorithm, digest) in declared.items():
             if (found / name).is_file():

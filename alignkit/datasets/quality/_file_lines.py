@@ -19,6 +19,19 @@ def named_files(*groups: Sequence[Path]) -> tuple[Path, list[list[str]]]:
     ]
 
 
+def pattern_of(folder: Path, paths: Sequence[Path]) -> str | None:
+    """Return the one pattern below `folder`, with ``{subject}``, that names a file of each subject."""
+    patterns = set()
+    for path in paths:
+        below = glob.escape(path.relative_to(folder).as_posix())
+        label = subject_of(path)
+        if f"sub-{label}" not in below:
+            return None
+        patterns.add(below.replace(f"sub-{label}", "sub-{subject}"))
+    subjects = [subject_of(path) for path in paths]
+    return patterns.pop() if len(patterns) == 1 and len(set(subjects)) == len(subjects) else None
+
+
 def subject_of(path: Path) -> str:
     """Return whose a file is, by its name or its folders; ``"subject"`` where they do not say."""
     label = parse_name(path.name).entities.get("sub")

@@ -117,6 +117,13 @@ def recordings_below(folder: Path) -> tuple[list[Path], list[str]]:
     return found[:_MOST_FILES], notes
 
 
+def epochs_below(folder: Path, subject: str | None = None) -> list[Path]:
+    """Return the FIF files of epochs below a folder, by their names, of one subject or all."""
+    found = sorted(path for end in ("fif", "fif.gz") for path in folder.rglob(f"*[-_]epo.{end}"))
+    label = None if subject is None else subject.removeprefix("sub-")
+    return [path for path in found if label is None or subject_of(path) == label]
+
+
 def is_series(path: Path) -> bool:
     """Tell whether an image has volumes; one that cannot be opened counts, so that a look at it says why."""
     import nibabel as nib

@@ -10,14 +10,17 @@ import numpy as np
 import pandas as pd
 
 from ..._core.errors import InputError, MissingDataError
+from ..._core.progress import track
 from .._dataset import DATASETS, Dataset
 from .._tables import TABLE_SUFFIXES, read_table
 from ..bids.index import scan_bids
+from ..bids.possibilities import possibilities
 from ..matrix import read_matrix
 from ..spikes._nwb_files import find_nwb_files
 from ._array_facts import samples_beside
+from ._file_lines import subject_of
 from ._public_sets import KnownSet, known_set
-from ._run_lists import RunLists, bids_runs, file_runs, is_series, recordings_below
+from ._run_lists import RunLists, bids_runs, epochs_below, file_runs, is_series, recordings_below
 from .describing import describe_path, is_bids
 from .inspection import Inspection
 from .repetitions import check_values, rdms_quality, recording_quality
@@ -63,12 +66,17 @@ def assess_quality(path: str | Path, *, subject: str | None = None) -> QualityRe
         found, facts = _public(path, known, subject)
         return _report(title, path, facts, found)
     if path.is_dir() and is_bids(path):
-        runs = bids_runs(scan_bids(path), subject)
+        index = scan_bids(path)
+        if not possibilities(index) and (epochs := epochs_below(path)):
+            return _report(title, path, *_of_epochs(epochs, subject))
+        runs = bids_runs(index, subject)
         return _report(title, path, _facts(runs), _of_runs(runs))
     if path.is_dir() and path.suffix.lower() not in (".ds", ".mff", ".zarr"):
         files, notes = recordings_below(path)
         if not files:
             describe_path(path)
+        if files and epochs_below(path) == files:
+            return _report(title, path, *_of_epochs(files, subject))
         runs = file_runs(files)
         return _report(title, path, _facts(runs), _of_runs(runs) + Findings(notes=tuple(notes)))
     return _report(title, path, (), _file(path))
@@ -83,6 +91,17 @@ def _report(title: str, path: Path, facts: Sequence[tuple[str, str]], found: Fin
     return QualityReport(
         title, str(path.resolve()), tuple(facts), found.checks, found.tables, found.figures, notes
     )
+
+
+def _of_epochs(paths: Sequence[Path], subject: str | None) -> tuple[list[tuple[str, str]], Findings]:
+    """Look at files of epochs, one after the other."""
+    known = list(dict.fromkeys(subject_of(path) for path in paths))
+    if subject is not None and (label := subject.removeprefix("sub-")) not in known:
+        raise InputError(f"there is no subject {subject!r}; there are {', '.join(known)}.")
+    chosen = [path for path in paths if subject is None or subject_of(path) == label]
+    parts = [_file(path) for path in track(chosen, "looking at epochs")]
+    subjects = {subject_of(path) for path in chosen}
+    return [("subjects", str(len(subjects))), ("files of epochs", str(len(chosen)))], joined(parts)
 
 
 def _facts(runs: RunLists) -> list[tuple[str, str]]:

@@ -14,14 +14,15 @@ from ..bids.index import scan_bids
 from ._array_facts import ARRAYS, inspect_arrays, inspect_table
 from ._beside import events_beside
 from ._exchange_facts import inspect_assembly, inspect_nwb, inspect_rsatoolbox, is_rsatoolbox
-from ._file_lines import subject_of
+from ._file_lines import pattern_of, subject_of
 from ._nifti_facts import SURFACES, VOLUMES, inspect_surface, inspect_volume, volumes_dataset
 from ._public_sets import KnownSet, known_set
-from ._run_lists import recordings_below
+from ._run_lists import epochs_below, recordings_below
 from ._sensor_facts import SENSORS, inspect_sensors
 from .inspection import Inspection
 
 _TABLES = (".csv", ".tsv", ".parquet")
+_SHOWN = 12
 _FOLDER_FORMATS = (".ds", ".mff")
 
 
@@ -85,6 +86,8 @@ def _folder(folder: Path) -> Inspection:
         return _public(folder, known)
     if is_bids(folder):
         summary = describe_bids(scan_bids(folder))
+        if not summary.choices and (epochs := epochs_below(folder)):
+            return _folder_of_epochs(folder, epochs)
         readable = [choice for choice in summary.choices if choice.dataset is not None]
         dataset = dict(readable[0].dataset or {}) if len(readable) == 1 else None
         return Inspection(
@@ -95,6 +98,8 @@ def _folder(folder: Path) -> Inspection:
             text=summary.to_text(),
         )
     files, notes = recordings_below(folder)
+    if files and (epochs := epochs_below(folder)) == files:
+        return _folder_of_epochs(folder, epochs)
     if not files:
         raise InputError(
             f"{folder} is a folder without data: no dataset_description.json, no sub-*, no public set and no "
@@ -114,6 +119,31 @@ def _folder(folder: Path) -> Inspection:
         remark,
         details,
         tuple(notes),
+    )
+
+
+def _folder_of_epochs(folder: Path, files: Sequence[Path]) -> Inspection:
+    """Describe a folder of epochs of subjects, with one of its files for what they hold."""
+    first = inspect_sensors(files[0])
+    subjects = list(dict.fromkeys(subject_of(path) for path in files))
+    more = f" and {len(subjects) - _SHOWN} more" if len(subjects) > _SHOWN else ""
+    facts = [
+        ("found", f"{len(files)} *_epo.fif: `kind: fif`"),
+        ("subjects", f"{len(subjects)}: {', '.join(subjects[:_SHOWN])}{more}"),
+        ("first", str(files[0].relative_to(folder))),
+        *((f"{name} of the first", value) for name, value in first.facts),
+    ]
+    pattern = pattern_of(folder, files)
+    dataset: dict[str, Any] | None = None
+    remark = "Several files are of one subject: name one with `pattern` (kind: fif)."
+    if pattern is not None:
+        remark = first.remark
+        dataset = {"kind": "fif", "folder": str(folder.resolve()), "pattern": pattern}
+        if first.dataset is not None and "montage" in first.dataset:
+            dataset["montage"] = first.dataset["montage"]
+    details = {"files": [str(path) for path in files], "subjects": subjects}
+    return Inspection(
+        str(folder.resolve()), "folder of epochs (FIF)", tuple(facts), first.tables, dataset, remark, details
     )
 
 

@@ -125,7 +125,7 @@ def volume_quality(runs: Sequence[VolumeRun]) -> Findings:
             parts.append(Findings((Check(READABLE, run.name, "fail", str(error)),)))
             continue
         except Exception as error:  # One broken run must not cost the report on the others.
-            LOG.warning("%s could not be looked at", run.name, exc_info=True)
+            LOG.debug("%s could not be looked at", run.name, exc_info=True)
             parts.append(Findings((unread(run.name, error),)))
             continue
         parts.append(found)

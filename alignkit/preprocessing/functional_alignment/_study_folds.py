@@ -123,19 +123,13 @@ def _even_order(recording: Recording) -> NDArray[np.intp] | None:
     return order if step > 0 and alike.mean() >= _EVEN_SHARE else None
 
 
-def check_default_groups(common: Study) -> None:
-    """Refuse to shuffle the samples of a time course.
-
-    Raises
-    ------
-    InputError
-        Always: it says what to do.
-    """
-    raise InputError(
+def shuffled_time(n_samples: int) -> InputError:
+    """Return the error that says how to make folds of a time course."""
+    return InputError(
         "the samples are a time course (every stimulus once, `onset_s` evenly spaced), whose neighbours share "
         "noise: folds of shuffled stimuli would find agreement between subjects who have none. Pass "
         "`groups='run'` to hold out whole runs, or for one long run `folds=blocked_folds("
-        f"{common[common.subjects[0]].n_samples}, n_folds=5, gap=...)` of alignkit.stats."
+        f"{n_samples}, n_folds=5, gap=...)` of alignkit.stats."
     )
 
 

@@ -18,12 +18,12 @@ from ...stats.folds import Fold
 from ._aligned_recordings import cube, flat, held_out_study, in_space
 from ._fold_maps import Alignment, SubjectMap, fit_maps
 from ._study_folds import (
-    check_default_groups,
     check_training,
     common_samples,
     group_labels,
     is_time_course,
     make_folds,
+    shuffled_time,
 )
 from .evaluation import intersubject_correlation
 
@@ -257,7 +257,7 @@ def align_study(
     labels = group_labels(common, groups)
     in_time = groups == "stimulus_id" and is_time_course(common)
     if folds is None and in_time:
-        check_default_groups(common)
+        raise shuffled_time(len(labels))
     parts = make_folds(labels, n_folds, folds, random_state)
     rows = {subject: np.asarray(each.data[...], dtype=np.float64) for subject, each in common.items()}
     n_times = len(flat(next(iter(rows.values()))[:1]))

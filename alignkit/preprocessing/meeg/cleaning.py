@@ -14,6 +14,7 @@ from ..._core.checks import check_option, did_you_mean
 from ..._core.errors import InputError
 from ._spread import robust_spread
 from .bad_channels import data_channels, find_bad_channels
+from .epoching import check_limits
 
 if TYPE_CHECKING:
     import mne
@@ -82,6 +83,7 @@ class Cleaning:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"`{name}` must be above 0, got {value}.")
+        check_limits("reject", self.reject)
         if self.high_pass_hz and self.low_pass_hz and not self.high_pass_hz < self.low_pass_hz:
             raise InputError(
                 f"`high_pass_hz` ({self.high_pass_hz:g}) must be below `low_pass_hz` ({self.low_pass_hz:g})."

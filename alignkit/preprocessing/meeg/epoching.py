@@ -90,6 +90,7 @@ def epochs_of_raw(
         for kind in limits or ():
             if kind not in kinds:
                 raise InputError(f"`{name}` names channels of type {kind!r}, {did_you_mean(kind, kinds)}")
+        check_limits(name, limits)
     with quiet_mne():
         epochs = mne.Epochs(
             raw,
@@ -112,6 +113,22 @@ def epochs_of_raw(
             "Check the bad channels, the filter and the unit, or raise `reject`."
         )
     return epochs
+
+
+def check_limits(name: str, limits: Mapping[str, float] | None) -> None:
+    """Refuse limits of amplitude that are not above 0.
+
+    Raises
+    ------
+    InputError
+        With the channel type and its limit.
+    """
+    for kind, limit in (limits or {}).items():
+        if not limit > 0:
+            raise InputError(
+                f"`{name}` of {kind!r} channels must be above 0, got {limit:g}; it is a peak-to-peak amplitude "
+                "in V, T or T/m."
+            )
 
 
 def drop_summary(epochs: mne.BaseEpochs) -> str:

@@ -152,12 +152,30 @@ def picked_channels(
     try:
         empty.pick(wanted, exclude="bads" if isinstance(picks, str) else (), verbose="error")
     except ValueError as error:
+        lost = _named_bads(info, wanted)
+        if lost:
+            raise InputError(
+                f"all {len(lost)} channels that `picks` {wanted!r} finds in {where} are marked bad "
+                f"({', '.join(lost[:5])}). Name them in `picks` to use them, interpolate them, or correct the "
+                "marks."
+            ) from error
         kinds = ", ".join(sorted(set(info.get_channel_types())))
         raise InputError(
             f"`picks` {wanted!r} leaves no channel of {where}; it has channels of type {kinds}."
         ) from error
     position = {name: index for index, name in enumerate(info["ch_names"])}
     return np.array([position[name] for name in empty.ch_names], dtype=np.intp)
+
+
+def _named_bads(info: mne.Info, picks: str | list[str]) -> list[str]:
+    """Return what the picks would find were no channel marked bad."""
+    import mne
+
+    empty = mne.EvokedArray(np.zeros((len(info["ch_names"]), 1)), info.copy(), verbose="error")
+    try:
+        return list(empty.pick(picks, exclude=(), verbose="error").ch_names)
+    except ValueError:
+        return []
 
 
 def _montage(montage: str) -> mne.channels.DigMontage:

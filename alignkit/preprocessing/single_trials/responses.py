@@ -207,9 +207,11 @@ def fit_single_trials(
     chooser = chooser_of(problem, held_out, window_s, len(shapes), canonical, estimator)
     chosen = chooser.choose(hrf_choice=hrf_choice, denoise=denoise, fractions=grid)
     notes += [*problem.notes, *chosen.notes]
-    notes += notes_on_tuning(chooser.repeats, held_out, window_s) if is_tuned else []
     betas, r2 = _estimate(problem, chooser, chosen, estimator, autoscale=autoscale)
-    ratio, more = _ncsnr(betas, problem.trials)
+    by_repeats = (len(shapes) > 1 and hrf_choice != "fit") or denoise is True or len(grid) > 1
+    n_tuned = chooser.repeats.n_stimuli if by_repeats else 0
+    ratio, more = _ncsnr(betas, problem.trials, n_tuned, is_held_out=bool(held_out.any()))
+    more += notes_on_tuning(chooser.repeats, held_out, window_s) if is_tuned else []
     return SingleTrials(
         betas=betas,
         trials=problem.trials,
@@ -291,7 +293,10 @@ def _grid(fractions: FractionsOption, estimator: Estimator) -> tuple[Floats, lis
     return np.ones(1), ["Responses were not shrunk: with least squares separate every trial has a model."]
 
 
-def _ncsnr(betas: NDArray[np.float32], trials: pd.DataFrame) -> tuple[Floats, list[str]]:
+def _ncsnr(
+    betas: NDArray[np.float32], trials: pd.DataFrame, n_tuned: int, *, is_held_out: bool
+) -> tuple[Floats, list[str]]:
+    """Return the ratio of each voxel and what to know of it, tuned with repeats of so many stimuli or not."""
     n_repeated = int((trials["stimulus_id"].value_counts() >= 2).sum())
     if n_repeated < _FEWEST_REPEATED:
         note = (
@@ -299,7 +304,15 @@ def _ncsnr(betas: NDArray[np.float32], trials: pd.DataFrame) -> tuple[Floats, li
         )
         return np.full(betas.shape[1], np.nan), [note]
     sessions = trials["session"].tolist() if "session" in trials else None
-    return ncsnr_of_trials(betas, trials["stimulus_id"].tolist(), sessions=sessions), []
+    ratio = ncsnr_of_trials(betas, trials["stimulus_id"].tolist(), sessions=sessions)
+    if not n_tuned:
+        return ratio, []
+    instead = "`ncsnr_of_trials` of the held-out trials" if is_held_out else "`hold_out`, or plain least squares,"
+    note = (
+        f"ncsnr and noise ceilings are too high: repeats of {n_tuned} stimuli that it is computed from also "
+        f"served to choose hyper-parameters, which makes them alike. For a ceiling take {instead} instead."
+    )
+    return ratio, [note]
 
 
 def _everywhere(values: NDArray[Any], problem: Problem, *, fill: float) -> NDArray[Any]:

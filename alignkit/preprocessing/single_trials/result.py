@@ -46,7 +46,11 @@ class SingleTrials:
         Voxels whose time courses the components come from.
     ncsnr : ndarray of shape (n_voxels,)
         Noise-ceiling signal-to-noise ratio of `betas`, see
-        :func:`~alignkit.preprocessing.ncsnr_of_trials`; NaN where too few stimuli repeat.
+        :func:`~alignkit.preprocessing.ncsnr_of_trials`; NaN where too few stimuli repeat. **Too high where
+        repeats of the same stimuli served to choose hyper-parameters** (`notes` say so). In white noise (6
+        runs of 30 stimuli), where the least squares estimate is .07 since it cannot fall below 0, it was .15
+        to .19 by default, which means a ceiling R2 of up to .18 for means of 6 trials, and .11 to .12 over
+        stimuli named in `hold_out`.
     notes : tuple of str
         What was switched off, left out or assumed.
     """
@@ -76,11 +80,21 @@ class SingleTrials:
         )
 
     def noise_ceiling(self, n: int | ArrayLike) -> NDArray[np.float64]:
-        """Return the R2 that a perfect model reaches with means over `n` trials, (n_voxels,).
+        """Return the R2 that a perfect model reaches with means over `n` trials.
 
         Parameters
         ----------
         n : int or array of shape (n_stimuli,)
             Trials in the means that are predicted, one number or one per stimulus.
+
+        Returns
+        -------
+        ceiling : ndarray of shape (n_voxels,)
+            In [0, 1]; too high where `ncsnr` is.
+
+        Raises
+        ------
+        InputError
+            If a count is below 1.
         """
         return noise_ceiling_of(self.ncsnr, n)

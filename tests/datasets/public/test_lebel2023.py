@@ -386,7 +386,8 @@ def test_textgrids_that_are_not_whole_are_named(tmp_path, content, message):
 def test_known_digests_are_compared(folder):
     with pytest.raises(InputError, match=r"souls.hf5 differs from the published file \(MD5"):
         load_lebel2023(path=folder, subjects=["UTS03"], verify=True)
-    load_lebel2023(path=folder, subjects=["UTS03"], stories=["adollshouse"], verify=True)
+    with pytest.raises(InputError, match="no digests are known of what is wanted of 'ds003020'"):
+        load_lebel2023(path=folder, subjects=["UTS03"], stories=["adollshouse"], verify=True)
     with pytest.raises(InputError, match="cannot be downloaded by a program"):
         load_lebel2023(path=folder, subjects=["UTS03"], stories=["adollshouse"], download=True)
     assert all(each.file.startswith("derivative/preprocessed_data/UTS0") for each in LEBEL2023.downloads)

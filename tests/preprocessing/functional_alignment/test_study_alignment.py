@@ -5,15 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.signal import lfilter
 
 from alignkit._core.errors import InputError, MissingDataError, UnknownNameError
+from alignkit.metrics.correlation import column_correlation
 from alignkit.preprocessing.functional_alignment.evaluation import (
     intersubject_correlation,
     segment_matching,
 )
-from alignkit.preprocessing.functional_alignment.held_out_alignment import align_study, alignment_scores
+from alignkit.preprocessing.functional_alignment.study_alignment import align_study, alignment_scores
 from alignkit.recordings import Recording, Study
-from alignkit.stats import blocked_folds
+from alignkit.stats import blocked_folds, grouped_folds
 
 N_SAMPLES, N_SHARED = 120, 3
 METHODS = [
@@ -142,7 +144,7 @@ def test_responses_stand_in_the_channels_and_the_unit_of_the_reference():
             else:
                 assert recording.unit == "percent signal change"
                 assert recording.channels["name"].to_list() == study[reference].channels["name"].to_list()
-                assert f"aligned to the channels of {reference} by {method}" in recording.notes[-1]
+                assert f"aligned to the channels of {reference} by {method}" in recording.notes[-2]
         assert alignment.reference == (reference or "template")
     assert align_study(study, method="srm", n_features=3).held_out["s0"].channels["name"].to_list() == [
         "feature1", "feature2", "feature3",
@@ -187,6 +189,133 @@ def test_times_are_mapped_like_samples():
     _, test = alignment.folds[0]
     expected = alignment.maps[0]["s0"].apply(study["s0"].data[test][:, :, 2].astype(float))
     np.testing.assert_allclose(alignment.held_out["s0"].data[test][:, :, 2], expected, rtol=1e-5, atol=1e-6)
+
+
+def driven_and_noise(seed, n_stimuli=120, n_channels=30):
+    """Subject A driven by eight features, subject B noise: nothing predicts B's responses."""
+    rng = np.random.default_rng(seed)
+    features = rng.standard_normal((n_stimuli, 8))
+    driven = features @ rng.standard_normal((8, n_channels)) + rng.standard_normal((n_stimuli, n_channels))
+    ids = [f"im{i}" for i in range(n_stimuli)]
+    pair = {"A": driven, "B": rng.standard_normal((n_stimuli, n_channels))}
+    study = Study.of(*(Recording.from_arrays(data, ids, subject=name) for name, data in pair.items()))
+    return features, study
+
+
+def prediction(features, train, test, responses, truth):
+    """Train on features of aligned responses; return the mean r of channels with the other subject's."""
+    weights = np.linalg.lstsq(features[train], responses - responses.mean(axis=0), rcond=None)[0]
+    return column_correlation(features[test] @ weights, truth).mean()
+
+
+@pytest.mark.parametrize("method", ["ridge", "procrustes", "hyperalignment"])
+def test_a_model_of_one_fold_predicts_nothing_of_noise_and_one_of_samples_across_folds_would(method):
+    fair, forbidden = [], []
+    for seed in range(4):
+        features, study = driven_and_noise(seed)
+        alignment = align_study(study, method=method, reference="B")
+        for number, (train, test) in enumerate(alignment.folds):
+            training, held_out = alignment.fold(number)
+            truth = held_out["B"].data
+            np.testing.assert_allclose(truth, study["B"].data[test], atol=1e-5)
+            fair.append(prediction(features, train, test, training["A"].data, truth))
+            across = alignment.held_out["A"].data[train]
+            forbidden.append(prediction(features, train, test, across, truth))
+    assert abs(np.mean(fair)) < 0.04
+    assert np.mean(forbidden) > 0.15
+    assert any("Do not divide these samples" in note for note in alignment.held_out["A"].notes)
+
+
+def test_both_parts_of_a_fold_are_made_by_its_maps():
+    study = make_study()
+    alignment = align_study(study, method="srm", n_features=3, folds=blocked_folds(N_SAMPLES, gap=4))
+    training, held_out = alignment.fold(2)
+    for part, rows in zip((training, held_out), alignment.folds[2], strict=True):
+        own = study["s3"].data[rows].astype(float)
+        expected = alignment.maps[2]["s3"].apply(own)
+        np.testing.assert_allclose(part["s3"].data, expected, rtol=1e-5, atol=1e-5)
+        assert part["s3"].stimulus_ids == [study["s0"].stimulus_ids[i] for i in rows]
+    np.testing.assert_array_equal(held_out["s3"].data, alignment.held_out["s3"].data[alignment.folds[2][1]])
+    assert training["s3"].notes[-1] == "Aligned by the maps of fold 2, fitted on these samples."
+    assert held_out["s3"].notes[-1] == "Aligned by the maps of fold 2, fitted without these samples."
+    with pytest.raises(InputError, match=r"`number` must lie in 0..4, got -1"):
+        alignment.fold(-1)
+
+
+def slow_noise(n_samples=600, n_subjects=3, n_channels=8, shuffled=False, **columns):
+    """Independent first-order autoregressive noise as the time courses of several subjects."""
+    rng = np.random.default_rng(0)
+    recordings = []
+    for k in range(n_subjects):
+        series = lfilter([1], [1, -0.95], rng.standard_normal((n_samples + 200, n_channels)), axis=0)[200:]
+        shown = rng.permutation(n_samples) if shuffled else np.arange(n_samples)
+        samples = {"stimulus_id": [f"t{i:03d}" for i in shown], "onset_s": 2.0 * np.arange(n_samples)}
+        recordings.append(
+            Recording(
+                series.astype(np.float32),
+                pd.DataFrame(samples | columns),
+                pd.DataFrame({"name": [f"v{c}" for c in range(n_channels)], "kind": "voxel"}),
+                subject=f"s{k}",
+                modality="fmri",
+                unit="a.u.",
+            )
+        )
+    return Study.of(*recordings)
+
+
+@pytest.mark.parametrize("method", ["hyperalignment", "srm"])
+def test_slow_noise_agrees_across_shuffled_samples_and_not_across_blocks(method):
+    study = slow_noise(2000)
+    ids = study["s0"].stimulus_ids
+    options = {"n_features": 4} if method == "srm" else {}
+    r = {}
+    for name, folds in (
+        ("shuffled", grouped_folds(ids)),
+        ("blocks", blocked_folds(len(ids), n_folds=5, gap=60)),
+    ):
+        r[name] = held_out(alignment_scores(study, align_study(study, method=method, folds=folds, **options)))
+    assert r["shuffled"] > 0.15
+    assert abs(r["blocks"]) < 0.06
+
+
+def test_a_time_course_is_not_shuffled_unasked():
+    message = r"time course .*`groups='run'`.*`folds=blocked_folds\(600, n_folds=5, gap=...\)`"
+    runs = np.repeat(np.arange(6), 100)
+    restarting = np.tile(2.0 * np.arange(100), 6)
+    for study in (
+        slow_noise(),
+        slow_noise(run=runs),
+        slow_noise(run=runs, onset_s=restarting),
+        slow_noise(onset_s=2.0 * np.arange(600) + 2.0 * (np.arange(600) > 300)),
+    ):
+        with pytest.raises(InputError, match=message):
+            align_study(study, method="hyperalignment")
+    by_run = align_study(slow_noise(run=runs), method="hyperalignment", groups="run")
+    assert len(by_run.folds) == 5
+    jittered = 2.0 * np.arange(600) + np.random.default_rng(0).uniform(0, 1, 600)
+    for study in (
+        slow_noise(onset_s=jittered),
+        slow_noise(onset_s=np.zeros(600)),
+        # Neighbours in time of one subject are no neighbours of another.
+        slow_noise(shuffled=True),
+    ):
+        scores = alignment_scores(study, align_study(study, method="hyperalignment"))
+        assert len(scores) == 3 * 5 * 3
+    assert abs(held_out(scores)) < 0.05
+
+
+def test_the_penalty_of_a_time_course_is_chosen_by_blocks():
+    study = slow_noise()
+    folds = blocked_folds(600, n_folds=5, gap=40)
+    blocks = align_study(study, method="ridge", reference="s0", folds=folds)
+    bare = Study.of(*(replace(r, samples=r.samples.drop(columns="onset_s")) for r in study.values()))
+    shuffled = align_study(bare, method="ridge", reference="s0", folds=folds)
+    size = {
+        name: np.mean([np.abs(maps["s1"].weights).mean() for maps in alignment.maps])
+        for name, alignment in (("blocks", blocks), ("shuffled", shuffled))
+    }
+    # Shuffled rows of slow noise seem to predict each other, and are shrunk less.
+    assert size["blocks"] < 0.7 * size["shuffled"]
 
 
 def test_other_responses_go_through_the_maps_of_a_fold():

@@ -6,6 +6,7 @@ import pytest
 
 from alignkit._core.errors import InputError
 from alignkit.preprocessing.single_trials.hemodynamics import hrf_library, trial_design
+from alignkit.preprocessing.single_trials.reliability import ncsnr_of_trials
 from alignkit.preprocessing.single_trials.responses import fit_single_trials
 
 OLS = {"hrf": "canonical", "denoise": False, "fractions": None}
@@ -24,6 +25,49 @@ def split_half(found, voxels):
 def likeness(found, simulated, voxels):
     truth = simulated.of_trials(found.trials)
     return np.mean([np.corrcoef(found.betas[:, v], truth[:, v])[0, 1] for v in voxels])
+
+
+def test_ncsnr_tuned_with_its_own_repeats_is_too_high_and_the_notes_say_so():
+    rng = np.random.default_rng(0)
+    runs = [100 + rng.standard_normal((70, 300)) for _ in range(6)]
+    events = [
+        pd.DataFrame(
+            {
+                "stimulus_id": [f"s{i}" for i in rng.permutation(30)],
+                "onset_s": 4.0 * np.arange(30),
+                "duration_s": 2.0,
+            }
+        )
+        for _ in runs
+    ]
+    half = [f"s{i}" for i in range(15)]
+    options = {
+        "default": {},
+        "least squares": OLS,
+        "held out": {"hold_out": half, "hold_out_by": "labels"},
+        "all held out": {"hold_out": [f"s{i}" for i in range(30)], "hold_out_by": "labels"},
+        "by fit": {"denoise": False, "fractions": None, "hrf_choice": "fit"},
+        "given": {"hrf": "canonical", "denoise": 2, "fractions": 0.5},
+    }
+    fits = {name: fit_single_trials(runs, events, tr_s=2.0, **given) for name, given in options.items()}
+    said = {
+        name: [note for note in fit.notes if note.startswith("ncsnr and noise ceilings are too high")]
+        for name, fit in fits.items()
+    }
+    assert {name: len(notes) for name, notes in said.items()} == {
+        "default": 1, "least squares": 0, "held out": 1, "all held out": 0, "by fit": 0, "given": 0
+    }  # fmt: skip
+    assert "repeats of 30 stimuli" in said["default"][0]
+    assert "`hold_out`, or plain least squares, instead" in said["default"][0]
+    assert "repeats of 15 stimuli" in said["held out"][0]
+    assert "`ncsnr_of_trials` of the held-out trials instead" in said["held out"][0]
+    mean = {name: np.nanmean(fit.ncsnr) for name, fit in fits.items()}
+    assert mean["default"] > 2 * mean["least squares"]
+    rows = fits["held out"].trials["stimulus_id"].isin(half).to_numpy()
+    fair = ncsnr_of_trials(
+        fits["held out"].betas[rows], fits["held out"].trials["stimulus_id"][rows].to_list()
+    )
+    assert np.nanmean(fair) < 0.8 * mean["default"]
 
 
 @pytest.fixture(scope="module")
