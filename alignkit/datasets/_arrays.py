@@ -151,6 +151,26 @@ def choose_array(
         return _choose(path, variables, variable, ndims, default).name
 
 
+def unwritten_chunks(path: Path, name: str) -> tuple[int, int, Any]:
+    """Return how many chunks of an HDF5 array were never written, of how many, and what is read for them.
+
+    An array that is stored in one piece is one chunk.
+    """
+    import h5py
+
+    if not h5py.is_hdf5(path):
+        return 0, 0, 0
+    with readable(path, _format(path)), h5py.File(path, "r") as file:
+        array = file[name]
+        if array.chunks is None:
+            # A compact array lies in its header: only of a contiguous one the storage may be missing.
+            is_missing = array.size > 0 and array.id.get_storage_size() == 0
+            return int(is_missing), 1, array.fillvalue
+        counts = [-(-n // step) for n, step in zip(array.shape, array.chunks, strict=True)]
+        total = int(np.prod(counts))
+        return total - int(array.id.get_num_chunks()), total, array.fillvalue
+
+
 def read_names(path: Path, names: Sequence[str]) -> list[str] | None:
     """Read a text vector called one of `names` from a file of several arrays; None where there is none.
 

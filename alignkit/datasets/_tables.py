@@ -14,6 +14,7 @@ from ._arrays import readable, require_file
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 TEXT_COLUMNS = ("stimulus_id", "name", "roi", "subject", "session", "stim_file", "trial_type")
+_SEPARATORS = (";", "\t", ",")
 _EMPTY = ("", "n/a", "N/A", "NA", "NaN", "nan", "null")
 SAMPLE_COLUMNS = ("stimulus_id", "repetition", "session", "run", "onset_s", "duration_s")
 
@@ -52,7 +53,54 @@ def read_table(path: str | Path, *, needs: Sequence[str] = (), texts: Sequence[s
     return table
 
 
+def check_numbers(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse text in columns of numbers; an empty cell is no text.
+
+    Raises
+    ------
+    InputError
+        Naming the column, the row and what stands there.
+    """
+    for column in columns:
+        if column not in table:
+            continue
+        values = pd.to_numeric(table[column], errors="coerce")
+        wrong = (values.isna() & table[column].notna() | np.isinf(values.astype(np.float64))).to_numpy()
+        if wrong.any() or pd.api.types.is_bool_dtype(table[column]):
+            row = int(wrong.argmax())
+            raise InputError(
+                f"{path}: {column!r} must hold numbers, got {table[column].iloc[row]!r} in data row {row + 1}."
+            )
+
+
+def check_repetitions(path: Path, table: pd.DataFrame) -> None:
+    """Refuse repetitions that do not count from 1.
+
+    Raises
+    ------
+    InputError
+        Naming the row and what stands there.
+    """
+    if "repetition" not in table:
+        return
+    check_numbers(path, table, ["repetition"])
+    values = pd.to_numeric(table["repetition"]).to_numpy(dtype=np.float64, na_value=np.nan)
+    wrong = ~((values >= 0) & (values == np.rint(values)))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(
+            f"{path}: 'repetition' must be a whole number, counted from 1, got "
+            f"{table['repetition'].iloc[row]!r} in data row {row + 1}."
+        )
+
+
 def _check_header(path: Path, columns: list[str]) -> None:
+    if len(columns) == 1 and (found := [sign for sign in _SEPARATORS if sign in columns[0]]):
+        named = {";": "semicolons", "\t": "tabs", ",": "commas"}[found[0]]
+        raise InputError(
+            f"{path} seems to be separated by {named}: its first line is one column, {columns[0]!r}. Save it with "
+            "commas (.csv) or tabs (.tsv), and with a point in decimal numbers."
+        )
     if any(not column or column.startswith("Unnamed: ") or column == "nan" for column in columns):
         raise InputError(
             f"the first line of {path} has a column without a name. If it is a row index, write the file "

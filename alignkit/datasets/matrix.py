@@ -13,12 +13,28 @@ from .._core.checks import check_finite
 from .._core.errors import InputError
 from ..recordings.recording import Recording
 from ..recordings.study import Study
-from ._arrays import ARRAY_SUFFIXES, array_suffix, choose_array, read_array, read_names, require_array_file
+from ._arrays import (
+    ARRAY_SUFFIXES,
+    array_suffix,
+    choose_array,
+    read_array,
+    read_names,
+    require_array_file,
+    unwritten_chunks,
+)
 from ._dataset import DATASETS, Dataset
 from ._stimuli import check_conditions, match_stimuli
-from ._tables import SAMPLE_COLUMNS, TABLE_SUFFIXES, label_table, read_table
+from ._tables import (
+    SAMPLE_COLUMNS,
+    TABLE_SUFFIXES,
+    check_numbers,
+    check_repetitions,
+    label_table,
+    read_table,
+)
 from ._zarr_stores import missing_chunks, store_files
 
+_SAMPLE_NUMBERS = ("onset_s", "duration_s")
 _ID_NAMES = ("stimulus_id", "stimulus_ids")
 
 
@@ -141,7 +157,7 @@ def load_matrix(
     _check_rows(recording, data, len(table))
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(data, dtype=np.float32)
-    check_finite(recording.name, values)
+    _check_fits(recording, data, values)
     made = Recording(
         values,
         table,
@@ -159,7 +175,7 @@ def load_matrix(
         labels=label_table(table),
         conditions=check_conditions(conditions, table),
         files=(*_files(recording), *(path for path in (samples, channels) if path is not None)),
-        notes=(*notes, *_unstored(recording, variable)),
+        notes=(*notes, *_unstored(recording, variable), *_unused(values, sfreq_hz, tmin_s)),
     )
 
 
@@ -168,15 +184,38 @@ def _files(recording: Path) -> list[Path]:
 
 
 def _unstored(recording: Path, variable: str | None) -> tuple[str, ...]:
-    if not recording.is_dir():
+    suffix = array_suffix(recording)
+    if suffix not in (".zarr", ".h5", ".hdf5", ".mat"):
         return ()
-    missing, total, fill = missing_chunks(recording, choose_array(recording, variable=variable, ndims=(2, 3)))
+    chosen = choose_array(recording, variable=variable, ndims=(2, 3))
+    if suffix == ".zarr":
+        what, (missing, total, fill) = "zarr", missing_chunks(recording, chosen)
+    else:
+        what, (missing, total, fill) = "HDF5", unwritten_chunks(recording, chosen)
     if not missing:
         return ()
     return (
-        f"{missing} of {total} chunks of {recording.name} are not stored and were read as {fill}, which zarr "
-        "writes so on purpose; chunks that got lost would look the same.",
+        f"{missing} of {total} chunks of {recording.name} are not stored and were read as {fill}, which {what} "
+        "allows on purpose; chunks that got lost or were never written would look the same.",
     )
+
+
+def _unused(values: NDArray[np.float32], sfreq_hz: float | None, tmin_s: float) -> tuple[str, ...]:
+    if values.ndim == 3 or (sfreq_hz is None and tmin_s == 0):
+        return ()
+    return (f"The data have no time axis (shape {values.shape}): `sfreq_hz` and `tmin_s` were not used.",)
+
+
+def _check_fits(recording: Path, data: NDArray[Any], values: NDArray[np.float32]) -> None:
+    """Refuse NaN and infinity, and say so where a number is only too large for single precision."""
+    lost = np.isfinite(data) & ~np.isfinite(values)
+    if lost.any():
+        place = tuple(int(i) for i in np.argwhere(lost)[0])
+        raise InputError(
+            f"{recording.name} holds {int(lost.sum())} numbers that do not fit float32 (beyond 3.4e38), the "
+            f"first is {data[place]:g} at {place}. Wrong byte order? Otherwise choose a larger unit."
+        )
+    check_finite(recording.name, values)
 
 
 def _as_matrix(table: pd.DataFrame) -> NDArray[Any]:
@@ -211,6 +250,8 @@ def _samples(recording: Path, samples: Path | None) -> pd.DataFrame:
             )
         return inside
     table = read_table(samples, needs=["stimulus_id"])
+    check_numbers(samples, table, _SAMPLE_NUMBERS)
+    check_repetitions(samples, table)
     if inside is not None and list(inside["stimulus_id"]) != list(table["stimulus_id"]):
         raise InputError(
             f"{recording} and {samples} name different stimuli for the rows; keep one of the two."
@@ -227,7 +268,10 @@ def _samples_inside(recording: Path) -> pd.DataFrame | None:
         table = read_table(recording)
         if "stimulus_id" not in table:
             return None
-        return read_table(recording, needs=["stimulus_id"])[[c for c in SAMPLE_COLUMNS if c in table]]
+        kept = read_table(recording, needs=["stimulus_id"])[[c for c in SAMPLE_COLUMNS if c in table]]
+        check_numbers(recording, kept, _SAMPLE_NUMBERS)
+        check_repetitions(recording, kept)
+        return kept
     names = read_names(recording, _ID_NAMES)
     return None if names is None else pd.DataFrame({"stimulus_id": names})
 
@@ -251,6 +295,7 @@ def _check_rows(recording: Path, data: NDArray[Any], n_samples: int) -> None:
 def _channels(recording: Path, channels: Path | None, n_channels: int, *, transpose: bool) -> pd.DataFrame:
     if channels is not None:
         table = read_table(channels, needs=["name"])
+        check_numbers(channels, table, ("x_mm", "y_mm", "z_mm"))
         if len(table) != n_channels:
             raise InputError(f"{channels} has {len(table)} rows but {recording} has {n_channels} channels.")
         return table
@@ -260,9 +305,11 @@ def _channels(recording: Path, channels: Path | None, n_channels: int, *, transp
 
 
 def _times(data: NDArray[np.float32], sfreq_hz: float | None, tmin_s: float) -> NDArray[np.float64] | None:
+    if not np.isfinite(tmin_s):
+        raise InputError(f"`tmin_s` must be a time in seconds, got {tmin_s}.")
     if data.ndim == 2:
         return None
-    if sfreq_hz is None or not sfreq_hz > 0:
+    if sfreq_hz is None or not 0 < sfreq_hz < np.inf:
         raise InputError(
             f"the data have a time axis (shape {data.shape}); give its sampling rate as `sfreq_hz`, "
             f"got {sfreq_hz}."

@@ -12,6 +12,7 @@ from .._core.errors import InputError
 
 TICKS_PER_SECOND = 1_000_000_000
 _LONGEST_S = 1e9  # In ticks it still fits into 64 bits, and microseconds in place of seconds do not pass.
+_LEAST_SPREAD = 0.2
 
 Ticks = NDArray[np.int64]
 
@@ -180,11 +181,9 @@ def check_windows(
     outside = (onsets + edges[0] < first - 1) | (onsets + edges[-1] > last + 1)
     if not outside.any():
         return
-    thousandth = onsets / 1000
-    would_fit = (thousandth + edges[0] >= first) & (thousandth + edges[-1] <= last)
     hint = (
         " Divided by 1000 they would lie inside: are the onsets in milliseconds?"
-        if outside.mean() > 0.5 and would_fit.mean() > 0.5
+        if look_like_milliseconds(onsets_s, recorded_s=recorded_s)
         else " Drop these events, or make the window shorter."
     )
     row = int(outside.argmax())
@@ -193,6 +192,35 @@ def check_windows(
         f"{recorded_s[0]:g} to {recorded_s[1]:g} s. The first is that of event {row} at "
         f"{onsets[row] / TICKS_PER_SECOND:g} s: {start_s:g} to {stop_s:g} s from its onset.{hint}"
     )
+
+
+def look_like_milliseconds(onsets_s: ArrayLike, *, recorded_s: tuple[float, float]) -> bool:
+    """Tell whether onsets that do not fit a recording would, if they were milliseconds.
+
+    Most of them lie beyond the recording by more than its length, most of them inside it when divided by
+    1000, and divided they spread over more than a fifth of it: a few late events would all be near its begin.
+
+    Parameters
+    ----------
+    onsets_s : array-like of shape (n_samples,)
+        As they were given.
+    recorded_s : tuple of 2 float
+        When the recording began and ended, in seconds.
+
+    Examples
+    --------
+    >>> look_like_milliseconds([500.0, 4000.0, 9000.0], recorded_s=(0.0, 10.0))
+    True
+    >>> look_like_milliseconds([30.0, 31.0, 32.0], recorded_s=(0.0, 10.0))
+    False
+    """
+    onsets = np.asarray(onsets_s, dtype=np.float64)
+    first, last = recorded_s
+    length, divided = last - first, onsets / 1000
+    is_far = onsets > last + length
+    fits = (divided >= first) & (divided <= last)
+    is_wide = np.ptp(divided) > _LEAST_SPREAD * length
+    return bool(is_far.mean() > 0.5 and fits.mean() > 0.5 and is_wide)
 
 
 def _span(recorded_s: tuple[float, float]) -> tuple[int, int]:

@@ -430,3 +430,65 @@ def test_the_files_of_a_zarr_store_are_listed_so_that_they_can_be_digested(tmp_p
     assert path / "data" / "c" / "0" / "0" in files
     assert files[-1] == samples
     assert all(file.is_file() for file in files)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("onset_s", [1.0, "early", 2.0, 3.0], "'onset_s' must hold numbers, got 'early' in data row 2"),
+        ("repetition", [1, 1, "x", 1], "'repetition' must hold numbers, got 'x' in data row 3"),
+        ("repetition", [1, 1, -1.5, 1], "'repetition' must be a whole number, .*got -1.5 in data row 3"),
+        ("repetition", [1, 1, 2.5, 1], "'repetition' must be a whole number, .*got 2.5 in data row 3"),
+        ("duration_s", ["inf", 1, 1, 1], "'duration_s' must hold numbers, got inf in data row 1"),
+    ],
+)
+def test_columns_of_numbers_refuse_text_and_name_the_row(tmp_path, npy, column, values, message):
+    path = tmp_path / "table.csv"
+    pd.DataFrame({"stimulus_id": IDS, column: values}).to_csv(path, index=False)
+    with pytest.raises(InputError, match=message):
+        load(recording=npy, samples=path)
+    inside = tmp_path / "inside.csv"
+    pd.DataFrame({"stimulus_id": IDS, column: values, "c": range(4)}).to_csv(inside, index=False)
+    with pytest.raises(InputError, match=message):
+        load(recording=inside)
+
+
+def test_places_of_channels_are_numbers(tmp_path, npy, samples):
+    path = tmp_path / "channels.csv"
+    pd.DataFrame({"name": list("abc"), "x_mm": [1.0, "left", 3.0]}).to_csv(path, index=False)
+    with pytest.raises(InputError, match="'x_mm' must hold numbers, got 'left' in data row 2"):
+        load(recording=npy, samples=samples, channels=path)
+
+
+def test_a_rate_that_is_none_or_not_used_is_told(tmp_path, npy, samples):
+    np.save(tmp_path / "cube.npy", np.ones((4, 3, 5)))
+    with pytest.raises(InputError, match="`sfreq_hz`, got inf"):
+        load(recording=tmp_path / "cube.npy", samples=samples, sfreq_hz=float("inf"))
+    with pytest.raises(InputError, match="`tmin_s` must be a time in seconds, got nan"):
+        load(recording=tmp_path / "cube.npy", samples=samples, sfreq_hz=10.0, tmin_s=float("nan"))
+    assert load(recording=npy, samples=samples).notes == ()
+    (note,) = load(recording=npy, samples=samples, sfreq_hz=10.0).notes
+    assert "no time axis (shape (4, 3)): `sfreq_hz` and `tmin_s` were not used" in note
+
+
+def test_chunks_of_hdf5_that_were_never_written_are_noted(tmp_path, samples):
+    with h5py.File(tmp_path / "part.h5", "w") as file:
+        array = file.create_dataset("data", (4, 3), chunks=(2, 3), dtype="f4")
+        array[:2] = DATA[:2]
+    (note,) = load(recording=tmp_path / "part.h5", samples=samples).notes
+    assert "1 of 2 chunks of part.h5 are not stored and were read as 0.0, which HDF5" in note
+    with h5py.File(tmp_path / "never.h5", "w") as file:
+        file.create_dataset("data", (4, 3), dtype="f4")
+    assert "1 of 1 chunks" in load(recording=tmp_path / "never.h5", samples=samples).notes[0]
+    with h5py.File(tmp_path / "whole.h5", "w") as file:
+        file.create_dataset("data", data=DATA, chunks=(2, 3))
+    assert load(recording=tmp_path / "whole.h5", samples=samples).notes == ()
+
+
+def test_numbers_beyond_single_precision_are_not_called_nan(tmp_path, samples):
+    data = DATA.copy()
+    data[1, 2] = 1e300
+    np.save(tmp_path / "large.npy", data)
+    message = r"1 numbers that do not fit float32 \(beyond 3.4e38\), the first is 1e\+300 at \(1, 2\)"
+    with pytest.raises(InputError, match=message):
+        load(recording=tmp_path / "large.npy", samples=samples)

@@ -90,3 +90,17 @@ def test_an_index_column_and_a_missing_header_are_refused(tmp_path):
     bare.write_text("1.5,2\n3,4\n")
     with pytest.raises(InputError, match="holds numbers only, but it must name the columns"):
         read_matrix(bare)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "stimulus_id;onset_s\na;1\n", "seems to be separated by semicolons.*'stimulus_id;onset_s'"),
+        ("a.csv", "stimulus_id\tonset_s\na\t1\n", "seems to be separated by tabs"),
+        ("a.tsv", "stimulus_id,onset_s\na,1\n", "seems to be separated by commas"),
+    ],
+)
+def test_another_separator_is_named(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_table(tmp_path / name)

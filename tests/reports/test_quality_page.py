@@ -229,3 +229,21 @@ def test_page_fits_a_desk_and_a_phone_and_asks_for_nothing(report, tmp_path):
             assert over == 0
     finally:
         browser.close()
+
+
+def test_a_picture_that_cannot_be_drawn_is_a_failed_check_and_the_rest_is_shown():
+    broken = Slices("Broken", "run-1", "x", ("z",), (np.zeros(3, dtype=np.float32),), ((1.0, 1.0),))
+    good = Histogram("Fine", "run-1", "seconds", np.arange(20.0), 3.0)
+    report = QualityReport("t", "t", (), (Check("c", "run-1", "pass", "ok"),), (), (broken, good), ())
+    page = render_quality(report)
+    assert "could not be drawn" in page
+    assert "&#39;Broken&#39;" in page
+    assert "One check failed" in page
+    assert "Fine" in page
+
+
+@pytest.mark.parametrize("values", [-5.0, 0.0, -1e30])
+def test_slices_of_damaged_values_are_drawn(values):
+    image = np.full((4, 5), values, dtype=np.float32)
+    image[0, 0] *= 2
+    draw(Slices("S", "r", "tSNR", ("z",), (image,), ((1.0, 1.0),)), width=500)

@@ -105,9 +105,7 @@ def _agree(one: Mapping[str, str], other: Mapping[str, str], names: Sequence[str
     return all(_plain(name, one[name]) == _plain(name, other.get(name, "")) for name in names if name in one)
 
 
-def _is_of_choice(
-    index: BidsIndex, path: Path, parsed: ParsedName, chosen: Sequence[Possibility]
-) -> bool:
+def _is_of_choice(index: BidsIndex, path: Path, parsed: ParsedName, chosen: Sequence[Possibility]) -> bool:
     """Tell whether a link lies in the chosen derivative, or is a table of events of the raw data."""
     roots = {name: root for name, root in index.roots.items() if path.is_relative_to(root)}
     pipeline = max(roots, key=lambda name: len(roots[name].parts), default=RAW)

@@ -39,6 +39,7 @@ def run_mask(
     found = [mask_of(index, run.file) for run in runs]
     lost = [str(run) for run, path in zip(runs, found, strict=True) if path is None]
     if len(lost) == len(runs) and mask is None:
+        notes += _unused(index, runs)
         return None
     if lost:
         raise MissingDataError(
@@ -75,6 +76,19 @@ def run_atlas(atlas: Path, runs: Sequence[Run], form: Form) -> Path | str | tupl
         f"the atlas {atlas.name} is for surfaces, so give the file of the left hemisphere, with hemi-L or "
         "lh. in its name."
     )
+
+
+def _unused(index: BidsIndex, runs: Sequence[Run]) -> list[str]:
+    """Return a note that names masks and atlases beside the series that nobody asked for."""
+    file, table = runs[0].file, index.table
+    is_one = table["suffix"].isin(["mask", "dseg"]) & table["extension"].isin([".nii", ".nii.gz"])
+    is_one &= (table["pipeline"] == file.pipeline) & (table["datatype"] == file.datatype)
+    is_one &= table["sub"] == file.get("sub")
+    names = [other.name for other in index.files(np.flatnonzero(is_one.to_numpy(dtype=bool)))]
+    if not names:
+        return []
+    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return [f"No mask was used, though there is {shown}: give a file as `mask`, region numbers as `atlas`."]
 
 
 def _shared(masks: Sequence[Path], runs: Sequence[Run], scratch: Path, notes: list[str]) -> Path:

@@ -21,6 +21,7 @@ from .._arrays import readable
 from .._tables import read_table
 from ..meeg._file_checks import check_whole
 from ..meeg.epochs import recording_of_epochs, recording_of_raw
+from ..meeg.raw import settle_headers
 from .index import BidsIndex
 from .possibilities import Run, label_runs, run_numbers
 from .sidecars import channels_of, metadata
@@ -159,6 +160,7 @@ def open_run(index: BidsIndex, run: Run) -> tuple[mne.io.BaseRaw, list[str]]:
         if not issubclass(each.category, (DeprecationWarning, FutureWarning))
     )
     notes += [f"{run}: {message}" for message in said]
+    settle_headers(raw, file.path)
     described = channels_of(index, file)
     if described is None:
         notes.append(f"{run} has no channels.tsv: types and bad channels are those of the recording's file.")
@@ -190,8 +192,8 @@ def _check_channels(raw: mne.io.BaseRaw, path: Path, run: Run) -> list[str]:
                 f"{name} {said!r}" for name, said in zip(odd["name"], odd["status"], strict=True)
             )
             raise InputError(
-                f"{path} gives {len(odd)} channels a status that is none of good, bad and n/a ({found[:200]}); "
-                "correct it."
+                f"{path} gives {len(odd)} channels a status that is none of good, bad and n/a "
+                f"({found[:200]}); correct it."
             )
     if "units" not in table:
         return []

@@ -167,5 +167,7 @@ def _seconds(path: Path, values: pd.Series) -> pd.Series:
         bad |= numbers.to_numpy() < 0
     if bad.any():
         row = int(bad.argmax())
-        raise InputError(f"{path}: {values.name!r} is {str(values.iloc[row])!r}, a time in seconds is wanted.")
+        raise InputError(
+            f"{path}: {values.name!r} is {str(values.iloc[row])!r}, a time in seconds is wanted."
+        )
     return numbers

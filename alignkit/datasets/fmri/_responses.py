@@ -142,7 +142,7 @@ def windows(
     Raises
     ------
     InputError
-        If an event, or its whole response, lies outside the run.
+        If an event, or its whole response, lies outside the run, or lasts longer than it.
     """
     n_volumes = len(run.series)
     found: list[tuple[int, int]] = []
@@ -151,6 +151,8 @@ def windows(
     onsets = table["onset_s"].to_numpy(dtype=np.float64)
     for row, (onset, duration) in enumerate(zip(onsets, table["duration_s"], strict=True)):
         lasts = duration if duration_s is None else duration_s
+        if lasts > run.ends_s * (1 + _SLACK):
+            _refuse_long(run, table.iloc[row], lasts, is_given=duration_s is not None)
         start = (onset + delay_s - run.start_s) / run.tr_s
         first = ceil(start - _SLACK)
         stop = ceil(start + lasts / run.tr_s - _SLACK)
@@ -164,6 +166,16 @@ def windows(
     if outside:
         _refuse_outside(run, table, outside, delay_s)
     return found, n_cut
+
+
+def _refuse_long(run: RunData, event: pd.Series, lasts: float, *, is_given: bool) -> None:
+    whose = (
+        "`duration_s`" if is_given else f"the duration of {event['stimulus_id']!r} at {event['onset_s']:g} s"
+    )
+    raise InputError(
+        f"{whose} is {lasts:g} s, longer than run {run.run} ({run.source.name}), which lasts {run.ends_s:g} s. "
+        "Durations are wanted in seconds; check them, and the repetition time."
+    )
 
 
 def _refuse_outside(run: RunData, table: pd.DataFrame, outside: list[int], delay_s: float) -> None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..._core.errors import InputError
 from ...preprocessing.signals import Detrend, Standardize, clean_run
+from ._levels import Level, level_of, out_of_line
 
 
 class Usable:
@@ -28,6 +29,7 @@ class Usable:
         self._why = why
         self._varies = np.ones(n_channels, dtype=bool)
         self._has_level = np.ones(n_channels, dtype=bool)
+        self._levels: list[Level] = []
 
     def check(self, series: NDArray[np.float32], run: str) -> None:
         """Note the channels of one raw run that hold nothing.
@@ -42,7 +44,7 @@ class Usable:
         Raises
         ------
         InputError
-            If the run, or whole volumes of it, hold no number.
+            If the run, or whole volumes of it, hold no number, or nothing in it varies.
         """
         finite = np.isfinite(series)
         ever = np.asarray(finite.any(axis=0), dtype=np.bool_)
@@ -59,6 +61,7 @@ class Usable:
                 f"(volume {shown}, from 1). Cut them off, with `drop_volumes` where they are the first, or "
                 "leave the run out."
             )
+        self._levels.append(level_of(series, run))
         varies = np.asarray(finite.all(axis=0), dtype=np.bool_)
         part = series if varies.all() else series[:, varies]
         varies[varies] = part.max(axis=0) > part.min(axis=0)
@@ -118,8 +121,14 @@ class Usable:
             If none is left, or percent signal change has no meaning.
         """
         n_channels = len(self._varies)
+        odd_run = out_of_line(self._levels)
         centred = self._varies & ~self._has_level
         if centred.sum() > 0.5 * n_channels:
+            if odd_run is not None:
+                raise InputError(
+                    f"{odd_run} In a run, {int(centred.sum())} of {n_channels} {self.what} have a mean below "
+                    "their standard deviation. Write the run anew, or leave it out."
+                )
             raise InputError(
                 f"{int(centred.sum())} of {n_channels} {self.what} have a mean below their standard "
                 "deviation in a run, so percent signal change means nothing; the series seem to be centred "
@@ -130,7 +139,7 @@ class Usable:
             raise InputError(
                 f"none of the {n_channels} {self.what} varies in every run; check the mask and the series."
             )
-        self.notes = []
+        self.notes = [] if odd_run is None else [odd_run]
         for bad, why in (
             (~self._varies, f"they are constant, nothing but drift, or not finite in a run{self._why}"),
             (centred, "their mean is below their standard deviation in a run"),

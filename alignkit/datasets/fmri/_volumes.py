@@ -40,6 +40,8 @@ def open_image(path: str | Path) -> Any:
     import nibabel as nib
 
     path = require_file(path)
+    if not path.stat().st_size:
+        raise InputError(f"{path} is empty (0 bytes); copy it again, or leave it out.")
     with readable(path, "a NIfTI image"):
         image: Any = nib.load(path)
         tuple(image.shape), np.asarray(image.affine)
@@ -151,6 +153,21 @@ def _smoothed(volume: NDArray[np.float32], affine: Any, fwhm_mm: float) -> NDArr
     smooth = np.array(smooth_img(filled, fwhm_mm).dataobj, dtype=np.float32)
     smooth[holes] = np.nan
     return smooth
+
+
+def check_width(fwhm_mm: float | None, grid: Grid) -> None:
+    """Refuse to smooth with what is no width, or wider than the volume."""
+    if fwhm_mm is None:
+        return
+    if not fwhm_mm > 0:
+        raise InputError(f"`smoothing_fwhm_mm` must be a width above 0 mm, got {fwhm_mm}.")
+    steps = np.sqrt((grid.affine[:3, :3] ** 2).sum(axis=0))
+    widest = float((steps * grid.shape).max())
+    if fwhm_mm > widest:
+        raise InputError(
+            f"`smoothing_fwhm_mm` is {fwhm_mm:g}, wider than the volumes ({widest:g} mm): every voxel would be "
+            "the mean of all. A width of a few voxels is wanted."
+        )
 
 
 def grid_of(image: Any) -> Grid:

@@ -15,7 +15,7 @@ from ...recordings.recording import Recording
 from ._confounds import ConfoundColumns
 from ._runs import UNITS, Average, RunOptions, SeriesFile, check_files, read_responses
 from ._usable import Usable
-from ._volumes import check_grids, header_tr, open_series, open_volumes, read_voxels
+from ._volumes import check_grids, check_width, header_tr, open_series, open_volumes, read_voxels
 from ._voxels import select_voxels
 from .single_trials import SingleTrialOptions
 
@@ -154,8 +154,6 @@ def read_bold(
     """
     if isinstance(bold, str | Path):
         raise InputError("`bold` and `events` are sequences of paths, one for each run; got a single path.")
-    if smoothing_fwhm_mm is not None and not smoothing_fwhm_mm > 0:
-        raise InputError(f"`smoothing_fwhm_mm` must be a width above 0 mm, got {smoothing_fwhm_mm}.")
     options = RunOptions(
         subject,
         events=events,
@@ -180,6 +178,7 @@ def read_bold(
     check_files(paths, options)
     images = [[open_series(run)] if isinstance(run, str | Path) else open_volumes(run) for run in runs]
     grid = check_grids(paths, [of_run[0] for of_run in images])
+    check_width(smoothing_fwhm_mm, grid)
     voxels = select_voxels(
         grid, mask=mask, atlas=atlas, atlas_labels=atlas_labels, resample=resample_mask, space=space
     )

@@ -16,6 +16,7 @@ from .._dataset import DATASETS, Dataset
 from .._stimuli import add_labels, check_conditions, match_stimuli
 from .._tables import label_table
 from ._confounds import ConfoundColumns
+from ._inherited import inherited_tr
 from ._layout import ATLAS, ATLAS_LABELS, BOLD, CONFOUNDS, EVENTS, MASK, Layout
 from ._pairs import entities
 from ._runs import Average
@@ -143,7 +144,7 @@ def load_nifti(
                 confound_columns=confound_columns,
                 atlas=found.atlas,
                 atlas_labels=found.atlas_labels,
-                tr_s=tr_s,
+                tr_s=inherited_tr(folder, found.bold) if tr_s is None else tr_s,
                 start_time_s=start_time_s,
                 drop_volumes=drop_volumes,
                 delay_s=delay_s,

@@ -81,17 +81,17 @@ def check_amplitudes(
         if typical > band.largest_spread:
             raise InputError(
                 f"the {kind} channels of {where} have a median standard deviation of {typical:.3g} "
-                f"{band.unit}, more than the {band.largest_spread:g} {band.unit} that any such sensor records: "
-                f"values like {band.small_unit} stored as {band.unit}, or z-scores. Scale the data by "
-                f"{band.scale}, or set `unit` where the reader has one; if they are no such unit, the file "
-                "is damaged."
+                f"{band.unit}, more than the {band.largest_spread:g} {band.unit} that any such sensor "
+                f"records: values like {band.small_unit} stored as {band.unit}, or z-scores. Scale the data "
+                f"by {band.scale}, or set `unit` where the reader has one; if they are no such unit, the "
+                "file is damaged."
             )
         if beyond.size:
             worst = members[beyond[highest[beyond].argmax()]]
             raise InputError(
-                f"{len(beyond)} {kind} channels of {where} have values beyond {band.largest_value:g} V, up to "
-                f"{highest.max():.3g} V in {info['ch_names'][worst]}; no electrode records that. The file may "
-                "be damaged or its unit wrong; mark these channels bad, or correct them."
+                f"{len(beyond)} {kind} channels of {where} have values beyond {band.largest_value:g} V, "
+                f"up to {highest.max():.3g} V in {info['ch_names'][worst]}; no electrode records that. The "
+                "file may be damaged or its unit wrong; mark these channels bad, or correct them."
             )
         if kind == "eeg" and typical < _LEAST_EEG_V:
             notes.append(

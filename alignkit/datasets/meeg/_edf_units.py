@@ -29,8 +29,9 @@ def check_edf_units(path: Path) -> list[str]:
     if unread:
         found = ", ".join(f"{name} {unit!r}" for name, unit in unread[:5])
         raise InputError(
-            f"{len(unread)} signals of {path} have a physical dimension that is none of uV, mV and V ({found}), "
-            "and would be read as volts. Write the right one into the header, or the data into a new file."
+            f"{len(unread)} signals of {path} have a physical dimension that is none of uV, mV and V "
+            f"({found}), and would be read as volts. Write the right one into the "
+            "header, or the data into a new file."
         )
     return [
         f"{path.name}: {name} is in {unit!r}, no voltage; it is no part of the EEG." for name, unit in wrong

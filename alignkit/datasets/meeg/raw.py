@@ -95,15 +95,38 @@ def open_raw_with_notes(
             raise _explained(path, suffix, error) from error
     notes += refuse_damaged(path, caught)
     data_file = Path(raw.filenames[0]) if raw.filenames[0] is not None else path
-    # What is open now are headers; data are read below.
-    if suffix == ".set" and data_file != path:
-        refuse_outside(path, data_file, str(data_file), "EEG.data")
-    if suffix in (".edf", ".bdf") and (others := signals_without_volts(path)):
-        raw.set_channel_types(dict.fromkeys(others, "misc"), on_unit_change="ignore", verbose="error")
+    settle_headers(raw, path)
     if suffix == ".set" and data_file.suffix == ".fdt":
         check_fdt(path, data_file, n_channels=len(raw.ch_names), n_times=raw.n_times)
     place_sensors(raw, montage, where=str(path))
     return read_data(raw, path) if preload else raw, tuple(notes)
+
+
+def settle_headers(raw: mne.io.BaseRaw, path: Path) -> None:
+    """Refuse an EEGLAB file whose data lie elsewhere; take EDF signals that are no voltage out of the EEG.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        Opened, its data not read yet; changed in place.
+    path : Path
+        Its file.
+
+    Raises
+    ------
+    InputError
+        If the data file is not beside the ``.set``.
+    """
+    data_file = raw.filenames[0]
+    if (
+        path.suffix.lower() == ".set"
+        and data_file is not None
+        and Path(data_file).absolute() != path.absolute()
+    ):
+        refuse_outside(path, Path(data_file), str(data_file), "EEG.data")
+    if path.suffix.lower() in (".edf", ".bdf"):
+        others = [name for name in signals_without_volts(path) if name in raw.ch_names]
+        raw.set_channel_types(dict.fromkeys(others, "misc"), on_unit_change="ignore", verbose="error")
 
 
 def read_data(raw: mne.io.BaseRaw, path: str | Path) -> mne.io.BaseRaw:
@@ -155,7 +178,8 @@ def _explained(path: Path, suffix: str, error: Exception) -> InputError:
             "turn it into a recording with `alignkit.datasets.recording_of_epochs`."
         )
     if isinstance(error, FileNotFoundError) and suffix == ".set":
-        tried = said.partition("tried ")[2].rstrip(".").replace(" and ", " or ") or "its .fdt file"
+        tried = said.partition("tried ")[2].rstrip(".").replace(" and ", " or ")
+        tried = tried or said.removeprefix("File ").split(" not found")[0]
         return MissingDataError(
             f"{path} keeps its data in {tried}, which is not there; put the .fdt file beside {path.name}."
         )

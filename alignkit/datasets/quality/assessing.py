@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..._core.errors import InputError, MissingDataError
 from ..._core.progress import track
+from ...recordings.recording import Recording
 from .._dataset import DATASETS, Dataset
 from .._tables import TABLE_SUFFIXES, read_table
 from ..bids.index import scan_bids
@@ -25,6 +26,7 @@ from .describing import describe_path, is_bids
 from .inspection import Inspection
 from .repetitions import check_values, rdms_quality, recording_quality
 from .report import Check, Findings, QualityReport, joined
+from .sensor_amplitude import check_amplitude
 from .sensor_runs import sensor_quality
 from .spike_sessions import session_quality
 from .volume_runs import READABLE, volume_quality
@@ -166,11 +168,26 @@ def _dataset(dataset: Dataset) -> Findings:
             recording = dataset.study[name]
             said = f"{recording.n_samples} samples, {recording.n_channels} channels, unit {recording.unit}."
             parts.append(
-                Findings((Check(READABLE, recording.subject, "pass", said),)) + recording_quality(recording)
+                Findings((Check(READABLE, recording.subject, "pass", said), *_amplitude(recording)))
+                + recording_quality(recording)
             )
     if dataset.rdms is not None:
         parts.append(rdms_quality(dataset.rdms))
     return joined(parts) + Findings(notes=dataset.notes)
+
+
+def _amplitude(recording: Recording) -> list[Check]:
+    """Check the values of sensors whose unit is known, such as those of epochs."""
+    channels = recording.channels
+    if not {"kind", "unit"} <= set(channels):
+        return []
+    is_sensor = channels["unit"].isin(("V", "T", "T/m")).to_numpy()
+    data = np.asarray(recording.data[...], dtype=np.float64)[:, is_sensor]
+    if not data.size:
+        return []
+    rest = (0, *range(2, data.ndim))
+    kinds = [str(kind) for kind in channels["kind"][is_sensor]]
+    return check_amplitude(kinds, data.std(axis=rest), np.abs(data).max(axis=rest), recording.subject)[0]
 
 
 def _public(path: Path, known: KnownSet, subject: str | None) -> tuple[Findings, list[tuple[str, str]]]:
@@ -220,8 +237,6 @@ def _matrix(path: Path, described: Inspection) -> Findings:
     if ids is None or values.ndim != 2 or not np.isfinite(values).all():
         why = "rows have no names" if ids is None else "it has a time axis or holds NaN"
         return found + Findings(notes=(f"How well responses repeat was not measured: {why}.",))
-    from ...recordings.recording import Recording
-
     repeats = recording_quality(Recording.from_arrays(values, ids, subject=path.name))
     return found + Findings(repeats.checks[2:], repeats.tables, repeats.figures, repeats.notes)
 

@@ -133,7 +133,8 @@ def _levels(prints: Sequence[RunPrint], where: str) -> Check:
             continue
         logs = np.log10([min(value, 1e300) for _, value in known])
         for i, (name, value) in enumerate(known):
-            usual = float(np.median(np.delete(logs, i)))
+            # Of two, each is off the other; of more, the odd one must not move what is usual.
+            usual = float(np.median(logs)) if len(known) > 2 else float(logs[1 - i])
             ratio = 10 ** min(abs(float(logs[i]) - usual), 300.0)
             if ratio > _FAR:
                 odd.append((ratio, f"{name} ({what} {value:.2g}, of the others {10**usual:.2g})"))

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .report import Check
-
-if TYPE_CHECKING:
-    import mne
 
 AMPLITUDE = "values are in their unit"
 # By kind: what the median channel's standard deviation, and what no value, can exceed in V, T and T/m.
@@ -26,17 +22,15 @@ _UNITS = {"mag": ("T", "fT", "T"), "grad": ("T/m", "fT/cm", "T/m")}
 
 
 def check_amplitude(
-    raw: mne.io.BaseRaw, picks: Sequence[int], spread: ArrayLike, peak: ArrayLike, where: str
+    kinds: Sequence[str], spread: ArrayLike, peak: ArrayLike, where: str
 ) -> tuple[list[Check], dict[str, float]]:
     """Check that values are no larger than brains and sensors give.
 
     Parameters
     ----------
-    raw : mne Raw
-        For the kinds of its channels.
-    picks : sequence of int
-        The channels that were measured.
-    spread, peak : array-like of shape (n_picks,)
+    kinds : sequence of str
+        Of each channel that counts, such as ``"eeg"``; leave out those marked bad.
+    spread, peak : array-like of shape (n_channels,)
         Standard deviation and largest absolute value of each, in SI units.
     where : str
         The run's name.
@@ -46,18 +40,15 @@ def check_amplitude(
     checks : list of Check
         A failed one where the median channel of a kind varies, or a value is, beyond the limits of its kind:
         5 mV and 1 V (EEG), 50 mV and 5 V (intracranial), 1 nT and 1 uT (magnetometers), 0.1 uT/m and
-        0.1 mT/m (gradiometers). Channels marked bad do not count. Empty for other kinds.
+        0.1 mT/m (gradiometers). Empty for other kinds.
     levels : dict of str to float
         The median spread of each kind, for a comparison of runs.
     """
-    kinds = np.array(raw.get_channel_types())[list(picks)]
-    good = np.array([raw.ch_names[i] not in raw.info["bads"] for i in picks])
     spreads, peaks = np.asarray(spread, dtype=np.float64), np.asarray(peak, dtype=np.float64)
+    named = np.array([str(kind) for kind in kinds])
     checks, levels = [], {}
-    for kind in dict.fromkeys(kinds.tolist()):
-        members = (kinds == kind) & good
-        if not members.any():
-            continue
+    for kind in dict.fromkeys(named.tolist()):
+        members = named == kind
         middle, largest = float(np.median(spreads[members])), float(peaks[members].max())
         levels[f"median spread of {kind}"] = middle
         if kind not in _LIMITS:

@@ -27,12 +27,15 @@ class NWBFile:
         Name of the session.
     version : str
         Of the format, such as ``"2.7.0"`` or ``"NWB-1.0.6"``.
+    identifier : str or None
+        The file's own, which no other file has.
     """
 
     path: Path
     subject: str
     session: str
     version: str
+    identifier: str | None = None
 
 
 def find_nwb_files(path: Path, subjects: Sequence[str] | None) -> tuple[list[NWBFile], tuple[str, ...]]:
@@ -43,7 +46,7 @@ def find_nwb_files(path: Path, subjects: Sequence[str] | None) -> tuple[list[NWB
     MissingDataError
         If there is no such file or folder, no file in it, or none of a named subject.
     InputError
-        If a file is no NWB file.
+        If a file is no NWB file, or two have one identifier.
     """
     paths = sorted(path.rglob("*.nwb")) if path.is_dir() else [require_file(path)]
     if not paths:
@@ -51,13 +54,31 @@ def find_nwb_files(path: Path, subjects: Sequence[str] | None) -> tuple[list[NWB
     found = [_peek(each) for each in paths]
     files, notes = _apart(found)
     if subjects is None:
+        _check_identifiers(found)
         return files, notes
     by_owner = [(file, owner.subject) for file, owner in zip(files, found, strict=True)]
     for subject in subjects:
         if not any(subject in (file.subject, owner) for file, owner in by_owner):
             known = did_you_mean(subject, [file.subject for file in files])
             raise MissingDataError(f"{path} holds no session of {subject!r}, {known}")
-    return [file for file, owner in by_owner if file.subject in subjects or owner in subjects], notes
+    chosen = [file for file, owner in by_owner if file.subject in subjects or owner in subjects]
+    paths = {file.path for file in chosen}
+    _check_identifiers([file for file in found if file.path in paths])
+    return chosen, notes
+
+
+def _check_identifiers(files: Sequence[NWBFile]) -> None:
+    """Refuse a session that is there twice: its trials would stand as those of two subjects."""
+    first: dict[str, NWBFile] = {}
+    for file in files:
+        if file.identifier is None:
+            continue
+        other = first.setdefault(file.identifier, file)
+        if other is not file:
+            raise InputError(
+                f"{other.path} and {file.path} have one identifier ({file.identifier!r}), which NWB gives to one "
+                "file only: is one a copy? Keep one of them, or read them one by one."
+            )
 
 
 def _apart(files: list[NWBFile]) -> tuple[list[NWBFile], tuple[str, ...]]:
@@ -92,8 +113,9 @@ def _peek(path: Path) -> NWBFile:
             raise InputError(f"{path} is an HDF5 file, but no NWB file: it has no nwb_version.")
         _refuse_links(path, file)
         subject = _string(_read(file, "general/subject/subject_id")) or path.stem
-        session = _string(_read(file, "general/session_id")) or _string(_read(file, "identifier"))
-    return NWBFile(path, subject, (session or path.stem).strip(), version)
+        identifier = _string(_read(file, "identifier"))
+        session = _string(_read(file, "general/session_id")) or identifier
+    return NWBFile(path, subject, (session or path.stem).strip(), version, identifier)
 
 
 def _refuse_links(path: Path, file: Any) -> None:

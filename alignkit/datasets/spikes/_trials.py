@@ -10,9 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..._core.errors import InputError
-from ...preprocessing.spike_counts import bin_centres, bin_spikes
+from ...preprocessing.spike_counts import bin_centres, bin_spikes, look_like_milliseconds
 
 Floats = NDArray[np.float64]
+# How long after the last spike a window may end: a share of the spikes' span, and at least so many seconds.
+_SLACK, _LEAST_SLACK_S = 0.1, 1.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def count_trials(
     """Return the spikes of every trial, unit and bin, (n_samples, n_units[, n_bins]).
 
     Without a known span of the recording, trials wholly before the first or after the last spike of all
-    units are refused: times of two clocks or units look like that.
+    units are refused: times of two clocks or units look like that. So are windows that end long after the last
+    spike: nobody can tell their silence from a recording that was over.
 
     Raises
     ------
@@ -116,13 +119,12 @@ def _check_silence(onsets_s: Floats, place: str, window: Window, fired_s: tuple[
     start_s, stop_s = window.start_s, window.stop_s
     silent = (onsets_s + stop_s <= first) | (onsets_s + start_s > last)
     if not silent.any():
+        _check_ends(onsets_s, place, stop_s, fired_s)
         return
     row = int(silent.argmax())
-    thousandth = onsets_s / 1000
-    would_fit = (thousandth + stop_s > first) & (thousandth + start_s <= last)
     hint = (
         "Divided by 1000 they would lie inside: are the onsets in milliseconds?"
-        if silent.mean() > 0.5 and would_fit.mean() > 0.5
+        if look_like_milliseconds(onsets_s, recorded_s=fired_s)
         else "If the recording went on in silence, give its beginning and end as `recorded_s`."
     )
     raise InputError(
@@ -130,3 +132,16 @@ def _check_silence(onsets_s: Floats, place: str, window: Window, fired_s: tuple[
         "go "
         f"from {first:g} to {last:g} s; the first is at {onsets_s[row]:g} s. {hint}"
     )
+
+
+def _check_ends(onsets_s: Floats, place: str, stop_s: float, fired_s: tuple[float, float]) -> None:
+    first, last = fired_s
+    slack = max(_SLACK * (last - first), _LEAST_SLACK_S)
+    late = onsets_s + stop_s > last + slack
+    if late.any():
+        row = int(late.argmax())
+        raise InputError(
+            f"{place}: {int(late.sum())} of {len(onsets_s)} windows end long after the last spike of all units "
+            f"({last:g} s); the first ends at {onsets_s[row] + stop_s:g} s. Make `stop_s` (now {stop_s:g} s) "
+            "shorter, or give the beginning and end of the recording as `recorded_s`."
+        )

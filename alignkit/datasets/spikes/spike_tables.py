@@ -49,7 +49,8 @@ def read_spikes(
         order of the units; units without a spike are known by it alone.
     recorded_s : tuple of 2 float, optional
         When the recording began and ended. Where given, windows that leave it are refused; otherwise those
-        wholly before the first or after the last spike of all units.
+        wholly before the first or after the last spike of all units, and those that end later than the last
+        spike by more than a tenth of the spikes' span (and 1 s).
     subject : str
         Name of the subject.
 
@@ -63,7 +64,8 @@ def read_spikes(
     MissingDataError
         If a file is not there.
     InputError
-        If columns are missing, times are no numbers, trials lie outside the recording, or units are unknown.
+        If columns are missing, times are no numbers, trials lie outside the recording, units are unknown,
+        or a spike stands there twice.
     """
     window = Window(start_s, stop_s, bin_s)
     names, times = _read_spike_times(Path(spikes))
@@ -181,6 +183,13 @@ def _read_spike_times(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     if len(names) != len(times):
         raise InputError(f"{path} names the unit of {len(names)} spikes, but has {len(times)} times.")
     check_finite(f"{path}: {_TIME}", times)
+    twice = pd.DataFrame({_UNIT: pd.factorize(np.array(names, dtype=object))[0], _TIME: times}).duplicated()
+    if twice.any():
+        row = int(twice.to_numpy().argmax())
+        raise InputError(
+            f"{path}: {int(twice.sum())} of {len(times)} spikes stand there twice, such as that of unit "
+            f"{names[row]} at {times[row]:g} s; each would be counted again. Drop the copies."
+        )
     return names, times
 
 

@@ -45,15 +45,15 @@ def held_out_study(
 def _notes(how: Alignment, n_folds: int) -> tuple[str, ...]:
     place = "a template" if how.reference is None else f"the channels of {how.reference}"
     notes = [
-        f"Subjects were aligned to {place} by {how.method}; every sample by maps fitted on the other folds of "
-        f"{n_folds}.",
+        f"Subjects were aligned to {place} by {how.method}; every sample by maps fitted on the other "
+        f"folds of {n_folds}.",
         "Do not divide these samples into training and test parts: maps of other folds have seen the samples "
         "of each. `StudyAlignment.fold` gives both parts by the maps of one fold.",
     ]
     if how.reference is None:
         notes.append(
-            "Each fold has a common space of its own (column `fold`): compare subjects within folds, and do not "
-            "average samples of several."
+            "Each fold has a common space of its own (column `fold`): compare subjects within folds, and do "
+            "not average samples of several."
         )
     return tuple(notes)
 

@@ -126,8 +126,8 @@ def _even_order(recording: Recording) -> NDArray[np.intp] | None:
 def shuffled_time(n_samples: int) -> InputError:
     """Return the error that says how to make folds of a time course."""
     return InputError(
-        "the samples are a time course (every stimulus once, `onset_s` evenly spaced), whose neighbours share "
-        "noise: folds of shuffled stimuli would find agreement between subjects who have none. Pass "
+        "the samples are a time course (every stimulus once, `onset_s` evenly spaced), whose neighbours "
+        "share noise: folds of shuffled stimuli would find agreement between subjects who have none. Pass "
         "`groups='run'` to hold out whole runs, or for one long run `folds=blocked_folds("
         f"{n_samples}, n_folds=5, gap=...)` of alignkit.stats."
     )

@@ -92,7 +92,7 @@ class StudyAlignment:
         >>> rng = np.random.default_rng(0)
         >>> names = [f"im{k}" for k in range(20)]
         >>> study = Study.of(*(
-        ...     Recording.from_arrays(rng.standard_normal((20, 3)), names, subject=subject) for subject in "ab"
+        ...     Recording.from_arrays(rng.standard_normal((20, 3)), names, subject=name) for name in "ab"
         ... ))
         >>> alignment = align_study(study, method="procrustes", reference="a", n_folds=4)
         >>> for number in range(4):

@@ -126,8 +126,8 @@ def check_limits(name: str, limits: Mapping[str, float] | None) -> None:
     for kind, limit in (limits or {}).items():
         if not limit > 0:
             raise InputError(
-                f"`{name}` of {kind!r} channels must be above 0, got {limit:g}; it is a peak-to-peak amplitude "
-                "in V, T or T/m."
+                f"`{name}` of {kind!r} channels must be above 0, got {limit:g}; it is a peak-to-peak "
+                "amplitude in V, T or T/m."
             )
 
 

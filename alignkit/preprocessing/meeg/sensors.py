@@ -156,8 +156,8 @@ def picked_channels(
         if lost:
             raise InputError(
                 f"all {len(lost)} channels that `picks` {wanted!r} finds in {where} are marked bad "
-                f"({', '.join(lost[:5])}). Name them in `picks` to use them, interpolate them, or correct the "
-                "marks."
+                f"({', '.join(lost[:5])}). Name them in `picks` to use them, interpolate them, or correct "
+                "the marks."
             ) from error
         kinds = ", ".join(sorted(set(info.get_channel_types())))
         raise InputError(

@@ -307,7 +307,9 @@ def _ncsnr(
     ratio = ncsnr_of_trials(betas, trials["stimulus_id"].tolist(), sessions=sessions)
     if not n_tuned:
         return ratio, []
-    instead = "`ncsnr_of_trials` of the held-out trials" if is_held_out else "`hold_out`, or plain least squares,"
+    instead = (
+        "`ncsnr_of_trials` of the held-out trials" if is_held_out else "`hold_out`, or plain least squares,"
+    )
     note = (
         f"ncsnr and noise ceilings are too high: repeats of {n_tuned} stimuli that it is computed from also "
         f"served to choose hyper-parameters, which makes them alike. For a ceiling take {instead} instead."

@@ -353,3 +353,41 @@ def test_a_real_recording_shows_its_p3_after_a_way_through_bids(real_data, tmp_p
     late = recording.times_s > 0.25
     assert mean[late].max() * 1e6 == pytest.approx(29.9, abs=2.0)
     assert recording.times_s[late][mean[late].argmax()] == pytest.approx(0.43, abs=0.02)
+
+
+def test_units_of_the_channels_table_that_contradict_the_file_are_noted(written, tmp_path):
+    folder = written(tmp_path, "eeg", "EDF")
+    path = next(folder.rglob("sub-01_ses-a_task-see_run-1_channels.tsv"))
+    before = load_bids(folder=folder, subjects=["01"], **WINDOW, **STIMULI_ONLY)
+    assert not any("another unit" in note for note in before.notes)
+    table = pd.read_csv(path, sep="\t", keep_default_na=False)
+    table.loc[table["name"] == "Oz", "units"] = "mV"
+    table.to_csv(path, sep="\t", index=False)
+    after = load_bids(folder=folder, subjects=["01"], **WINDOW, **STIMULI_ONLY)
+    wanted = (
+        "channels.tsv gives 1 channels another unit than the recording's file, which counts: Oz mV, in the"
+    )
+    assert any(wanted in note for note in after.notes)
+    np.testing.assert_array_equal(after.study["sub-01"].data, before.study["sub-01"].data)
+
+
+def test_a_status_that_bids_does_not_know_is_refused(written, tmp_path):
+    folder = written(tmp_path, "eeg", "EDF")
+    path = next(folder.rglob("sub-01_ses-a_task-see_run-1_channels.tsv"))
+    table = pd.read_csv(path, sep="\t", keep_default_na=False)
+    table.loc[table["name"] == "Oz", "status"] = "awful"
+    table.to_csv(path, sep="\t", index=False)
+    with pytest.raises(InputError, match=r"1 channels a status that is none of good, bad .*Oz 'awful'"):
+        load_bids(folder=folder, subjects=["01"], **WINDOW, **STIMULI_ONLY)
+
+
+def test_volts_are_told_from_microvolts_in_bids(written, tmp_path):
+    folder = written(tmp_path, "eeg", "EDF")
+    for path in folder.rglob("sub-01*_eeg.edf"):
+        content = bytearray(path.read_bytes())
+        n_signals = int(content[252:256])
+        start = 256 + 96 * n_signals
+        content[start : start + 8 * n_signals] = content[start : start + 8 * n_signals].replace(b"uV", b"V ")
+        path.write_bytes(content)
+    with pytest.raises(InputError, match="values like microvolts stored as V"):
+        load_bids(folder=folder, subjects=["01"], **WINDOW, **STIMULI_ONLY)

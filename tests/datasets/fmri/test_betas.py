@@ -71,7 +71,7 @@ def test_images_that_do_not_fit_are_refused(tmp_path, save_image, betas):
 
 def test_a_table_lists_images_of_subjects(tmp_path, save_image, betas):
     values, paths = betas
-    save_image(tmp_path / "s2.nii.gz", np.moveaxis(values, 0, -1))
+    save_image(tmp_path / "s2.nii.gz", 2 * np.moveaxis(values, 0, -1))
     save_image(tmp_path / "mask_a.nii.gz", np.ones(SHAPE, np.uint8))
     save_image(tmp_path / "mask_b.nii.gz", (np.arange(12).reshape(SHAPE) > 5).astype(np.uint8))
     rows = [f"a\t{path.name}\t{name}\tanimal\n" for path, name in zip(paths, IDS, strict=True)]

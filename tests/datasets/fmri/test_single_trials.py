@@ -388,7 +388,7 @@ def test_what_does_not_go_together_is_refused(planted, save_events):
 def test_errors_of_the_model_say_which_runs_it_counts(planted, save_events):
     made, files = planted(0.3)
     bold = [path.rename(path.with_name(path.name.replace("run-", "run-1"))) for path in files["bold"]]
-    save_events(files["events"][1], [(10, 1, "a"), (10, 1, "b")], column="stimulus_id")
+    save_events(files["events"][1], [(10, 1, "a"), (10, 1, "b"), (30, 1, "a")], column="stimulus_id")
     with pytest.raises(InputError, match=r"run 2 has two trials at one onset.*counts runs .* 11, 12, 13\."):
         read_bold(bold, events=files["events"], average="betas", glm=OLS)
 

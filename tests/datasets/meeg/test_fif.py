@@ -25,7 +25,8 @@ def make(kind="eeg", *, metadata=True, positions=True, n_epochs=6, seed=0):
     info = mne.create_info(montage.ch_names, 100.0, kind)
     if positions and kind == "eeg":
         info.set_montage(montage)
-    data = 1e-5 * np.random.default_rng(seed).standard_normal((6, 16, 41))
+    scale = 1e-5 if kind == "eeg" else 1e-13
+    data = scale * np.random.default_rng(seed).standard_normal((6, 16, 41))
     table = pd.DataFrame({"stimulus_id": IDS, "category": [i[:-1] for i in IDS], "rt": np.arange(6) / 10})
     codes = np.array([1 if i.startswith("face") else 2 for i in IDS])
     events = np.c_[np.arange(6) * 100, np.zeros(6, int), codes]
@@ -281,3 +282,39 @@ def test_the_real_word_epochs_hold_the_n400(real_data):
 def test_the_real_word_epochs_fall_back_to_the_names_of_events(real_data):
     recording = read_fif(real_data("eeg_n400_words") / "subject04-epo.fif", subject="04")
     assert set(recording.stimulus_ids) == {"related", "unrelated"}
+
+
+def test_a_link_that_leaves_the_folder_is_refused_for_the_subjects_that_are_read(tmp_path):
+    outside = save(make(), tmp_path / "else" / "a_epo.fif")
+    folder = tmp_path / "data"
+    save(make(), folder / "sub-01" / "sub-01_epo.fif")
+    (folder / "sub-02").mkdir()
+    (folder / "sub-02" / "sub-02_epo.fif").symlink_to(outside)
+    assert load_fif(folder=folder, subjects=["01"]).subjects == ["sub-01"]
+    with pytest.raises(InputError, match=r"sub-02_epo\.fif is a link that leaves .*; copy the file into it"):
+        load_fif(folder=folder)
+
+
+def test_a_rate_above_that_of_the_file_is_refused(path):
+    with pytest.raises(InputError, match=r"`resample_hz` is 200, above the 100 Hz of .*_epo\.fif"):
+        read_fif(path, subject="a", resample_hz=200.0)
+
+
+def test_channels_that_are_all_bad_are_told(tmp_path):
+    epochs = make()
+    epochs.info["bads"] = list(epochs.ch_names)
+    path = save(epochs, tmp_path / "a_epo.fif")
+    with pytest.raises(InputError, match=r"all 16 channels that `picks` 'data' finds in .* are marked bad"):
+        read_fif(path, subject="a")
+    assert read_fif(path, subject="a", picks=epochs.ch_names[:2]).n_channels == 2
+
+
+def test_subjects_of_different_rates_or_times_are_noted(tmp_path):
+    save(make(), tmp_path / "sub-01" / "sub-01_epo.fif")
+    save(make(seed=1), tmp_path / "sub-02" / "sub-02_epo.fif")
+    assert not any("differ" in note for note in load_fif(folder=tmp_path).notes)
+    save(make(seed=1).resample(50.0), tmp_path / "sub-02" / "sub-02_epo.fif")
+    wanted = "sub-01 100 Hz from -0.1 to 0.3 s, sub-02 50 Hz from -0.1 to "
+    assert any(
+        "differ in sampling rate" in note and wanted in note for note in load_fif(folder=tmp_path).notes
+    )

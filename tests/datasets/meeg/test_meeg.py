@@ -100,3 +100,20 @@ def test_runs_without_their_events_and_missing_subjects_are_refused(folder):
         load_meeg(folder=folder, subjects=["07"], **OPTIONS)
     with pytest.raises(InputError, match="`conditions` is 'taste'"):
         load_meeg(folder=folder, subjects=["02"], conditions="taste", **OPTIONS)
+
+
+@pytest.mark.parametrize("limit", [-1.0, 0.0, float("nan")])
+def test_limits_of_rejection_that_are_not_above_zero_are_refused(folder, limit):
+    with pytest.raises(InputError, match=r"`reject` of 'eeg' channels must be above 0, got (-1|0|nan)"):
+        load_meeg(folder=folder, reject_eeg_v=limit, **OPTIONS)
+
+
+def test_subjects_of_different_rates_are_noted(tmp_path, make_raw, save_raw):
+    for sub, sfreq in (("01", 100.0), ("02", 200.0)):
+        raw = make_raw(sfreq=sfreq)
+        save_raw(raw, ".fif", stem=f"sub-{sub}", folder=tmp_path / f"sub-{sub}")
+    for epochs in (True, False):
+        notes = load_meeg(folder=tmp_path, epochs=epochs).notes
+        assert any("sub-01 100 Hz" in note and "sub-02 200 Hz" in note for note in notes)
+    notes = load_meeg(folder=tmp_path, epochs=False, resample_hz=100.0).notes
+    assert not any("differ" in note for note in notes)

@@ -107,7 +107,7 @@ def test_an_eeglab_file_without_its_data_or_with_less_of_them_is_refused(real_da
     path = tmp_path / "eeglab_data.set"
     shutil.copy(folder / "eeglab_data.set", path)
     with pytest.raises(
-        MissingDataError, match=r"eeglab_data.set needs .*eeglab_data\.fdt, which is not there"
+        MissingDataError, match=r"set keeps its data in /\S*eeglab_data\.fdt, which is not there; put"
     ):
         open_raw(path)
     content = (folder / "eeglab_data.fdt").read_bytes()

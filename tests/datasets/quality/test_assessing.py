@@ -9,8 +9,10 @@ import pytest
 from alignkit._core.errors import InputError, MissingDataError
 from alignkit.datasets.quality.assessing import assess_quality
 from alignkit.datasets.quality.copies import IDENTICAL_RUNS, IDENTICAL_SUBJECTS
+from alignkit.datasets.quality.describing import describe_path
 from alignkit.datasets.quality.event_timing import INSIDE, TIMING
 from alignkit.datasets.quality.repetitions import CONSTANT, FINITE, RELIABLE
+from alignkit.datasets.quality.sensor_amplitude import AMPLITUDE
 from alignkit.datasets.quality.volume_runs import EVENTS, MOTION, READABLE, SIDECAR
 
 
@@ -211,3 +213,23 @@ def test_runs_without_a_volume_are_looked_at(tmp_path, form, verdicts):
     row = dict(zip(found.tables[0].columns, found.tables[0].rows[0], strict=True))
     assert (row["voxels"], row["volumes"]) == (60, 80)
     assert row["tSNR"] == pytest.approx(50, rel=0.05)
+
+
+def test_a_folder_of_epochs_is_described_and_looked_at(tmp_path):
+    pytest.importorskip("mne")
+    import alignkit.simulation  # noqa: F401
+    from alignkit.datasets import DATASETS
+
+    folder = tmp_path / "set"
+    DATASETS["simulated"](folder=folder, modality="eeg")
+    described = describe_path(folder)
+    assert ("found", "4 *_epo.fif: `kind: fif`") in described.facts
+    assert described.dataset["kind"] == "fif"
+    options = {**described.dataset, "folder": folder}
+    options.pop("kind")
+    assert DATASETS["fif"](**options).study.subjects == ("01", "02", "03", "04")
+    report = assess_quality(folder, subject="sub-02")
+    assert {check.where for check in report.checks} == {"02"}
+    assert {AMPLITUDE, READABLE, RELIABLE} <= {check.name for check in report.checks}
+    with pytest.raises(InputError, match="no subject '9'; there are 01, 02, 03, 04"):
+        assess_quality(folder, subject="9")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from alignkit.datasets.quality.copies import (
     IDENTICAL_RUNS,
     IDENTICAL_SUBJECTS,
+    LEVELS,
     RunPrint,
     compare_runs,
 )
@@ -45,3 +46,20 @@ def test_what_runs_share_is_compared_within_their_group_only(verdicts):
 
 def test_one_run_is_compared_with_nothing():
     assert compare_runs(prints(["a"])).checks == ()
+
+
+def test_a_run_orders_of_magnitude_off_the_others_is_named():
+    def runs(*levels):
+        return [
+            RunPrint(f"r{i}", "s", str(i), levels={"median level": level}) for i, level in enumerate(levels)
+        ]
+
+    def found(*levels):
+        return next(check for check in compare_runs(runs(*levels)).checks if check.name == LEVELS)
+
+    assert found(900.0, 1000.0, 5000.0).verdict == "pass"
+    assert found(900.0, 1000.0, 2e5).verdict == "warn"
+    far = found(900.0, 1e30, 1000.0)
+    assert far.verdict == "fail"
+    assert "r1 (median level 1e+30, of the others 9.5e+02). Wrong byte order or scaling?" in far.detail
+    assert "r0" not in far.detail

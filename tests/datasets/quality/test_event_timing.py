@@ -5,6 +5,7 @@ import pytest
 
 from alignkit.datasets.quality.event_timing import (
     EventTimes,
+    check_apart,
     check_inside,
     check_repetition_time,
     check_twice,
@@ -101,3 +102,20 @@ def test_jitter_is_the_spread_of_the_intervals():
     assert even.tables[0].rows == (("r", 4, 2.0, 0.0, 2.0),)
     assert jittered.tables[0].rows[0][3] == pytest.approx(np.std([2, 4, 2]))
     assert event_figures(events_at([1.0]), 30.0, "r").tables == ()
+
+
+def test_stimuli_that_begin_together_are_doubted_but_a_condition_may_share_an_onset():
+    stimuli = EventTimes(EventTimes.of(["a", "b", "c"], [1.0, 1.0, 5.0]).table, "stimulus_id")
+    found = check_apart(stimuli, "r")
+    assert found.verdict == "warn"
+    assert "2 of 3 events begin when one of another name does, such as 'a' and 'b' at 1 s" in found.detail
+    # As many triggers say two things of one event now and then.
+    assert check_apart(EventTimes.of(["a", "b", "c", "d"], [1.0, 1.0, 5.0, 6.0]), "r").verdict == "pass"
+    assert check_apart(EventTimes.of(["a", "b", "c", "d"], [1.0, 1.0, 5.0, 5.0]), "r").verdict == "warn"
+
+
+def test_events_that_all_begin_at_once_are_doubted():
+    found = check_apart(EventTimes.of([f"s{i % 3}" for i in range(22)], [4.0] * 22), "r")
+    assert (found.verdict, found.detail) == ("warn", "All 22 events begin at 4 s.")
+    assert check_apart(events_at([1.0, 2.0]), "r").verdict == "pass"
+    assert check_apart(events_at([1.0]), "r").verdict == "pass"

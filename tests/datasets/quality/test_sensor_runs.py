@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from alignkit._core.errors import InputError
 from alignkit.datasets.quality.copies import IDENTICAL_RUNS, IDENTICAL_SUBJECTS
 from alignkit.datasets.quality.event_timing import INSIDE, TWICE
+from alignkit.datasets.quality.sensor_amplitude import AMPLITUDE
 from alignkit.datasets.quality.sensor_channels import BAD, CLIPPED, FLAT, LINE
 from alignkit.datasets.quality.sensor_runs import EPOCHS, FINITE, PLACES, SensorRun, sensor_quality
 from alignkit.datasets.quality.volume_runs import EVENTS, READABLE
@@ -147,3 +151,40 @@ def test_a_run_without_data_channels_fails(verdicts, run_of):
 
     raw = mne.io.RawArray(np.zeros((1, 500)), mne.create_info(["a"], 100.0, "misc"), verbose="error")
     assert verdicts(sensor_quality([run_of(raw)]), FINITE) == {"run-1": "fail"}
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "pass"), (1e6, "fail"), (7e13, "fail")])
+def test_microvolts_stored_as_volts_and_flipped_bytes_fail(make_raw, run_of, verdicts, factor, verdict):
+    raw = make_raw()
+    raw._data *= factor
+    found = sensor_quality([run_of(raw)])
+    assert verdicts(found, AMPLITUDE) == {"run-1": verdict}
+    if verdict == "fail":
+        detail = next(check.detail for check in found.checks if check.name == AMPLITUDE)
+        assert "values like microvolts stored as volts" in detail
+
+
+def test_one_value_no_electrode_gives_fails(make_raw, run_of, verdicts):
+    raw = make_raw()
+    raw._data[0, 5] = -2.0
+    assert verdicts(sensor_quality([run_of(raw)]), AMPLITUDE) == {"run-1": "fail"}
+    raw.info["bads"] = ["Fz"]
+    assert verdicts(sensor_quality([run_of(raw)]), AMPLITUDE) == {"run-1": "pass"}
+
+
+def test_a_measure_that_breaks_down_costs_one_run_and_not_the_report(make_raw, run_of, monkeypatch, verdicts):
+    raw = make_raw(seed=1)
+    monkeypatch.setattr(raw, "get_data", lambda *a, **k: np.zeros((6, 0)))
+    found = sensor_quality([run_of(raw, "bad"), run_of(make_raw(), "good")])
+    assert verdicts(found, READABLE) == {"bad": "fail", "good": "pass"}
+
+
+def test_runs_named_by_different_columns_are_doubted(make_raw, run_of, tmp_path, verdicts):
+    runs = []
+    for i, column in enumerate(("stimulus_id", "trial_type")):
+        path = tmp_path / f"{column}.tsv"
+        path.write_text(f"onset\tduration\t{column}\n2\t0\ta\n9\t0\tb\n")
+        runs.append(run_of(make_raw(seed=i), f"run-{i}", events=path))
+    name = "runs share one source of the events' names"
+    assert verdicts(sensor_quality(runs), name) == {"all": "warn"}
+    assert verdicts(sensor_quality([runs[0], replace(runs[0], name="x")]), name) == {"all": "pass"}

@@ -6,8 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from alignkit.datasets.quality.copies import IDENTICAL_RUNS, IDENTICAL_SUBJECTS
+from alignkit.datasets.quality.copies import IDENTICAL_RUNS, IDENTICAL_SUBJECTS, LEVELS
 from alignkit.datasets.quality.event_timing import INSIDE, TIMING
+from alignkit.datasets.quality.report import QualityReport
 from alignkit.datasets.quality.volume_runs import (
     EVENTS,
     FINITE,
@@ -19,6 +20,7 @@ from alignkit.datasets.quality.volume_runs import (
     VolumeRun,
     volume_quality,
 )
+from alignkit.reports.quality_page import render_quality
 
 
 @pytest.fixture
@@ -166,3 +168,21 @@ def test_packed_and_plain_files_give_the_same_numbers(tmp_path, save_run):
     plain.write_bytes(gzip.decompress(packed.read_bytes()))
     a, b = (volume_quality([VolumeRun("r", "s", (path,))]).tables[0].rows for path in (packed, plain))
     np.testing.assert_array_equal(np.array(a[0][1:], float), np.array(b[0][1:], float))
+
+
+def test_a_run_of_swapped_bytes_is_told_from_the_others(tmp_path, save_run, verdicts):
+    import nibabel as nib
+
+    runs = []
+    for i in range(3):
+        path = save_run(tmp_path, f"sub-0{i + 1}_task-look_run-1", seed=i)
+        if i == 1:
+            image = nib.load(path)
+            nib.save(nib.Nifti1Image(np.asarray(image.dataobj).byteswap(), image.affine, image.header), path)
+        runs.append(VolumeRun(path.name[:6], path.name[:6], (path,), sidecar_tr_s=2.0, is_rest=True))
+    found = volume_quality(runs)
+    assert verdicts(found, LEVELS) == {"all": "fail"}
+    detail = next(check.detail for check in found.checks if check.name == LEVELS)
+    assert "Orders of magnitude off the others: sub-02" in detail
+    assert "Wrong byte order or scaling?" in detail
+    render_quality(QualityReport("t", "t", (), found.checks, found.tables, found.figures, ()))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 import sys
 import warnings
 
@@ -541,3 +542,12 @@ def test_nwb_1_files_that_do_not_fit_are_refused(tmp_path):
         read_nwb(tmp_path / "other.nwb", **WINDOW)
     write_allen(tmp_path / "named.nwb", pipeline="visual_coding_pipeline")
     assert read_nwb(tmp_path / "named.nwb", **WINDOW, intervals="natural_scenes").n_samples == 12
+
+
+def test_a_session_that_is_there_twice_is_refused(path, tmp_path):
+    folder = tmp_path / "twice"
+    folder.mkdir()
+    for name in ("a", "b"):
+        shutil.copy(path, folder / f"{name}.nwb")
+    with pytest.raises(InputError, match=r"a.nwb and .*b.nwb have one identifier .*is one a copy"):
+        load_nwb(path=folder, **WINDOW)

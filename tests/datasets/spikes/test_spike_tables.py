@@ -103,7 +103,7 @@ def test_the_dataset_has_the_columns_of_the_events_as_labels(files):
 
 
 def test_onsets_in_milliseconds_or_outside_the_recording_are_named(files):
-    events(files, stimulus_id=["a", "b"], onset_s=[1000.0, 2000.0])
+    events(files, stimulus_id=["a", "b"], onset_s=[1000.0, 9000.0])
     with pytest.raises(
         InputError, match="2 of 2 trials lie outside the spikes.*are the onsets in milliseconds"
     ):
@@ -167,3 +167,31 @@ def test_events_that_are_none_are_refused(files):
             read_spikes(files / "spikes.csv", files / "events.csv", **WINDOW)
     with pytest.raises(MissingDataError, match="nowhere.csv does not exist"):
         read_spikes(files / "nowhere.csv", files / "events.csv", **WINDOW)
+
+
+def test_a_few_late_events_are_not_taken_for_milliseconds(files):
+    events(files, stimulus_id=["a", "b"], onset_s=[1000.0, 1500.0])
+    with pytest.raises(InputError, match="2 of 2 trials lie outside.*If the recording went on in silence"):
+        read_spikes(files / "spikes.csv", files / "events.csv", **WINDOW)
+
+
+def test_windows_that_end_long_after_the_last_spike_are_refused_unless_the_span_is_given(files):
+    place = files / "spikes.csv", files / "events.csv"
+    with pytest.raises(InputError, match="8 of 8 windows end long after the last spike .*`recorded_s`"):
+        read_spikes(*place, start_s=0.0, stop_s=1e6)
+    with pytest.raises(InputError, match=r"1 of 8 windows end long after .*the first ends at 11.5 s"):
+        read_spikes(*place, start_s=0.0, stop_s=3.5)
+    # The last window ends within a tenth of the spikes' span after the last of them.
+    assert read_spikes(*place, start_s=0.0, stop_s=2.5).n_samples == 8
+    assert read_spikes(*place, start_s=0.0, stop_s=3.5, recorded_s=(0.0, 12.0)).n_samples == 8
+
+
+def test_spikes_that_stand_there_twice_are_refused_with_their_number(files):
+    table = pd.read_csv(files / "spikes.csv")
+    pd.concat([table, table.iloc[:7]]).to_csv(files / "spikes.csv", index=False)
+    with pytest.raises(InputError, match="7 of 211 spikes stand there twice, such as that of unit"):
+        read_spikes(files / "spikes.csv", files / "events.csv", **WINDOW)
+    # Two units may fire at one time.
+    pd.DataFrame({"unit": [1, 2, 1], "time_s": [1.1, 1.1, 9.0]}).to_csv(files / "spikes.csv", index=False)
+    recording = read_spikes(files / "spikes.csv", files / "events.csv", **WINDOW)
+    assert recording.data[0].tolist() == [1, 1]

@@ -111,3 +111,11 @@ def test_inputs_stay_as_they_are(make_raw):
     epochs_of_raw(raw, table, tmin_s=-0.1, tmax_s=0.4, baseline_s=(-0.1, 0.0))
     np.testing.assert_array_equal(raw.get_data(), before)
     assert list(table.columns) == columns
+
+
+@pytest.mark.parametrize("name", ["reject", "flat"])
+def test_limits_that_are_not_above_zero_are_refused(make_raw, name):
+    with pytest.raises(
+        InputError, match=f"`{name}` of 'eeg' channels must be above 0, got -1; .* in V, T or"
+    ):
+        epochs_of_raw(make_raw(), events(), tmin_s=0.0, tmax_s=0.4, **{name: {"eeg": -1.0}})

@@ -29,7 +29,7 @@ def likeness(found, simulated, voxels):
 
 def test_ncsnr_tuned_with_its_own_repeats_is_too_high_and_the_notes_say_so():
     rng = np.random.default_rng(0)
-    runs = [100 + rng.standard_normal((70, 300)) for _ in range(6)]
+    runs = [100 + rng.standard_normal((70, 150)) for _ in range(6)]
     events = [
         pd.DataFrame(
             {
