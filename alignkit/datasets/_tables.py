@@ -69,12 +69,12 @@ def check_numbers(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> No
         if wrong.any() or pd.api.types.is_bool_dtype(table[column]):
             row = int(wrong.argmax())
             raise InputError(
-                f"{path}: {column!r} must hold numbers, got {table[column].iloc[row]!r} in data row {row + 1}."
+                f"{path}: {column!r} must hold numbers, got {_shown(table[column].iloc[row])} in data row {row + 1}."
             )
 
 
 def check_repetitions(path: Path, table: pd.DataFrame) -> None:
-    """Refuse repetitions that do not count from 1.
+    """Refuse repetitions that are no whole numbers or below 0.
 
     Raises
     ------
@@ -89,9 +89,13 @@ def check_repetitions(path: Path, table: pd.DataFrame) -> None:
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
-            f"{path}: 'repetition' must be a whole number, counted from 1, got "
-            f"{table['repetition'].iloc[row]!r} in data row {row + 1}."
+            f"{path}: 'repetition' must be a whole number, 0 or more (alignkit counts from 1), got "
+            f"{_shown(table['repetition'].iloc[row])} in data row {row + 1}."
         )
+
+
+def _shown(value: object) -> str:
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _check_header(path: Path, columns: list[str]) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from .._core.checks import did_you_mean
-from .._core.errors import InputError
 from .._core.progress import track
 from ..recordings.features import Features
 from ..recordings.stimuli import StimulusSet
 from .candidates import Candidate
 from .config import ModelComponent
-from .options import check_options, plain
+from .options import plain
 from .plan import Plan
 from .store import Store
+from .words import language_model_of
 
 TEXTS_VERSION = 1
 
@@ -39,19 +38,8 @@ def _text_candidate(
     model: ModelComponent, stimuli: StimulusSet, *, store: Store, plan: Plan, base: Path
 ) -> Candidate:
     from ..features import text_features
-    from ..networks import LANGUAGE_MODELS
 
-    if model.kind not in LANGUAGE_MODELS:
-        known = did_you_mean(model.kind, list(LANGUAGE_MODELS))
-        raise InputError(f"model {model.kind!r} takes no texts, and the stimuli are texts; {known}")
-    options = check_options(
-        LANGUAGE_MODELS[model.kind], model.options, where=f"model {model.kind!r}", base=base
-    )
-    language = LANGUAGE_MODELS[model.kind](**options)
-    layers = tuple(model.layers or language.layers)
-    for layer in layers:
-        if layer not in language.layers:
-            raise InputError(f"{model.kind}: the layer {layer!r}, {did_you_mean(layer, language.layers)}")
+    language, layers = language_model_of(model, base, "texts")
     ids = stimuli.stimulus_ids
     weights = language.weights_digest()
 

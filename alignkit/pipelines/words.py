@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._core.checks import did_you_mean
 from .._core.errors import InputError
@@ -17,6 +17,9 @@ from .continuous import TimeAxis, timed_candidate
 from .options import check_options, plain
 from .plan import Plan
 from .store import Store
+
+if TYPE_CHECKING:
+    from ..networks import LanguageModel
 
 WORDS_VERSION = 1
 
@@ -50,6 +53,30 @@ def word_candidates(
     ]
 
 
+def language_model_of(model: ModelComponent, base: Path, what: str) -> tuple[LanguageModel, tuple[str, ...]]:
+    """Build a language model, and return it with the layers to use.
+
+    Raises
+    ------
+    InputError
+        If there is no such language model (it "takes no" words or texts) or layer.
+    """
+    from ..networks import LANGUAGE_MODELS
+
+    if model.kind not in LANGUAGE_MODELS:
+        known = did_you_mean(model.kind, list(LANGUAGE_MODELS))
+        raise InputError(f"model {model.kind!r} takes no {what}; {known}")
+    options = check_options(
+        LANGUAGE_MODELS[model.kind], model.options, where=f"model {model.kind!r}", base=base
+    )
+    language = LANGUAGE_MODELS[model.kind](**options)
+    layers = tuple(model.layers or language.layers)
+    for layer in layers:
+        if layer not in language.layers:
+            raise InputError(f"{model.kind}: the layer {layer!r}, {did_you_mean(layer, language.layers)}")
+    return language, layers
+
+
 def _word_candidate(
     model: ModelComponent,
     words: Track,
@@ -61,19 +88,8 @@ def _word_candidate(
     base: Path,
 ) -> Candidate:
     from ..features.words import word_tracks
-    from ..networks import LANGUAGE_MODELS
 
-    if model.kind not in LANGUAGE_MODELS:
-        known = did_you_mean(model.kind, list(LANGUAGE_MODELS))
-        raise InputError(f"model {model.kind!r} takes no words; {known}")
-    options = check_options(
-        LANGUAGE_MODELS[model.kind], model.options, where=f"model {model.kind!r}", base=base
-    )
-    language = LANGUAGE_MODELS[model.kind](**options)
-    layers = tuple(model.layers or language.layers)
-    for layer in layers:
-        if layer not in language.layers:
-            raise InputError(f"{model.kind}: the layer {layer!r}, {did_you_mean(layer, language.layers)}")
+    language, layers = language_model_of(model, base, "words")
 
     def make(folder: Path) -> None:
         made = word_tracks(words, language, layers=layers, device=plan.device)

@@ -173,8 +173,8 @@ def _refuse_long(run: RunData, event: pd.Series, lasts: float, *, is_given: bool
         "`duration_s`" if is_given else f"the duration of {event['stimulus_id']!r} at {event['onset_s']:g} s"
     )
     raise InputError(
-        f"{whose} is {lasts:g} s, longer than run {run.run} ({run.source.name}), which lasts {run.ends_s:g} s. "
-        "Durations are wanted in seconds; check them, and the repetition time."
+        f"{whose} is {lasts:g} s, longer than run {run.run} ({run.source.name}), which lasts "
+        f"{run.ends_s:g} s. Durations are wanted in seconds; check them, and the repetition time."
     )
 
 

@@ -54,7 +54,7 @@ class RunNotes:
         )
 
     def add_events(self, run: RunEvents, *, tr_s: float, delay_s: float) -> None:
-        """Remember events that begin together, or leave half of a run empty (the repetition time is wrong)."""
+        """Remember events that begin together, or leave half of a run empty, as a wrong repetition time."""
         if run.table is None or not len(run.table):
             return
         self._n_together.append(n_at_shared_onsets(run.table))

@@ -165,8 +165,8 @@ def check_width(fwhm_mm: float | None, grid: Grid) -> None:
     widest = float((steps * grid.shape).max())
     if fwhm_mm > widest:
         raise InputError(
-            f"`smoothing_fwhm_mm` is {fwhm_mm:g}, wider than the volumes ({widest:g} mm): every voxel would be "
-            "the mean of all. A width of a few voxels is wanted."
+            f"`smoothing_fwhm_mm` is {fwhm_mm:g}, wider than the volumes ({widest:g} mm): every voxel would "
+            "be the mean of all. A width of a few voxels is wanted."
         )
 
 

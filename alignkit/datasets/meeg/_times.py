@@ -14,7 +14,10 @@ def times_note(recordings: Sequence[Recording]) -> tuple[str, ...]:
     first = recordings[0]
     if all(same_times(first, other) for other in recordings[1:]):
         return ()
-    said = ", ".join(f"{each.subject} {_times(each)}" for each in recordings)
+    groups: dict[str, list[str]] = {}
+    for each in recordings:
+        groups.setdefault(_times(each), []).append(each.subject)
+    said = "; ".join(f"{', '.join(subjects)} {times}" for times, subjects in groups.items())
     return (
         f"The subjects differ in sampling rate or times ({said}); windows of time need equal ones. Set "
         "`resample_hz`, `tmin_s` and `tmax_s` to bring them to one.",

@@ -92,7 +92,8 @@ def read_meeg(
     MissingDataError
         If a file is not there.
     InputError
-        If a file is damaged, events do not fit, runs differ in channels or sampling rate, or nothing is left.
+        If a file is damaged or in another unit, events do not fit, runs differ in channels or sampling rate,
+        or nothing is left.
 
     Examples
     --------

@@ -65,7 +65,8 @@ def open_raw(path: str | Path, *, montage: str | None = None, preload: bool = Fa
     MissingDataError
         If the file, or one that it names, is not there.
     InputError
-        If it is cut short, damaged, of another kind or of an unknown format, or two channels share a name.
+        If it is cut short, damaged, of another kind or of an unknown format, names data outside its folder,
+        two channels share a name, or an EDF signal is in a unit that would be read as volts.
 
     Examples
     --------

@@ -84,8 +84,8 @@ def count_trials(
     """Return the spikes of every trial, unit and bin, (n_samples, n_units[, n_bins]).
 
     Without a known span of the recording, trials wholly before the first or after the last spike of all
-    units are refused: times of two clocks or units look like that. So are windows that end long after the last
-    spike: nobody can tell their silence from a recording that was over.
+    units are refused: times of two clocks or units look like that. So are windows that end long after the
+    last spike: nobody can tell their silence from a recording that was over.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def _check_ends(onsets_s: Floats, place: str, stop_s: float, fired_s: tuple[floa
     if late.any():
         row = int(late.argmax())
         raise InputError(
-            f"{place}: {int(late.sum())} of {len(onsets_s)} windows end long after the last spike of all units "
-            f"({last:g} s); the first ends at {onsets_s[row] + stop_s:g} s. Make `stop_s` (now {stop_s:g} s) "
+            f"{place}: {int(late.sum())} of {len(onsets_s)} windows end long after the last spike of all "
+            f"units ({last:g} s); the first ends at {onsets_s[row] + stop_s:g} s. Make `stop_s` (now {stop_s:g} s) "
             "shorter, or give the beginning and end of the recording as `recorded_s`."
         )

@@ -38,7 +38,7 @@ def test_they_come_back_as_the_same_recording():
     montage = mne.channels.make_standard_montage("biosemi64").get_positions()["ch_pos"]
     ours = recording(kinds=("eeg",) * 3)
     ours = Recording(
-        ours.data,
+        np.float32(1e-5) * ours.data,
         ours.samples,
         ours.channels.assign(
             name=["Fz", "Cz", "Pz"],

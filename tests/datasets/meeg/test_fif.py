@@ -314,7 +314,7 @@ def test_subjects_of_different_rates_or_times_are_noted(tmp_path):
     save(make(seed=1), tmp_path / "sub-02" / "sub-02_epo.fif")
     assert not any("differ" in note for note in load_fif(folder=tmp_path).notes)
     save(make(seed=1).resample(50.0), tmp_path / "sub-02" / "sub-02_epo.fif")
-    wanted = "sub-01 100 Hz from -0.1 to 0.3 s, sub-02 50 Hz from -0.1 to "
+    wanted = "sub-01 100 Hz from -0.1 to 0.3 s; sub-02 50 Hz from -0.1 to "
     assert any(
         "differ in sampling rate" in note and wanted in note for note in load_fif(folder=tmp_path).notes
     )
