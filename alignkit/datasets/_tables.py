@@ -69,7 +69,8 @@ def check_numbers(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> No
         if wrong.any() or pd.api.types.is_bool_dtype(table[column]):
             row = int(wrong.argmax())
             raise InputError(
-                f"{path}: {column!r} must hold numbers, got {_shown(table[column].iloc[row])} in data row {row + 1}."
+                f"{path}: {column!r} must hold numbers, got {_shown(table[column].iloc[row])} in data row "
+                f"{row + 1}."
             )
 
 
@@ -102,8 +103,8 @@ def _check_header(path: Path, columns: list[str]) -> None:
     if len(columns) == 1 and (found := [sign for sign in _SEPARATORS if sign in columns[0]]):
         named = {";": "semicolons", "\t": "tabs", ",": "commas"}[found[0]]
         raise InputError(
-            f"{path} seems to be separated by {named}: its first line is one column, {columns[0]!r}. Save it with "
-            "commas (.csv) or tabs (.tsv), and with a point in decimal numbers."
+            f"{path} seems to be separated by {named}: its first line is one column, {columns[0]!r}. "
+            "Save it with commas (.csv) or tabs (.tsv), and with a point in decimal numbers."
         )
     if any(not column or column.startswith("Unnamed: ") or column == "nan" for column in columns):
         raise InputError(

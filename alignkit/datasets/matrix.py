@@ -195,8 +195,8 @@ def _unstored(recording: Path, variable: str | None) -> tuple[str, ...]:
     if not missing:
         return ()
     return (
-        f"{missing} of {total} chunks of {recording.name} are not stored and were read as {fill}, which {what} "
-        "allows on purpose; chunks that got lost or were never written would look the same.",
+        f"{missing} of {total} chunks of {recording.name} are not stored and were read as {fill}, which "
+        f"{what} allows on purpose; chunks that got lost or were never written would look the same.",
     )
 
 

@@ -418,8 +418,8 @@ def test_zarr_chunks_that_are_not_stored_are_told(tmp_path, samples):
     dataset = load(recording=path, samples=samples)
     np.testing.assert_array_equal(dataset.study["subject"].data[2:], 0)
     assert dataset.notes == (
-        "1 of 2 chunks of r.zarr are not stored and were read as 0.0, which zarr writes so on purpose; "
-        "chunks that got lost would look the same.",
+        "1 of 2 chunks of r.zarr are not stored and were read as 0.0, which zarr allows on purpose; "
+        "chunks that got lost or were never written would look the same.",
     )
 
 

@@ -73,7 +73,9 @@ def check_series(
 
 def _alone(index: BidsIndex, chosen: Sequence[Possibility], wanted: Selectors) -> Iterator[BidsFile]:
     table = index.table
-    is_one = (table["suffix"] == "events") & (table["extension"] == ".tsv") & (table["sub"] != "")
+    is_one = (
+        (table["suffix"] == "events") & (table["extension"] == ".tsv") & ~table["sub"].isin(["", "emptyroom"])
+    )
     is_one &= (table["datatype"] == chosen[0].datatype) & (table["task"] != "")
     is_one &= table["pipeline"].isin([chosen[0].derivative, RAW])
     runs = [run.file.entities for each in chosen for run in each.runs]

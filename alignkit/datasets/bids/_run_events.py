@@ -12,7 +12,7 @@ import pandas as pd
 from ..._core.checks import did_you_mean
 from ..._core.errors import InputError
 from .._tables import read_table
-from ..fmri._event_checks import agree_on_ids, describe_shared_onsets, n_at_shared_onsets, refuse_repeats
+from ..fmri._event_checks import agree_on_ids, refuse_repeats
 
 NOT_AVAILABLE = ("", "n/a", "N/A", "nan")
 _ID_COLUMNS = ("stimulus_id", "stim_file", "trial_type")
@@ -95,11 +95,6 @@ def run_events(path: Path, rules: EventRules) -> pd.DataFrame:
 def check_id_columns(tables: Sequence[tuple[str, Path]]) -> None:
     """Refuse runs that name stimuli by different columns; `tables` has the name and the events of each."""
     agree_on_ids([(name, _id_column(path, read_table(path), None)) for name, path in tables])
-
-
-def shared_onsets(tables: Sequence[pd.DataFrame]) -> list[str]:
-    """Return a note where different stimuli begin at exactly one time."""
-    return describe_shared_onsets([n_at_shared_onsets(table) for table in tables])
 
 
 def check_stems(events: Sequence[pd.DataFrame], where: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +17,7 @@ from .._stimuli import add_labels, check_conditions
 from .._tables import label_table
 from ..fmri.single_trials import SingleTrialOptions
 from ._lost_runs import check_links, check_series
-from ._run_events import EventRules, check_id_columns, check_stems, run_events, shared_onsets
+from ._run_events import EventRules, check_id_columns, check_stems, run_events
 from ._run_files import check_run_files
 from ._stimulus_files import find_stimuli
 from .choose import Datatype, Selectors, choose
@@ -149,7 +148,8 @@ def load_bids(
     missing_events : {"error", "skip"}
         What happens to runs without an events table; ``"skip"`` leaves them out with a note.
     missing_series : {"error", "skip"}
-        What happens to events tables without a recording of their run; ``"skip"`` leaves them out with a note.
+        What happens to events tables without a recording of their run; ``"skip"`` leaves them out with a
+        note.
     conditions : str, optional
         Column of the samples that carries the condition, for block designs.
     mask : path or {"brain", "none", "mni152-brain", "mni152-gray-matter"}, optional
@@ -374,5 +374,4 @@ def _read_subject(
         picks=options.get("picks", "data"),
         montage=options.get("montage"),
     )
-    recording = read_sensors(index, runs, tables, subject=subject, cut=cut)
-    return replace(recording, notes=(*recording.notes, *shared_onsets(known))), read
+    return read_sensors(index, runs, tables, subject=subject, cut=cut), read

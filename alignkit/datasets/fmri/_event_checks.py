@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..._core.errors import InputError
@@ -20,21 +21,22 @@ def refuse_repeats(path: Path, events: pd.DataFrame) -> None:
     events : DataFrame
         `stimulus_id` and `onset_s`, with the table's rows, from 0, as index.
     """
-    again = events.duplicated(["stimulus_id", "onset_s"])
+    again = events.duplicated(["stimulus_id", "onset_s"]).to_numpy()
     if again.any():
-        row = again.idxmax()
-        name, onset = events.loc[row, "stimulus_id"], events.loc[row, "onset_s"]
-        same = (events["stimulus_id"] == name) & (events["onset_s"] == onset)
+        rows = events.index.to_numpy(dtype=np.int64) + 1
+        ids, onsets = events["stimulus_id"].to_numpy(dtype=object), events["onset_s"].to_numpy()
+        copy = int(again.argmax())
+        first = int(((ids == ids[copy]) & (onsets == onsets[copy])).argmax())
         raise InputError(
-            f"{path} has {int(again.sum())} of {len(events)} events twice: row {int(row) + 1} repeats row "
-            f"{int(same.idxmax()) + 1}, {name!r} at {onset:g} s (rows from 1, below the header). Repeats of one "
-            "response would make the data look more reliable than they are; remove the copies, or choose rows "
-            "that are stimuli."
+            f"{path} has {int(again.sum())} of {len(events)} events twice: row {rows[copy]} repeats row "
+            f"{rows[first]}, {ids[copy]!r} at {onsets[copy]:g} s (rows from 1, below the header). Repeats of "
+            "one response would make the data look more reliable than they are; remove the copies, or choose "
+            "rows that are stimuli."
         )
     if len(events) > 1 and events["onset_s"].nunique() == 1:
         raise InputError(
-            f"{path}: all {len(events)} events have the onset {events['onset_s'].iloc[0]:g} s. Write when each "
-            "was shown, in seconds from the run's first volume or sample."
+            f"{path}: all {len(events)} events have the onset {events['onset_s'].iloc[0]:g} s. Write when "
+            "each was shown, in seconds from the run's first volume or sample."
         )
 
 
@@ -59,6 +61,6 @@ def agree_on_ids(named: Sequence[tuple[str, str]]) -> None:
     for name, column in named[1:]:
         if column != named[0][1]:
             raise InputError(
-                f"{named[0][0]} names stimuli by {named[0][1]!r}, {name} by {column!r}: one stimulus would have "
-                "two names. Set `id_column` to a column that all runs have."
+                f"{named[0][0]} names stimuli by {named[0][1]!r}, {name} by {column!r}: one stimulus would "
+                "have two names. Set `id_column` to a column that all runs have."
             )

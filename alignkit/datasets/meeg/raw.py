@@ -118,13 +118,9 @@ def settle_headers(raw: mne.io.BaseRaw, path: Path) -> None:
     InputError
         If the data file is not beside the ``.set``.
     """
-    data_file = raw.filenames[0]
-    if (
-        path.suffix.lower() == ".set"
-        and data_file is not None
-        and Path(data_file).absolute() != path.absolute()
-    ):
-        refuse_outside(path, Path(data_file), str(data_file), "EEG.data")
+    data_file = path if raw.filenames[0] is None else Path(raw.filenames[0])
+    if path.suffix.lower() == ".set" and data_file.resolve() != path.resolve():
+        refuse_outside(path, data_file, str(data_file), "EEG.data")
     if path.suffix.lower() in (".edf", ".bdf"):
         others = [name for name in signals_without_volts(path) if name in raw.ch_names]
         raw.set_channel_types(dict.fromkeys(others, "misc"), on_unit_change="ignore", verbose="error")

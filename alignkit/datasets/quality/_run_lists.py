@@ -60,8 +60,9 @@ def bids_runs(index: BidsIndex, subject: str | None) -> RunLists:
         found.notes.append(f"Other versions of these runs were not looked at: {shown}{more}.")
     label = None if subject is None else subject.removeprefix("sub-")
     known = {run.subject for each in kept for run in each.runs}
-    if label is not None and label not in known:
-        raise InputError(f"there is no subject {subject!r}; there are {', '.join(sorted(known)) or 'none'}.")
+    # Where there is no run at all, what else the tree holds may have that subject.
+    if label is not None and known and label not in known:
+        raise InputError(f"there is no subject {subject!r}; there are {', '.join(sorted(known))}.")
     motion = _motion_of_derivatives(index, offered)
     for each in kept:
         for run in each.runs:
@@ -117,11 +118,9 @@ def recordings_below(folder: Path) -> tuple[list[Path], list[str]]:
     return found[:_MOST_FILES], notes
 
 
-def epochs_below(folder: Path, subject: str | None = None) -> list[Path]:
-    """Return the FIF files of epochs below a folder, by their names, of one subject or all."""
-    found = sorted(path for end in ("fif", "fif.gz") for path in folder.rglob(f"*[-_]epo.{end}"))
-    label = None if subject is None else subject.removeprefix("sub-")
-    return [path for path in found if label is None or subject_of(path) == label]
+def epochs_below(folder: Path) -> list[Path]:
+    """Return the FIF files of epochs below a folder, by their names."""
+    return sorted(path for end in ("fif", "fif.gz") for path in folder.rglob(f"*[-_]epo.{end}"))
 
 
 def is_series(path: Path) -> bool:

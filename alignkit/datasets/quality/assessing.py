@@ -15,7 +15,6 @@ from ...recordings.recording import Recording
 from .._dataset import DATASETS, Dataset
 from .._tables import TABLE_SUFFIXES, read_table
 from ..bids.index import scan_bids
-from ..bids.possibilities import possibilities
 from ..matrix import read_matrix
 from ..spikes._nwb_files import find_nwb_files
 from ._array_facts import samples_beside
@@ -68,10 +67,9 @@ def assess_quality(path: str | Path, *, subject: str | None = None) -> QualityRe
         found, facts = _public(path, known, subject)
         return _report(title, path, facts, found)
     if path.is_dir() and is_bids(path):
-        index = scan_bids(path)
-        if not possibilities(index) and (epochs := epochs_below(path)):
+        runs = bids_runs(scan_bids(path), subject)
+        if not len(runs) and (epochs := epochs_below(path)):
             return _report(title, path, *_of_epochs(epochs, subject))
-        runs = bids_runs(index, subject)
         return _report(title, path, _facts(runs), _of_runs(runs))
     if path.is_dir() and path.suffix.lower() not in (".ds", ".mff", ".zarr"):
         files, notes = recordings_below(path)

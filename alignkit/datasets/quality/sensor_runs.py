@@ -130,7 +130,8 @@ def _look(run: SensorRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:
     if run.has_sidecar is not None:
         text = "Metadata say how it was recorded." if run.has_sidecar else "No JSON says how it was recorded."
         seen.checks.append(Check(SIDECAR, where, "pass" if run.has_sidecar else "warn", text))
-    digest, levels = "", {}
+    digest = ""
+    levels: dict[str, float] = {}
     if not picks:
         seen.checks.append(Check(FINITE, where, "fail", "It has no M/EEG, intracranial or fNIRS channel."))
     else:

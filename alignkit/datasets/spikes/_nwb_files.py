@@ -62,8 +62,7 @@ def find_nwb_files(path: Path, subjects: Sequence[str] | None) -> tuple[list[NWB
             known = did_you_mean(subject, [file.subject for file in files])
             raise MissingDataError(f"{path} holds no session of {subject!r}, {known}")
     chosen = [file for file, owner in by_owner if file.subject in subjects or owner in subjects]
-    paths = {file.path for file in chosen}
-    _check_identifiers([file for file in found if file.path in paths])
+    _check_identifiers(chosen)
     return chosen, notes
 
 
@@ -76,8 +75,8 @@ def _check_identifiers(files: Sequence[NWBFile]) -> None:
         other = first.setdefault(file.identifier, file)
         if other is not file:
             raise InputError(
-                f"{other.path} and {file.path} have one identifier ({file.identifier!r}), which NWB gives to one "
-                "file only: is one a copy? Keep one of them, or read them one by one."
+                f"{other.path} and {file.path} have one identifier ({file.identifier!r}), which NWB gives to "
+                "one file only: is one a copy? Keep one of them, or read them one by one."
             )
 
 
@@ -93,7 +92,7 @@ def _apart(files: list[NWBFile]) -> tuple[list[NWBFile], tuple[str, ...]]:
         name = f"{file.subject}_{file.session}" if several else file.subject
         if name in [other.subject for other in named]:
             name = f"{file.subject}_{file.path.stem}"
-        named.append(NWBFile(file.path, name, file.session, file.version))
+        named.append(NWBFile(file.path, name, file.session, file.version, file.identifier))
     for subject, count in counts.items():
         if count > 1:
             names = [new.subject for new, old in zip(named, files, strict=True) if old.subject == subject]

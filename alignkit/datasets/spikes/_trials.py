@@ -142,6 +142,6 @@ def _check_ends(onsets_s: Floats, place: str, stop_s: float, fired_s: tuple[floa
         row = int(late.argmax())
         raise InputError(
             f"{place}: {int(late.sum())} of {len(onsets_s)} windows end long after the last spike of all "
-            f"units ({last:g} s); the first ends at {onsets_s[row] + stop_s:g} s. Make `stop_s` (now {stop_s:g} s) "
-            "shorter, or give the beginning and end of the recording as `recorded_s`."
+            f"units ({last:g} s); the first ends at {onsets_s[row] + stop_s:g} s. Make `stop_s` (now "
+            f"{stop_s:g} s) shorter, or give the beginning and end of the recording as `recorded_s`."
         )

@@ -209,6 +209,15 @@ def test_events_outside_the_recording_and_missing_ones_are_named(written, tmp_pa
     assert dataset.study["sub-02"].n_samples == 10
 
 
+def test_runs_whose_recording_is_gone_are_named(written, tmp_path):
+    folder = written(tmp_path, "eeg", "BrainVision")
+    path = next(folder.rglob("sub-02_ses-a_task-see_run-2_events.tsv"))
+    header = path.with_name(path.name.replace("_events.tsv", "_eeg.vhdr"))
+    header.rename(header.with_name(header.name.replace("_eeg", "_EEG")))
+    with pytest.raises(MissingDataError, match="1 events.tsv have no series of the same run: .*_EEG.vhdr"):
+        load_bids(folder=folder, **WINDOW, **STIMULI_ONLY)
+
+
 def test_mixed_sampling_rates_are_refused_unless_brought_to_one(tmp_path):
     runs = RUNS[:2]
     folder = write_runs(tmp_path / "ds", "eeg", "BrainVision", runs=runs, rates={runs[1]: 200.0})
@@ -391,3 +400,20 @@ def test_volts_are_told_from_microvolts_in_bids(written, tmp_path):
         path.write_bytes(content)
     with pytest.raises(InputError, match="values like microvolts stored as V"):
         load_bids(folder=folder, subjects=["01"], **WINDOW, **STIMULI_ONLY)
+
+
+def test_an_eeglab_file_of_bids_whose_data_lie_elsewhere_is_refused(tmp_path, real_data):
+    scipy_io = pytest.importorskip("scipy.io")
+    source = real_data("eeg_oddball_eeglab")
+    shutil.copy(source / "eeglab_data.fdt", tmp_path / "secret.fdt")
+    eeg = scipy_io.loadmat(source / "eeglab_data.set", struct_as_record=False, squeeze_me=True)["EEG"]
+    fields = {name: getattr(eeg, name) for name in eeg._fieldnames}
+    fields.update(data="../../../secret.fdt", datfile="../../../secret.fdt")
+    path = tmp_path / "ds" / "sub-01" / "eeg" / "sub-01_task-see_eeg.set"
+    path.parent.mkdir(parents=True)
+    scipy_io.savemat(path, {"EEG": fields}, appendmat=False)
+    (tmp_path / "ds" / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.9.0"}')
+    events = path.with_name("sub-01_task-see_events.tsv")
+    events.write_text("onset\tduration\ttrial_type\n1.0\tn/a\tcat\n3.0\tn/a\tdog\n")
+    with pytest.raises(InputError, match=r"as its EEG\.data, which lies outside its folder"):
+        load_bids(folder=tmp_path / "ds", montage="none", **WINDOW)

@@ -257,7 +257,8 @@ def test_the_dataset_takes_a_file_per_subject(tmp_path):
     for subject in ("s1", "s2"):
         one = recording(animate=[1, 0, 1, 0])
         paths.append(tmp_path / f"{subject}.h5")
-        write_rsatoolbox(paths[-1], Recording(one.data, one.samples, one.channels, subject=subject))
+        data = one.data + np.float32(subject == "s2")
+        write_rsatoolbox(paths[-1], Recording(data, one.samples, one.channels, subject=subject))
     for name in "ab":
         Image.new("RGB", (4, 4)).save(tmp_path / f"{name}.png")
     dataset = DATASETS["rsatoolbox"](files=paths, stimuli=tmp_path, conditions="animate")

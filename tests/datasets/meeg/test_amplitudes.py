@@ -92,6 +92,19 @@ def test_eeg_that_hardly_varies_is_noted():
     )
 
 
+@pytest.mark.parametrize("modality", ["eeg", "meg"])
+def test_simulated_noise_lies_within_the_band(modality):
+    from alignkit.simulation.meeg import MeegProtocol, sensor_info, sensor_noise
+
+    protocol = MeegProtocol()
+    info = sensor_info(modality, protocol.sfreq_hz)
+    noise = sensor_noise(info, 4, protocol, np.random.default_rng(0))
+    noise *= protocol.noise_v if modality == "eeg" else protocol.noise_t
+    epochs = mne.EpochsArray(noise, info, verbose="error")
+    notes = recording_of_epochs(epochs, subject="s1").notes
+    assert not any("standard deviation" in note for note in notes)
+
+
 def test_amplitudes_of_real_recordings_pass(real_data):
     folder = real_data("meeg_formats")
     for name in ("test.edf", "test.bdf", "test.vhdr", "test_ctf_comp_raw.fif"):

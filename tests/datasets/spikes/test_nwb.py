@@ -269,12 +269,12 @@ def test_places_of_electrodes_are_regions(save_session):
 def test_sessions_of_one_subject_stand_apart_and_one_subject_is_read_alone(save_session, tmp_path):
     for subject, session in (("m1", "a"), ("m1", "b"), ("m2", "a")):
         nwb = new_session(subject, session)
-        add_units(nwb, n_units=2 if session == "b" else 3)
+        add_units(nwb, n_units={"m1_a": 3, "m1_b": 2, "m2_a": 4}[f"{subject}_{session}"])
         add_trials(nwb)
         save_session(nwb, f"data/{subject}/{session}.nwb")
     dataset = load_nwb(path=tmp_path / "data", **WINDOW)
     assert dataset.subjects == ["m1_a", "m1_b", "m2"]
-    assert [r.n_channels for r in dataset.study.values()] == [3, 2, 3]
+    assert [r.n_channels for r in dataset.study.values()] == [3, 2, 4]
     assert dataset.notes[0] == (
         "m1 has 2 sessions with units of their own; each stands as a subject: m1_a, m1_b."
     )
