@@ -18,9 +18,7 @@ def add_to(app: typer.Typer) -> None:
 def predict(
     model: Annotated[Path, typer.Option(help="Folder that `alignkit fit` wrote.")],
     stimuli: Annotated[Path, typer.Option(help="Folder with new images.")],
-    out: Annotated[
-        Path | None, typer.Option(help="csv, npz, or maps: nii.gz, func.gii, -ave.fif.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="csv, npz, or maps: nii.gz, func.gii, -ave.fif.")] = None,
 ) -> None:
     """Predict each channel's response to new images with a fitted encoder."""
     from ..pipelines import predict_responses
