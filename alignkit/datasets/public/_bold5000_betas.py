@@ -58,7 +58,7 @@ def read_volumes(
     row = 0
     for session in track(chosen, f"reading the sessions of {subject}"):
         row += _read(paths[session], numbers, data[row:])
-    fine = np.isfinite(data).all(axis=0)
+    fine = np.asarray(np.isfinite(data).all(axis=0), dtype=np.bool_)
     fine[fine] &= np.ptp(data[:, fine], axis=0) > 0
     if not fine.any():
         raise InputError(f"no chosen voxel of {subject} has finite responses that vary.")
