@@ -19,7 +19,7 @@ NAMES = ["a", "b", "c", "d", "e"]
 
 
 def recording(subject="sub-01", *, n_repeats=2, geometry=True):
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(list(subject.encode()))
     signal = rng.standard_normal((6, 5))
     data = np.concatenate([signal + 0.1 * rng.standard_normal((6, 5)) for _ in range(n_repeats)])
     return Recording(
