@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -50,7 +51,7 @@ def add_labels(stimuli: StimulusSet, labels: pd.DataFrame | None) -> StimulusSet
     """Return the stimuli with label columns joined by id."""
     if labels is None:
         return stimuli
-    return StimulusSet(stimuli.table.merge(labels, on="stimulus_id", how="left"), stimuli.folder)
+    return replace(stimuli, table=stimuli.table.merge(labels, on="stimulus_id", how="left"))
 
 
 def check_conditions(conditions: str | None, samples: pd.DataFrame) -> str | None:

@@ -6,17 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from ..._core.errors import InputError
 from ..._core.progress import track
 from ...preprocessing.meeg._quiet import quiet_mne
 from ...recordings.recording import Recording
-from ...recordings.study import Study
 from .._arrays import readable, require_file
+from .._assembly import dataset_of
 from .._dataset import DATASETS, Dataset
-from .._stimuli import add_labels, check_conditions, match_stimuli
-from .._tables import label_table
 from ._times import times_note
 from .epochs import recording_of_epochs
 from .subject_files import find_subject_files
@@ -164,24 +160,14 @@ def load_fif(
         )
         for subject, path in track(list(files.items()), "reading epochs")
     ]
-    study = Study.of(*recordings)
-    samples = pd.concat([recording.samples for recording in recordings], ignore_index=True)
-    place = Path(folder) / "stimuli" if stimuli is None else Path(stimuli)
-    has_images = stimuli is not None or place.is_dir()
-    images, notes = match_stimuli(place, list(samples[_STIMULUS])) if has_images else (None, ())
-    categories = label_table(samples)
-    return Dataset(
-        name="fif",
-        study=study,
-        stimuli=None if images is None else add_labels(images, categories),
-        labels=categories,
-        conditions=check_conditions(conditions, samples),
+    return dataset_of(
+        "fif",
+        recordings,
         files=tuple(files.values()),
-        notes=(
-            *notes,
-            *times_note(recordings),
-            *(note for recording in recordings for note in recording.notes),
-        ),
+        stimuli=stimuli,
+        beside=Path(folder),
+        conditions=conditions,
+        notes=times_note(recordings),
     )
 
 

@@ -5,16 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import pandas as pd
-
 from ..._core.errors import InputError
 from ..._core.progress import track
 from ...preprocessing.meeg.cleaning import Cleaning
-from ...recordings.recording import Recording
-from ...recordings.study import Study
+from .._assembly import dataset_of
 from .._dataset import DATASETS, Dataset
-from .._stimuli import add_labels, check_conditions, match_stimuli
-from .._tables import label_table
 from ._times import times_note
 from .continuous import read_meeg
 from .subject_files import find_subject_runs
@@ -143,35 +138,17 @@ def load_meeg(
         for subject, files in track(list(runs.items()), "reading recordings")
     ]
     read = tuple(file for found in (runs, tables or {}) for each in found.values() for file in _files(each))
-    return _dataset(recordings, read, folder, stimuli, conditions, epochs)
-
-
-def _dataset(
-    recordings: list[Recording],
-    files: tuple[Path, ...],
-    folder: Path,
-    stimuli: Path | None,
-    conditions: str | None,
-    epochs: bool,
-) -> Dataset:
-    samples = pd.concat([recording.samples for recording in recordings], ignore_index=True)
-    place = Path(folder) / "stimuli" if stimuli is None else Path(stimuli)
-    has_images = epochs and (stimuli is not None or place.is_dir())
-    images, notes = match_stimuli(place, list(samples["stimulus_id"])) if has_images else (None, ())
-    # The edges of an event are no category of what was shown.
-    categories = label_table(samples, leave_out=("event", "sample", "value")) if epochs else None
-    return Dataset(
-        name="meeg",
-        study=Study.of(*recordings),
-        stimuli=None if images is None else add_labels(images, categories),
-        labels=categories,
-        conditions=check_conditions(conditions, samples),
-        files=files,
-        notes=(
-            *notes,
-            *times_note(recordings),
-            *(note for recording in recordings for note in recording.notes),
-        ),
+    return dataset_of(
+        "meeg",
+        recordings,
+        files=read,
+        stimuli=stimuli,
+        beside=Path(folder),
+        conditions=conditions,
+        # The edges of an event are no category of what was shown.
+        leave_out=("event", "sample", "value"),
+        shown_apart=epochs,
+        notes=times_note(recordings),
     )
 
 

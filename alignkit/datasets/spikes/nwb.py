@@ -6,16 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import pandas as pd
-
 from ..._core.checks import check_option
 from ..._core.errors import InputError
 from ..._core.progress import track
 from ...recordings.recording import Recording
-from ...recordings.study import Study
+from .._assembly import dataset_of
 from .._dataset import DATASETS, Dataset
-from .._stimuli import add_labels, check_conditions, match_stimuli
-from .._tables import label_table
 from ._nwb_files import NWBFile, find_nwb_files
 from ._nwb_responses import Choice, read_session
 from ._trials import Window
@@ -154,19 +150,13 @@ def load_nwb(
     window = Window(start_s, stop_s, bin_s)
     choice = _choice(signal, intervals, stimulus_column, trials, units, series, unobserved, recorded_s)
     recordings = [_recording(file, choice, window) for file in track(files, "reading sessions")]
-    samples = pd.concat([recording.samples for recording in recordings], ignore_index=True)
-    images, about_images = (
-        (None, ()) if stimuli is None else match_stimuli(stimuli, list(samples["stimulus_id"]))
-    )
-    categories = label_table(samples)
-    return Dataset(
-        name="nwb",
-        study=Study.of(*recordings),
-        stimuli=None if images is None else add_labels(images, categories),
-        labels=categories,
-        conditions=check_conditions(conditions, samples),
+    return dataset_of(
+        "nwb",
+        recordings,
         files=tuple(file.path for file in files),
-        notes=(*notes, *about_images, *(note for recording in recordings for note in recording.notes)),
+        stimuli=stimuli,
+        conditions=conditions,
+        notes=notes,
     )
 
 

@@ -13,10 +13,8 @@ from ..._core.checks import check_unique, did_you_mean
 from ..._core.errors import InputError
 from ...preprocessing.spike_counts import TICKS_PER_SECOND, bin_edges
 from ...recordings.recording import Recording
-from ...recordings.study import Study
+from .._assembly import dataset_of
 from .._dataset import DATASETS, Dataset
-from .._stimuli import add_labels, check_conditions, match_stimuli
-from .._tables import label_table
 from ._raster_files import RasterUnit, raster_units
 from ._trials import Window
 
@@ -182,17 +180,8 @@ def load_rasters(
         subject=subject,
         roi=roi,
     )
-    images, notes = (None, ()) if stimuli is None else match_stimuli(stimuli, recording.stimulus_ids)
-    categories = label_table(recording.samples)
-    return Dataset(
-        name="rasters",
-        study=Study.of(recording),
-        stimuli=None if images is None else add_labels(images, categories),
-        labels=categories,
-        conditions=check_conditions(conditions, recording.samples),
-        files=(path,) if path.is_file() else tuple(sorted(path.glob("*.mat"))),
-        notes=(*notes, *recording.notes),
-    )
+    files = (path,) if path.is_file() else tuple(sorted(path.glob("*.mat")))
+    return dataset_of("rasters", [recording], files=files, stimuli=stimuli, conditions=conditions)
 
 
 def _choose_label(unit: RasterUnit, wanted: str | None) -> str:

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from ..._core.checks import check_finite, check_unique
 from ..._core.errors import InputError
 from ...recordings.recording import Recording
-from ...recordings.study import Study
 from .._arrays import ARRAY_SUFFIXES, read_array, read_names, require_file
+from .._assembly import dataset_of
 from .._dataset import DATASETS, Dataset
-from .._stimuli import add_labels, check_conditions, match_stimuli
-from .._tables import label_table, read_table
+from .._tables import read_table
 from ._trials import Window, count_trials, ordered_trials
 
 _UNIT, _TIME = "unit", "time_s"
@@ -155,17 +154,8 @@ def load_spikes(
         recorded_s=recorded_s,
         subject=subject,
     )
-    images, notes = (None, ()) if stimuli is None else match_stimuli(stimuli, recording.stimulus_ids)
-    categories = label_table(recording.samples)
-    return Dataset(
-        name="spikes",
-        study=Study.of(recording),
-        stimuli=None if images is None else add_labels(images, categories),
-        labels=categories,
-        conditions=check_conditions(conditions, recording.samples),
-        files=(spikes, events, *(() if units is None else (units,))),
-        notes=(*notes, *recording.notes),
-    )
+    files = (spikes, events, *(() if units is None else (units,)))
+    return dataset_of("spikes", [recording], files=files, stimuli=stimuli, conditions=conditions)
 
 
 def _read_spike_times(path: Path) -> tuple[list[str], NDArray[np.float64]]:
