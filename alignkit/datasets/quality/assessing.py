@@ -25,10 +25,11 @@ from .describing import describe_path, is_bids
 from .inspection import Inspection
 from .repetitions import check_values, rdms_quality, recording_quality
 from .report import Check, Findings, QualityReport, joined
+from .run_by_run import READABLE
 from .sensor_amplitude import check_amplitude
 from .sensor_runs import sensor_quality
 from .spike_sessions import session_quality
-from .volume_runs import READABLE, volume_quality
+from .volume_runs import volume_quality
 
 _FILES_OF_RUNS = (".nii", ".nii.gz", ".fif", ".fif.gz", ".edf", ".bdf", ".vhdr", ".set", ".nwb")
 # Beginnings of what a description calls a file.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,22 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._core.errors import InputError
-from ..._core.progress import track
 from ...preprocessing.meeg.bad_channels import data_channels
 from ...preprocessing.meeg.events import annotation_events, stim_channel_events
 from .._arrays import readable
 from ._beside import read_event_times
-from .copies import RunPrint, compare_runs
+from .copies import RunPrint
 from .event_timing import EventTimes, check_apart, check_inside, check_twice, event_figures
-from .report import Check, Findings, Table, joined, warn_if
+from .report import Check, Findings, warn_if
+from .run_by_run import EVENTS, READABLE, SIDECAR, look_at_each
 from .sensor_amplitude import check_amplitude
 from .sensor_channels import SCALES, Seen, listed, look_at_channels
-from .volume_runs import EVENTS, READABLE, SIDECAR, unread
 
 if TYPE_CHECKING:
     import mne
 
-LOG = logging.getLogger(__name__)
 FINITE = "every sample is a number"
 PLACES = "sensors have positions"
 EPOCHS = "epochs are usable"
@@ -96,24 +93,7 @@ def sensor_quality(runs: Sequence[SensorRun]) -> Findings:
         Bad, flat and clipped channels, spectra and line noise, positions, events against the run, epochs that
         would be refused, copies, mixed rates and channels, and a row per run.
     """
-    parts, prints, rows = [], [], []
-    for run in track(runs, "looking at sensors"):
-        try:
-            # Damaged values overflow; that they do is what the checks are for.
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                found, seen, row = _look(run)
-        except InputError as error:
-            parts.append(Findings((Check(READABLE, run.name, "fail", str(error)),)))
-            continue
-        except Exception as error:  # One broken run must not cost the report on the others.
-            LOG.debug("%s could not be looked at", run.name, exc_info=True)
-            parts.append(Findings((unread(run.name, error),)))
-            continue
-        parts.append(found)
-        prints.append(seen)
-        rows.append(row)
-    table = Table("Runs of sensors", _COLUMNS, tuple(rows))
-    return joined([Findings(tables=(table,) if rows else ()), *parts, compare_runs(prints)])
+    return look_at_each(runs, _look, "looking at sensors", title="Runs of sensors", columns=_COLUMNS)
 
 
 def _look(run: SensorRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:

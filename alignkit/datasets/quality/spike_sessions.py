@@ -16,8 +16,8 @@ from ..spikes._nwb_tables import ONSET, label_text
 from .copies import RunPrint, compare_runs
 from .event_timing import EventTimes, check_inside, event_figures
 from .report import Check, Dots, Findings, Histogram, Table, joined
+from .run_by_run import EVENTS, READABLE
 from .spike_measures import REFRACTORY_S, firing_rates, refractory_violations
-from .volume_runs import EVENTS, READABLE
 
 SILENT = "every unit fires"
 REFRACTORY = "few spikes within a refractory period"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._core.errors import InputError
-from ..._core.progress import track
 from ..fmri._volumes import as_mask, grid_of, open_image, read_volume
 from ._beside import read_event_times, read_motion
 from ._volume_series import VolumeSeries, open_volume_series
-from .copies import RunPrint, compare_runs
+from .copies import RunPrint
 from .event_timing import (
     EventTimes,
     check_apart,
@@ -27,18 +25,15 @@ from .event_timing import (
     check_twice,
     event_figures,
 )
-from .report import Check, Curve, Findings, Histogram, Slices, Table, as_doubles, joined, warn_if
+from .report import Check, Curve, Findings, Histogram, Slices, as_doubles, warn_if
+from .run_by_run import EVENTS, READABLE, SIDECAR, look_at_each
 from .volume_measures import SeriesMoments, framewise_displacement, standardized_dvars
 
-LOG = logging.getLogger(__name__)
-READABLE = "the run can be read"
 FINITE = "every volume holds numbers"
 SIGNAL = "temporal signal-to-noise"
 MOTION = "the head lay still"
 SPIKES = "no volume leaps"
 MASK = "the mask is in the series' space"
-EVENTS = "events are there"
-SIDECAR = "a sidecar is there"
 _LOW_TSNR = 20.0
 _FD_MM, _FD_SHARE = 0.5, 0.2
 _LEAP, _LEAP_SHARE = 1.5, 0.05
@@ -115,34 +110,7 @@ def volume_quality(runs: Sequence[VolumeRun]) -> Findings:
         Temporal signal-to-noise after a linear detrend, framewise displacement (Power et al. 2012),
         standardised DVARS, events against the run, repetition times, copies, and a row per run.
     """
-    parts: list[Findings] = []
-    prints: list[RunPrint] = []
-    rows: list[tuple[Any, ...]] = []
-    for run in track(runs, "looking at fMRI runs"):
-        try:
-            # Damaged values overflow; that they do is what the checks are for.
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                found, seen, row = _look(run)
-        except InputError as error:
-            parts.append(Findings((Check(READABLE, run.name, "fail", str(error)),)))
-            continue
-        except Exception as error:  # One broken run must not cost the report on the others.
-            LOG.debug("%s could not be looked at", run.name, exc_info=True)
-            parts.append(Findings((unread(run.name, error),)))
-            continue
-        parts.append(found)
-        prints.append(seen)
-        rows.append(row)
-    table = Table("fMRI runs", _COLUMNS, tuple(rows))
-    return joined([Findings(tables=(table,) if rows else ()), *parts, compare_runs(prints)])
-
-
-def unread(name: str, error: Exception) -> Check:
-    """Return the failed check of a run on whose values a measure itself broke down."""
-    if isinstance(error, MemoryError):
-        raise error
-    detail = f"Its values could not be measured ({type(error).__name__}: {error}); are they damaged?"
-    return Check(READABLE, name, "fail", detail)
+    return look_at_each(runs, _look, "looking at fMRI runs", title="fMRI runs", columns=_COLUMNS)
 
 
 def _look(run: VolumeRun) -> tuple[Findings, RunPrint, tuple[Any, ...]]:

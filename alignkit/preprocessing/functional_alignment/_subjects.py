@@ -3,14 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from ..._core.checks import check_array
 from ..._core.errors import InputError
 
 Floats = NDArray[np.float64]
+
+
+class SubjectMaps(BaseEstimator):
+    """Maps of several subjects to a common space: what estimators on lists of arrays share.
+
+    Attributes
+    ----------
+    maps_ : list of ndarray of shape (n_channels_i, n_dimensions)
+        Of each subject.
+    means_ : list of ndarray of shape (n_channels_i,)
+        Taken off first.
+    """
+
+    maps_: list[Floats]
+    means_: list[Floats]
+
+    def transform(self, X: Sequence[ArrayLike]) -> list[Floats]:
+        """Return new responses of all fitted subjects in the common space.
+
+        Parameters
+        ----------
+        X : sequence of arrays of shape (n_samples, n_channels_i)
+            In the order of `fit` (and of `add_subject`), each of the subject's own channels.
+
+        Returns
+        -------
+        common : list of ndarray of shape (n_samples, n_dimensions)
+            ``(X_i - mean_i) @ map_i``: about 0, where the training samples were centred.
+        """
+        check_is_fitted(self)
+        return map_subjects(X, self.maps_, self.means_)
+
+    def transform_subject(self, X: ArrayLike, *, subject: int) -> Floats:
+        """Return new responses of one fitted subject in the common space.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_channels_i)
+            New responses.
+        subject : int
+            Its place in `fit`, or what `add_subject` gave.
+
+        Returns
+        -------
+        common : ndarray of shape (n_samples, n_dimensions)
+        """
+        check_is_fitted(self)
+        return map_subject(X, self.maps_, self.means_, subject)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
 
 
 def map_subjects(Xs: Sequence[ArrayLike], maps: Sequence[Floats], means: Sequence[Floats]) -> list[Floats]:

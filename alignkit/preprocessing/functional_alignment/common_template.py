@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ..._core.checks import check_array
 from ..._core.errors import InputError
 from ._rotations import centred, check_subjects, closest_orthonormal, row_space
-from ._subjects import map_back, map_subject, map_subjects
+from ._subjects import SubjectMaps, map_back
 
 Floats = NDArray[np.float64]
 
 
-class Hyperalignment(BaseEstimator):
+class Hyperalignment(SubjectMaps):
     """Turn every subject's channels to a common template by rotations.
 
     First pass: the reference is the template; each further subject is turned to the mean of those before it.
@@ -138,39 +137,6 @@ class Hyperalignment(BaseEstimator):
         self.scales_ = [scale for _, _, scale in final]
         return self
 
-    def transform(self, X: Sequence[ArrayLike]) -> list[Floats]:
-        """Return new responses of all fitted subjects in the common space.
-
-        Parameters
-        ----------
-        X : sequence of arrays of shape (n_samples, n_channels_i)
-            In the order of `fit` (and of `add_subject`), each of the subject's own channels.
-
-        Returns
-        -------
-        common : list of ndarray of shape (n_samples, n_dimensions)
-            ``(X_i - mean_i) @ map_i``: about 0, where the training samples were centred.
-        """
-        check_is_fitted(self)
-        return map_subjects(X, self.maps_, self.means_)
-
-    def transform_subject(self, X: ArrayLike, *, subject: int) -> Floats:
-        """Return new responses of one fitted subject in the common space.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_channels_i)
-            New responses.
-        subject : int
-            Its place in `fit`, or what `add_subject` gave.
-
-        Returns
-        -------
-        common : ndarray of shape (n_samples, n_dimensions)
-        """
-        check_is_fitted(self)
-        return map_subject(X, self.maps_, self.means_, subject)
-
     def to_subject(self, common: ArrayLike, *, subject: int) -> Floats:
         """Return responses of the common space as those of a subject's channels.
 
@@ -236,8 +202,3 @@ class Hyperalignment(BaseEstimator):
         power = float(np.sum(turned**2))
         scale = float(values.sum()) / power if self.scaling and power > 0 else 1.0
         return scale * turned, scale * rotation, scale
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from ..._core.checks import check_array
 from ..._core.errors import InputError
 from ._rotations import centred, check_subjects, closest_orthonormal, row_space
-from ._subjects import map_back, map_subject, map_subjects
+from ._subjects import SubjectMaps, map_back
 
 Floats = NDArray[np.float64]
 
 
-class SharedResponseModel(BaseEstimator):
+class SharedResponseModel(SubjectMaps):
     """Find a few shared time courses, and every subject's orthonormal map to them.
 
     Minimises ``sum_i ||X_i - S W_i'||^2`` over the shared response S (n_samples, n_features) and maps W_i
@@ -129,39 +128,6 @@ class SharedResponseModel(BaseEstimator):
         self.n_iter_ = len(objective)
         return self
 
-    def transform(self, X: Sequence[ArrayLike]) -> list[Floats]:
-        """Return new responses of all fitted subjects as shared time courses.
-
-        Parameters
-        ----------
-        X : sequence of arrays of shape (n_samples, n_channels_i)
-            In the order of `fit` (and of `add_subject`), each of the subject's own channels.
-
-        Returns
-        -------
-        shared : list of ndarray of shape (n_samples, n_features)
-            ``(X_i - mean_i) W_i``.
-        """
-        check_is_fitted(self)
-        return map_subjects(X, self.maps_, self.means_)
-
-    def transform_subject(self, X: ArrayLike, *, subject: int) -> Floats:
-        """Return new responses of one fitted subject as shared time courses.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_channels_i)
-            New responses.
-        subject : int
-            Its place in `fit`, or what `add_subject` gave.
-
-        Returns
-        -------
-        shared : ndarray of shape (n_samples, n_features)
-        """
-        check_is_fitted(self)
-        return map_subject(X, self.maps_, self.means_, subject)
-
     def to_subject(self, shared: ArrayLike, *, subject: int) -> Floats:
         """Return shared time courses as responses of a subject's channels: ``S W_i' + mean_i``.
 
@@ -253,8 +219,3 @@ class SharedResponseModel(BaseEstimator):
             return np.asarray(vectors[:, : self.n_features])
         gram = np.sum([left @ left.T for left in lefts], axis=0)
         return np.asarray(np.linalg.eigh(gram)[1][:, : -self.n_features - 1 : -1])
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags

@@ -12,8 +12,9 @@ from alignkit.datasets.quality.copies import IDENTICAL_RUNS, IDENTICAL_SUBJECTS
 from alignkit.datasets.quality.describing import describe_path
 from alignkit.datasets.quality.event_timing import INSIDE, TIMING
 from alignkit.datasets.quality.repetitions import CONSTANT, FINITE, RELIABLE
+from alignkit.datasets.quality.run_by_run import EVENTS, READABLE, SIDECAR
 from alignkit.datasets.quality.sensor_amplitude import AMPLITUDE
-from alignkit.datasets.quality.volume_runs import EVENTS, MOTION, READABLE, SIDECAR
+from alignkit.datasets.quality.volume_runs import MOTION
 
 
 def wrong(report):

@@ -8,10 +8,10 @@ import pytest
 from alignkit._core.errors import InputError
 from alignkit.datasets.quality.copies import IDENTICAL_RUNS, IDENTICAL_SUBJECTS
 from alignkit.datasets.quality.event_timing import INSIDE, TWICE
+from alignkit.datasets.quality.run_by_run import EVENTS, READABLE
 from alignkit.datasets.quality.sensor_amplitude import AMPLITUDE
 from alignkit.datasets.quality.sensor_channels import BAD, CLIPPED, FLAT, LINE
 from alignkit.datasets.quality.sensor_runs import EPOCHS, FINITE, PLACES, SensorRun, sensor_quality
-from alignkit.datasets.quality.volume_runs import EVENTS, READABLE
 
 pytest.importorskip("mne")
 

@@ -4,8 +4,8 @@ import pytest
 
 from alignkit.datasets.quality.copies import IDENTICAL_SUBJECTS
 from alignkit.datasets.quality.event_timing import INSIDE
+from alignkit.datasets.quality.run_by_run import READABLE
 from alignkit.datasets.quality.spike_sessions import REFRACTORY, SILENT, session_quality
-from alignkit.datasets.quality.volume_runs import READABLE
 from alignkit.datasets.spikes._nwb_files import NWBFile, find_nwb_files
 
 pytest.importorskip("pynwb")
