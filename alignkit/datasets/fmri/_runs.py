@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,8 @@ from ..._core.checks import check_option
 from ..._core.errors import InputError
 from ..._core.progress import track
 from ...preprocessing.signals import Detrend, Standardize
+from ...recordings.geometry import AnyGeometry
+from ...recordings.recording import Recording
 from ._confounds import ConfoundColumns, Confounds, check_choice, read_confounds
 from ._event_checks import agree_on_ids
 from ._events import RunEvents, check_stems, chosen_id_column, read_events, read_volume_labels
@@ -288,3 +290,50 @@ def _runs_of_files(files: Sequence[SeriesFile], options: RunOptions) -> list[lis
         [RunEvents(number, source, 0, file.n_volumes, table)]
         for number, source, file, table in zip(numbers, sources, files, tables, strict=True)
     ]
+
+
+class Place(Protocol):
+    """What the channels of a recording are: voxels, vertices or grayordinates."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a reader should know of them."""
+
+    def channels(self, keep: NDArray[np.bool_]) -> pd.DataFrame:
+        """Return the table of some of them."""
+
+
+def read_recording(
+    files: Sequence[SeriesFile],
+    options: RunOptions,
+    usable: Usable,
+    place: Place,
+    *,
+    locate: Callable[[NDArray[np.bool_]], AnyGeometry | None],
+    notes: Sequence[str] = (),
+) -> Recording:
+    """Read the responses of all runs, of the channels that every run can use.
+
+    Parameters
+    ----------
+    files, options, usable
+        See :func:`read_responses`.
+    place : Place
+        What the channels are.
+    locate : callable
+        From which channels are kept to where these are; None where no one geometry holds them.
+    notes : sequence of str
+        Of the reader.
+    """
+    found = read_responses(files, options, usable)
+    keep = usable.keep()
+    return Recording(
+        found.values[:, keep],
+        found.samples,
+        found.described(place.channels(keep), keep),
+        geometry=locate(keep),
+        subject=options.subject,
+        modality="fmri",
+        unit=UNITS[options.standardize],
+        notes=(*found.notes, *notes, *place.notes, *usable.notes),
+    )

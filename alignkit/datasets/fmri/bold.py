@@ -13,7 +13,7 @@ from ..._core.errors import InputError
 from ...preprocessing.signals import Detrend, Standardize
 from ...recordings.recording import Recording
 from ._confounds import ConfoundColumns
-from ._runs import UNITS, Average, RunOptions, SeriesFile, check_files, read_responses
+from ._runs import Average, RunOptions, SeriesFile, check_files, read_recording
 from ._usable import Usable
 from ._volumes import check_grids, check_width, header_tr, open_series, open_volumes, read_voxels
 from ._voxels import select_voxels
@@ -187,18 +187,7 @@ def read_bold(
         for path, of_run in zip(paths, images, strict=True)
     ]
     usable = Usable(int(voxels.mask.sum()), what="voxels")
-    found = read_responses(files, options, usable)
-    keep = usable.keep()
-    return Recording(
-        found.values[:, keep],
-        found.samples,
-        found.described(voxels.channels(keep), keep),
-        geometry=voxels.geometry(keep, space),
-        subject=subject,
-        modality="fmri",
-        unit=UNITS[standardize],
-        notes=(*found.notes, *voxels.notes, *usable.notes),
-    )
+    return read_recording(files, options, usable, voxels, locate=lambda keep: voxels.geometry(keep, space))
 
 
 def _series(path: Path, images: list[Any], mask: Any, fwhm_mm: float | None) -> SeriesFile:

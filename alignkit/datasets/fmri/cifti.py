@@ -25,7 +25,7 @@ from ._grayordinates import (
     open_cifti_series,
     select_grayordinates,
 )
-from ._runs import UNITS, Average, RunOptions, check_files, read_responses
+from ._runs import Average, RunOptions, check_files, read_recording
 from ._usable import Usable
 from .single_trials import SingleTrialOptions
 
@@ -120,17 +120,12 @@ def read_cifti_bold(
     places = select_grayordinates(models, structures, atlas)
     files = [cifti_series(path, image, places.inside) for path, image in zip(paths, images, strict=True)]
     usable = Usable(int(places.inside.sum()), what="grayordinates")
-    found = read_responses(files, options, usable)
-    keep = usable.keep()
-    return Recording(
-        found.values[:, keep],
-        found.samples,
-        found.described(places.channels(keep), keep),
-        geometry=places.geometry(keep, space) if structures == "cortex" else None,
-        subject=subject,
-        modality="fmri",
-        unit=UNITS[standardize],
-        notes=(*found.notes, *places.notes, *usable.notes),
+    return read_recording(
+        files,
+        options,
+        usable,
+        places,
+        locate=lambda keep: places.geometry(keep, space) if structures == "cortex" else None,
     )
 
 

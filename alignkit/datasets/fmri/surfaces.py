@@ -18,7 +18,7 @@ from ...recordings.surface_geometry import SurfaceGeometry
 from ._atlases import read_destrieux_surface
 from ._confounds import ConfoundColumns
 from ._pairs import entities
-from ._runs import UNITS, Average, RunOptions, SeriesFile, check_files, check_unlike, read_responses
+from ._runs import Average, RunOptions, SeriesFile, check_files, check_unlike, read_recording
 from ._surface_files import label_names, open_surface_series, read_labels, read_vertices
 from ._usable import Usable
 from .single_trials import SingleTrialOptions
@@ -118,18 +118,9 @@ def read_surface_bold(
         SeriesFile(file.path, file.n_volumes, vertices.reader(file.read), file.header_tr_s, file.header_note)
         for file in files
     ]
-    found = read_responses(chosen, options, usable)
-    keep = usable.keep()
     name, note = _space(files[0].path, sizes, space)
-    return Recording(
-        found.values[:, keep],
-        found.samples,
-        found.described(vertices.channels(keep), keep),
-        geometry=vertices.geometry(keep, name),
-        subject=subject,
-        modality="fmri",
-        unit=UNITS[standardize],
-        notes=(*found.notes, *note, *vertices.notes, *usable.notes),
+    return read_recording(
+        chosen, options, usable, vertices, locate=lambda keep: vertices.geometry(keep, name), notes=note
     )
 
 

@@ -83,6 +83,11 @@ class Exchange:
             for other in dict.fromkeys(places)
         ]
 
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(set(self.labels.tolist()))
+
     def draw(self, rng: np.random.Generator) -> NDArray[np.str_]:
         """Return the labels of one permutation."""
         if self.by_stimulus:
@@ -101,3 +106,20 @@ class Exchange:
         if self.by_stimulus:
             return f"the classes of whole stimuli that occur in the same {leave_out}s"
         return f"the labels within {leave_out}s"
+
+
+def exchange_of(region: Recording, target: str, leave_out: str) -> Exchange:
+    """Return what is told and left out, read from the samples.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or has one value.
+    """
+    labels, groups = column_of(region, target), column_of(region, leave_out)
+    if len(set(labels)) < 2 or len(set(groups)) < 2:
+        raise InputError(
+            f"`classify` needs at least 2 values of {target!r} and of {leave_out!r}, but "
+            f"{region.subject!r} has {len(set(labels))} and {len(set(groups))}."
+        )
+    return Exchange(labels, groups, region.stimulus_ids)

@@ -16,7 +16,7 @@ from ..._core.random import derive_seed
 from ...recordings.recording import Recording
 from ...recordings.scores import Scores
 from ...stats import leave_one_group_out, permutation_p
-from ._classify_folds import RUN, STIMULUS, Exchange, column_of, leak_of
+from ._classify_folds import RUN, STIMULUS, Exchange, exchange_of, leak_of
 from ._comparison import COMPARISONS, Context, Outcome, read_arrays, region_of, write_part
 from ._encoding_text import leaks
 
@@ -80,23 +80,17 @@ def classify(
         accuracies, nulls = [], []
         for recording in study.values():
             region = region_of(recording, roi)
-            labels, groups = column_of(region, target), column_of(region, leave_out)
-            n_classes = len(set(labels))
-            if n_classes < 2 or len(set(groups)) < 2:
-                raise InputError(
-                    f"`classify` needs at least 2 values of {target!r} and of {leave_out!r}, but "
-                    f"{recording.subject!r} has {n_classes} and {len(set(groups))}."
-                )
+            exchange = exchange_of(region, target, leave_out)
+            n_classes, exchanged = exchange.n_classes, exchange.words(leave_out)
             verdict, detail = leak_of(region, target, leave_out)
             if verdict == "leaks" and context.strict:
                 raise InputError(f"the folds of {metric} leak, and the run is strict: {detail}")
             audit.append((f"{metric}, {recording.subject}", verdict, detail))
-            exchange = Exchange(labels, groups, region.stimulus_ids)
-            exchanged = exchange.words(leave_out)
             arrays = _task(context, region, roi, classifier, exchange)
             accuracies.append(arrays["accuracies"].mean())
             nulls.append(arrays["null"])
             count = len(arrays["null"])
+            groups = exchange.groups.tolist()
             rows += _rows(arrays, recording.subject, roi, groups, classifier, metric)
         # The same draws for all subjects: what they share stays shared in the null.
         group_p[roi] = float(permutation_p(np.mean(accuracies), np.mean(nulls, axis=0)))
