@@ -81,6 +81,7 @@ __all__ = [
     "read_matrix",
     "read_meeg",
     "read_nwb",
+    "read_participants",
     "read_rasters",
     "read_rdms",
     "read_rsatoolbox",
@@ -109,6 +110,7 @@ if TYPE_CHECKING:
     from .bids.describe import BidsSummary, describe_bids
     from .bids.entities import BidsFile
     from .bids.index import BidsIndex, scan_bids
+    from .bids.sidecars import read_participants
     from .exchange.brainscore import brainscore_subjects, read_brainscore
     from .exchange.brainscore_dataset import load_brainscore
     from .exchange.brainscore_writing import write_brainscore
@@ -177,6 +179,7 @@ _HOMES = {
     "BidsFile": "bids.entities",
     "BidsIndex": "bids.index",
     "scan_bids": "bids.index",
+    "read_participants": "bids.sidecars",
     "brainscore_subjects": "exchange.brainscore",
     "read_brainscore": "exchange.brainscore",
     "load_brainscore": "exchange.brainscore_dataset",

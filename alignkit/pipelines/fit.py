@@ -32,7 +32,6 @@ from .result import RunResult
 from .run import load_dataset, resolve_config, run_config
 from .store import Store
 
-N_INNER = 5
 MOST_WINDOWS = 24
 DEFAULT_MODELS = ("pixels", "gabor-energy", "hmax", "random-resnet50", "random-vit-s")
 

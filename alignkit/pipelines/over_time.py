@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,8 +16,6 @@ from ..recordings.study import Study
 from .comparisons import Context, Outcome, Picture
 from .config import WindowsOptions
 from .living import living
-
-logger = logging.getLogger(__name__)
 
 MAX_PICTURES = 6
 ALPHA = 0.05
