@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -30,12 +31,13 @@ class Registry(Generic[T]):
         self.family = family
         self._objects: dict[str, T] = {}
         self._facts: dict[str, Mapping[str, Any]] = {}
+        self._homes: dict[str, str] = {}
 
     def register(self, name: str, **facts: Any) -> Callable[[T], T]:
         """Return a decorator that puts a callable under `name` with its facts."""
 
         def add(thing: T) -> T:
-            if name in self._objects:
+            if name in self:
                 raise InputError(f"{self.family}: the name {name!r} is taken already.")
             self._objects[name] = thing
             self._facts[name] = MappingProxyType(dict(facts))
@@ -43,19 +45,39 @@ class Registry(Generic[T]):
 
         return add
 
+    def declare(self, name: str, home: str, **facts: Any) -> None:
+        """Put a name with its facts here, for a callable that is imported when it is first asked for.
+
+        Parameters
+        ----------
+        name : str
+            Not taken yet.
+        home : str
+            Module and callable, such as ``"alignkit.networks.vision.hmax:hmax"``.
+        **facts
+            Plain values.
+        """
+        if name in self:
+            raise InputError(f"{self.family}: the name {name!r} is taken already.")
+        self._homes[name] = home
+        self._facts[name] = MappingProxyType(dict(facts))
+
     def __getitem__(self, name: str) -> T:
+        if name not in self._objects and name in self._homes:
+            module, callable_name = self._homes[name].split(":")
+            self._objects[name] = getattr(import_module(module), callable_name)
         if name not in self._objects:
             self._load_plugin(name)
         return self._objects[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._objects
+        return name in self._facts
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._objects))
+        return iter(sorted(self._facts))
 
     def __len__(self) -> int:
-        return len(self._objects)
+        return len(self._facts)
 
     def facts(self, name: str) -> Mapping[str, Any]:
         """Return the declared facts of `name`."""
@@ -75,5 +97,5 @@ class Registry(Generic[T]):
                 f"Searched alignkit and the entry points {group!r}."
             )
         thing = next(iter(found)).load()
-        if name not in self._objects:
+        if name not in self:
             self.register(name)(thing)

@@ -1,25 +1,39 @@
-"""Networks: engineered, bio-inspired, random and pretrained, of images and of language."""
+"""Networks: engineered, bio-inspired, random and pretrained, of images, sounds, films and language."""
 
 from __future__ import annotations
 
-# Importing a factory registers it; none imports torch before a network is built.
+from typing import TYPE_CHECKING
+
+from .._core.lazy import lazy_names
+
+# Facts are plain values: what is declared here imports no torch, and no network before it is built.
 from ._build import build_network
 from ._language import LANGUAGE_MODELS, LanguageModel
 from ._network import NETWORKS, Network
-from .gabor_energy import gabor_energy
-from .hf import hf
-from .hmax import hmax, hmax_untrained
-from .minilm import load_minilm, random_minilm
-from .pixels import pixels
+from ._recipe import Learner, Recipe
+from .dynamics import _facts as _dynamics
+from .local_learning import _facts as _local_learning
 from .procedural import procedural_images
-from .random_resnet50 import random_resnet50
-from .random_vit_s import random_vit_s
+from .spiking import _facts as _spiking
+from .standard import _facts as _standard
+from .vision import _facts as _vision
+
+if TYPE_CHECKING:
+    from .standard.hf import hf
+    from .standard.minilm import load_minilm, random_minilm
+    from .standard.random_resnet50 import random_resnet50
+    from .standard.random_vit_s import random_vit_s
+    from .vision.gabor_energy import gabor_energy
+    from .vision.hmax import hmax, hmax_untrained
+    from .vision.pixels import pixels
 
 __all__ = [
     "LANGUAGE_MODELS",
     "NETWORKS",
     "LanguageModel",
+    "Learner",
     "Network",
+    "Recipe",
     "build_network",
     "gabor_energy",
     "hf",
@@ -32,3 +46,18 @@ __all__ = [
     "random_resnet50",
     "random_vit_s",
 ]
+
+_DECLARED = (_standard, _vision, _spiking, _local_learning, _dynamics)
+_HOMES = {
+    "hf": "standard.hf",
+    "load_minilm": "standard.minilm",
+    "random_minilm": "standard.minilm",
+    "random_resnet50": "standard.random_resnet50",
+    "random_vit_s": "standard.random_vit_s",
+    "gabor_energy": "vision.gabor_energy",
+    "hmax": "vision.hmax",
+    "hmax_untrained": "vision.hmax",
+    "pixels": "vision.pixels",
+}
+_EAGER = [name for name in __all__ if name not in _HOMES]
+__getattr__, __dir__ = lazy_names(__name__, _HOMES, *_EAGER)

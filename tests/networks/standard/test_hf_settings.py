@@ -6,7 +6,7 @@ import transformers
 from PIL import Image
 
 from alignkit._core.errors import InputError
-from alignkit.networks._hf_settings import preparation_of
+from alignkit.networks.standard._hf_settings import preparation_of
 
 # The processors that Pillow serves; older releases have them under the plain name.
 CASES = [

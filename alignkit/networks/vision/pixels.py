@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from ._images import check_count, square
-from ._network import NETWORKS, Network
+from .._images import check_count, square
+from .._network import Network, declared
 
 
-@NETWORKS.register(
-    "pixels",
-    family="engineered",
-    layers=("pixels",),
-    paper="",
-    trained=False,
-    summary="RGB values of the shrunken image",
-)
 def pixels(*, size: int = 32) -> Network:
     """Build the pixel model.
 
@@ -42,11 +34,4 @@ def pixels(*, size: int = 32) -> Network:
     preparation = square(check_count("size", size, least=1))
     module = nn.Sequential()
     module.add_module("pixels", nn.Identity())
-    return Network(
-        name="pixels",
-        family="engineered",
-        module=module.eval(),
-        layers=("pixels",),
-        preprocess=preparation,
-        preprocessing={"image": preparation.facts()},
-    )
+    return declared("pixels", module, preparation)

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from .._core.checks import check_option
-from .._core.errors import InputError
-from .._core.random import derive_seed
-from ._images import check_count, square
-from ._network import NETWORKS, Network
-from .procedural import procedural_images
+from ..._core.checks import check_option
+from ..._core.errors import InputError
+from ..._core.random import derive_seed
+from .._images import check_count, square
+from .._network import Network, declared
+from ..procedural import procedural_images
 
 if TYPE_CHECKING:
     import torch
 
     from ._hmax_modules import Hmax
 
-_PAPER = (
-    "Riesenhuber & Poggio 1999, Nat Neurosci 2:1019, doi:10.1038/14819; "
-    "Serre et al. 2007, IEEE TPAMI 29:411, doi:10.1109/TPAMI.2007.56"
-)
 _N_IMPRINTING_IMAGES = 40
 
 
-@NETWORKS.register(
-    "hmax",
-    family="bio-inspired",
-    layers=("c1", "c2"),
-    paper=_PAPER,
-    trained=True,
-    twin="hmax-untrained",
-    summary="HMAX, S1 to C2, prototypes imprinted from procedural images",
-)
 def hmax(
     *,
     image_size: int = 128,
@@ -107,29 +95,22 @@ def hmax(
     # Tensors made in inference mode could not be moved or saved like others.
     module.set_prototypes([each.clone() for each in patches], sharpness)
     source = "procedural images" if prototypes == "imprinted" else "noise of the norms of imprinted ones"
-    return Network(
-        name="hmax" if prototypes == "imprinted" else "hmax-untrained",
-        family="bio-inspired",
-        module=module.eval(),
-        layers=("c1", "c2"),
-        preprocess=preparation,
+    return declared(
+        "hmax" if prototypes == "imprinted" else "hmax-untrained",
+        module,
+        preparation,
         preprocessing={"image": preparation.facts(), "parameters": {"sharpness": sharpness}},
-        trained=prototypes == "imprinted",
-        paper=_PAPER,
+        untrained=partial(
+            hmax_untrained, image_size=image_size, n_prototypes=n_prototypes, sharpness=sharpness, seed=seed
+        )
+        if prototypes == "imprinted"
+        else None,
         notes=(
             f"The {n_prototypes} prototypes come from {source}, drawn by seed {seed}; none from a stimulus.",
         ),
     )
 
 
-@NETWORKS.register(
-    "hmax-untrained",
-    family="bio-inspired",
-    layers=("c1", "c2"),
-    paper=_PAPER,
-    trained=False,
-    summary="HMAX with random prototypes of the same norms: the untrained twin of hmax",
-)
 def hmax_untrained(
     *, image_size: int = 128, n_prototypes: int = 1000, sharpness: float = 3.0, seed: int = 0
 ) -> Network:

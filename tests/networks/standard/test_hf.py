@@ -25,7 +25,7 @@ from alignkit._core.errors import InputError, MissingDataError
 from alignkit.networks import build_network, hf
 
 # The package hands on the function of the same name.
-MODULE = import_module("alignkit.networks.hf")
+MODULE = import_module("alignkit.networks.standard.hf")
 
 # What the published checkpoints carry in preprocessor_config.json.
 VIT = {

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .procedural import procedural_images
+from ..procedural import procedural_images
 
 M = TypeVar("M", bound=nn.Module)
 

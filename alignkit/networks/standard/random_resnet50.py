@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from .._core.random import derive_seed
-from ._images import IMAGENET_MEAN, IMAGENET_STD, check_count, square
-from ._network import NETWORKS, Network
-
-_PAPER = "He et al. 2016, CVPR, doi:10.1109/CVPR.2016.90"
-_LAYERS = ("stem", "stage1", "stage2", "stage3", "stage4")
+from ..._core.random import derive_seed
+from .._images import IMAGENET_MEAN, IMAGENET_STD, check_count, square
+from .._network import Network, declared
 
 
-@NETWORKS.register(
-    "random-resnet50",
-    family="random CNN",
-    layers=_LAYERS,
-    paper=_PAPER,
-    trained=False,
-    summary="ResNet-50 with seeded random weights",
-)
 def random_resnet50(*, image_size: int = 224, seed: int = 0) -> Network:
     """Build ResNet-50 with random weights.
 
@@ -52,14 +41,10 @@ def random_resnet50(*, image_size: int = 224, seed: int = 0) -> Network:
     images_seed = derive_seed(seed, "random-resnet50", "batch-norm")
     set_batch_norm(module, seed=images_seed, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     preparation = square(image_size, mean=IMAGENET_MEAN, std=IMAGENET_STD)
-    return Network(
-        name="random-resnet50",
-        family="random CNN",
-        module=module,
-        layers=_LAYERS,
-        preprocess=preparation,
-        preprocessing={"image": preparation.facts()},
-        paper=_PAPER,
+    return declared(
+        "random-resnet50",
+        module,
+        preparation,
         notes=(
             f"Weights are random (seed {seed}); batch-norm statistics come from procedural images, "
             "never from stimuli.",

@@ -9,22 +9,13 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from .._core.errors import InputError, MissingDataError
+from ..._core.errors import InputError, MissingDataError
+from .._network import Network
 from ._hf_settings import preparation_of
-from ._network import NETWORKS, Network
 
 _TIMEOUT_S = 5.0
 
 
-@NETWORKS.register(
-    "hf",
-    family="pretrained",
-    layers=(),
-    paper="",
-    trained=True,
-    required=("name",),
-    summary="any Hugging Face vision model: hf:NAME or hf:FOLDER, every block a layer",
-)
 def hf(*, name: str) -> Network:
     """Load a Hugging Face vision model.
 

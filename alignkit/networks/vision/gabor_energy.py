@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._core.errors import InputError
-from ._images import check_count, square
-from ._network import NETWORKS, Network
+from ..._core.errors import InputError
+from .._images import check_count, square
+from .._network import Network, declared
 
-_PAPER = "Adelson & Bergen 1985, J Opt Soc Am A 2:284, doi:10.1364/JOSAA.2.000284"
 _N_SCALES = 6
 
 
-@NETWORKS.register(
-    "gabor-energy",
-    family="engineered",
-    layers=(*(f"scale{k}" for k in range(1, _N_SCALES + 1)), "energy"),
-    paper=_PAPER,
-    trained=False,
-    summary="log energy of quadrature Gabor pairs, six spatial frequencies by eight orientations",
-)
 def gabor_energy(
     *,
     image_size: int = 128,
@@ -112,14 +103,12 @@ def gabor_energy(
         "grid": grid,
         "log_offset": log_offset if log else None,
     }
-    return Network(
-        name="gabor-energy",
-        family="engineered",
-        module=module.eval(),
+    return declared(
+        "gabor-energy",
+        module,
+        preparation,
         layers=(*module.scales, "energy"),
-        preprocess=preparation,
         preprocessing={"image": preparation.facts(), "parameters": parameters},
-        paper=_PAPER,
     )
 
 

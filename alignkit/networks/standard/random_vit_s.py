@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from .._core.errors import InputError
-from ._images import check_count, square
-from ._network import NETWORKS, Network
+from ..._core.errors import InputError
+from .._images import check_count, square
+from .._network import Network, declared
 
-_PAPER = "Dosovitskiy et al. 2021, ICLR, arXiv:2010.11929"
-_LAYERS = ("embedding", "block4", "block8", "block12", "norm")
 _HALF = (0.5, 0.5, 0.5)
 
 
-@NETWORKS.register(
-    "random-vit-s",
-    family="random transformer",
-    layers=_LAYERS,
-    paper=_PAPER,
-    trained=False,
-    summary="ViT-S/16 with seeded random weights",
-)
 def random_vit_s(*, image_size: int = 224, seed: int = 0) -> Network:
     """Build ViT-S/16 (12 blocks, 384 units, 6 heads) with random weights.
 
@@ -56,13 +46,9 @@ def random_vit_s(*, image_size: int = 224, seed: int = 0) -> Network:
 
     module = seeded(partial(vit_small_stages, image_size), seed)
     preparation = square(image_size, mean=_HALF, std=_HALF)
-    return Network(
-        name="random-vit-s",
-        family="random transformer",
-        module=module,
-        layers=_LAYERS,
-        preprocess=preparation,
-        preprocessing={"image": preparation.facts()},
-        paper=_PAPER,
+    return declared(
+        "random-vit-s",
+        module,
+        preparation,
         notes=(f"Weights are random (seed {seed}).",),
     )

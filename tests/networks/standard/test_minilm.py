@@ -14,7 +14,8 @@ from tokenizers.models import WordPiece
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from alignkit._core.errors import InputError, MissingDataError, UnknownNameError
-from alignkit.networks import LANGUAGE_MODELS, NETWORKS, load_minilm, minilm, random_minilm
+from alignkit.networks import LANGUAGE_MODELS, NETWORKS, load_minilm, random_minilm
+from alignkit.networks.standard import minilm
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "rabbit", "ran", "##ning", "'", "s"]
 

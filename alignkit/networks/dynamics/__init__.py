@@ -1,0 +1,1 @@
+"""Networks whose dynamics hold what they remember."""

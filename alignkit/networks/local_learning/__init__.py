@@ -1,0 +1,1 @@
+"""Networks whose learning rules need no backpropagation."""

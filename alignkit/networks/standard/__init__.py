@@ -1,0 +1,1 @@
+"""Standard networks: transformers, timm and torchvision, trained or with seeded random weights."""

@@ -1,0 +1,1 @@
+"""Visual front ends and cortical hierarchies."""
