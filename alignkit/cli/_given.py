@@ -62,17 +62,18 @@ def given_by(
         subject=subject,
         variable=variable,
         transpose=transpose,
-        options=_parsed(options or ()),
+        options=options_of(options),
     )
 
 
-def _parsed(options: Sequence[str]) -> dict[str, Any]:
+def options_of(options: Sequence[str] | None) -> dict[str, Any]:
+    """Return what was given as NAME=VALUE, read as YAML."""
     import yaml
 
     from .._core.errors import InputError
 
     made: dict[str, Any] = {}
-    for option in options:
+    for option in options or ():
         name, separator, value = option.partition("=")
         if not separator or not name.strip():
             raise InputError(f"--set {option}: NAME=VALUE is wanted, such as delay_s=4.")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._core.checks import did_you_mean
+from .._core.checks import check_option, did_you_mean
 from .._core.device import pick_device
 from .._core.errors import InputError
 from .._core.progress import track
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from ..networks._language import LanguageModel
 
+WordPooling = Literal["mean", "last"]
+
 _CLITICS = frozenset({"'s", "'ll", "'ve", "'re", "'m", "'d", "n't"})
 
 
@@ -31,6 +34,7 @@ def word_features(
     *,
     layers: Sequence[str] | None = None,
     window_words: int = 20,
+    word_pooling: WordPooling = "mean",
     batch_size: int = 64,
     device: str = "auto",
 ) -> dict[str, NDArray[np.float32]]:
@@ -38,9 +42,10 @@ def word_features(
 
     For every word the model reads a window of text that ends with that word: the word itself and the
     ``window_words - 1`` before it (fewer at the start of the story). A hidden layer's features are the mean
-    over the tokens of that last word; those of ``"sentence"`` are the window's embedding, as sentences are
-    embedded. The model sees both ways within the window, so a word is informed by all that came before,
-    and by nothing that comes later.
+    over the tokens of that last word, or its last token; those of ``"sentence"`` are the window's embedding,
+    as sentences are embedded. A model that reads both ways does so within the window, so a word is informed
+    by all that came before in it, and by nothing that comes later. Windows are never cut to a stride: every
+    word has the whole of its own.
 
     Parameters
     ----------
@@ -53,6 +58,9 @@ def word_features(
         By default all of ``model.layers``.
     window_words : int, default=20
         Length of the window in words; 1 takes each word alone.
+    word_pooling : {"mean", "last"}, default="mean"
+        What stands for a word of several tokens. The last one is the only token of a model that reads left
+        to right which knows the whole word.
     batch_size : int, default=64
         Windows per pass. It changes results by rounding only.
     device : str, default="auto"
@@ -69,34 +77,37 @@ def word_features(
         If a word is empty or has no token, a layer is unknown, a number is out of range, a window has more
         tokens than the model takes, or the model gives NaN.
 
+    Notes
+    -----
+    A window is a text of its own, so its first word is written without a space before it, which tokenizers
+    such as GPT-2's read otherwise than a word within a text. A model that reads left to right passes once
+    over the first `window_words` words, whose windows are beginnings of one text.
+
     References
     ----------
     Jain S, Huth AG (2018). Incorporating context into language encoding models for fMRI. NeurIPS.
     Toneva M, Wehbe L (2019). Interpreting and improving natural-language processing (in machines) with
     natural language-processing (in the brain). NeurIPS. https://arxiv.org/abs/1905.11833
     """
-    texts, starts = _windows(_checked_words(words), check_count("window_words", window_words, least=1))
+    listed = _checked_words(words)
+    length = check_count("window_words", window_words, least=1)
+    check_option("word_pooling", word_pooling, ("mean", "last"))
     names = _checked_layers(model, layers)
     step = check_count("batch_size", batch_size, least=1)
+    windows = _windows(listed, length)
+    if model.reads == "left to right" and "sentence" not in names:
+        windows = _shared_start(windows, model, length)
     found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+    order = np.argsort([word.number for window in windows for word in window.words])
     first = 0
-    for batch in _passes(
-        model, texts, step, device, remedy=f"choose a smaller `window_words` than {window_words}"
-    ):
-        last = first + len(batch.mask)
-        # A token belongs to the last word when it ends after that word's first letter; the special tokens
-        # and the padding end at 0.
-        own = batch.ends > batch.ends.new_tensor(starts[first:last])[:, None]
-        tokenless = (~own.any(1)).nonzero()
-        if len(tokenless):
-            word = first + int(tokenless[0])
-            raise InputError(
-                f"word {word} ({words[word]!r}) has no token of {model.name!r}; leave out what is no word."
-            )
+    remedy = f"choose a smaller `window_words` than {window_words}"
+    for batch in _passes(model, [window.text for window in windows], step, device, remedy=remedy):
+        part = windows[first : first + len(batch.mask)]
+        rows, own = _tokens_of_words(batch, part, word_pooling, model.name)
         for name in names:
-            found[name].append(_rows(model, batch, name, own))
-        first = last
-    return {name: _finite(model, name, np.concatenate(rows)) for name, rows in found.items()}
+            found[name].append(_rows(model, batch, name, own, rows))
+        first += len(part)
+    return {name: _finite(model, name, np.concatenate(each)[order]) for name, each in found.items()}
 
 
 def word_tracks(
@@ -105,6 +116,7 @@ def word_tracks(
     *,
     layers: Sequence[str] | None = None,
     window_words: int = 20,
+    word_pooling: WordPooling = "mean",
     batch_size: int = 64,
     device: str = "auto",
 ) -> tuple[Track, ...]:
@@ -114,7 +126,7 @@ def word_tracks(
     ----------
     words : Track
         Its labels are the words.
-    model, layers, window_words, batch_size, device
+    model, layers, window_words, word_pooling, batch_size, device
         See :func:`word_features`.
 
     Returns
@@ -133,13 +145,20 @@ def word_tracks(
             f"the track {words.name!r} has no labels, so it has no words; give a track whose labels are them."
         )
     features = word_features(
-        words.labels, model, layers=layers, window_words=window_words, batch_size=batch_size, device=device
+        words.labels,
+        model,
+        layers=layers,
+        window_words=window_words,
+        word_pooling=word_pooling,
+        batch_size=batch_size,
+        device=device,
     )
     facts = {
         "model": model.name,
         "weights": model.weights_digest(),
         "preprocessing": dict(model.preprocessing),
         "window_words": window_words,
+        "word_pooling": word_pooling,
         "batch_size": batch_size,
         "device": pick_device(device).type,
         "versions": _versions(),
@@ -160,7 +179,7 @@ def word_tracks(
 def sentence_embeddings(
     texts: Sequence[str], model: LanguageModel, *, batch_size: int = 64, device: str = "auto"
 ) -> NDArray[np.float32]:
-    """Return one vector of length 1 per text: the mean of the last layer over all tokens.
+    """Return one vector of length 1 per text, pooled over tokens as the model was made for.
 
     Parameters
     ----------
@@ -181,10 +200,15 @@ def sentence_embeddings(
     Raises
     ------
     InputError
-        If there is no text, a text has more tokens than the model takes, or the model gives NaN.
+        If there is no text, a text has more tokens than the model takes, the model gives NaN, or it has no
+        vector for whole texts.
     """
-    last = model.layers[-1]
-    return text_features(texts, model, layers=[last], batch_size=batch_size, device=device)[last]
+    if "sentence" not in model.layers:
+        raise InputError(
+            f"{model.name!r} has no layer 'sentence': nothing says how its tokens are pooled. Take the mean "
+            "over tokens of a hidden layer by `text_features`, or a sentence model."
+        )
+    return text_features(texts, model, layers=["sentence"], batch_size=batch_size, device=device)["sentence"]
 
 
 def text_features(
@@ -236,8 +260,27 @@ class _Batch:
     """What the model gave for some texts: hidden states, and where each token ends in its text."""
 
     hidden: Sequence[torch.Tensor]
+    pooled: torch.Tensor | None
     mask: torch.Tensor
     ends: torch.Tensor
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A text, and the words in it that are wanted."""
+
+    text: str
+    words: tuple[_Word, ...]
+
+
+@dataclass(frozen=True)
+class _Word:
+    """A word: its number in the story, where in the text it starts, and before which token it ends."""
+
+    number: int
+    word: str
+    start: int
+    before: int | None = None
 
 
 def _passes(
@@ -246,49 +289,138 @@ def _passes(
     import torch
 
     place = pick_device(device)
+    takes = signature(model.module.forward).parameters
+    # Nothing is generated: keys and values of earlier tokens would only fill memory.
+    options = {"use_cache": False} if "use_cache" in takes else {}
     with torch.inference_mode(), _placed(model.module, place):
         for first in track(range(0, len(texts), step), f"features of {model.name}"):
-            tokens = model.tokenizer(
-                list(texts[first : first + step]),
-                padding=True,
-                truncation=False,
-                return_offsets_mapping=True,
-                return_tensors="pt",
-            )
-            longest = tokens["input_ids"].shape[1]
-            if longest > model.max_tokens:
-                raise InputError(
-                    f"{model.name!r} takes texts of at most {model.max_tokens} tokens, got one of {longest}; "
-                    f"{remedy}."
-                )
-            ends = tokens.pop("offset_mapping")[..., 1].to(place)
-            mask = tokens["attention_mask"].bool().to(place)
-            hidden = model.module(**tokens.to(place), output_hidden_states=True).hidden_states
-            yield _Batch(hidden, mask, ends)
+            tokens = _padded(model, texts[first : first + step], remedy)
+            ends = tokens.pop("ends").to(place)
+            given = {key: value.to(place) for key, value in tokens.items() if key in takes}
+            output = model.module(**given, output_hidden_states=True, **options)
+            pooled = output.get("pooler_output") if model.pooling == "own" else None
+            yield _Batch(output.hidden_states, pooled, tokens["attention_mask"].bool().to(place), ends)
 
 
-def _rows(model: LanguageModel, batch: _Batch, layer: str, own: torch.Tensor) -> NDArray[np.float32]:
-    """Return a row per text: the mean over the tokens of `own`, or for the last layer over all of them."""
+def _padded(model: LanguageModel, texts: Sequence[str], remedy: str) -> dict[str, torch.Tensor]:
+    """Return tokens of texts, filled up on the right: many tokenizers have no padding, or put it left."""
     import torch
 
-    is_sentence = layer == model.layers[-1]
-    hidden = batch.hidden[-1] if is_sentence else batch.hidden[model.layers.index(layer)]
-    weights = (batch.mask if is_sentence else own).float()[..., None]
-    rows = (hidden.float() * weights).sum(1) / weights.sum(1)
-    if is_sentence:
-        rows = torch.nn.functional.normalize(rows, dim=1)
+    found = model.tokenizer(
+        list(texts), padding=False, truncation=False, return_offsets_mapping=True, verbose=False
+    )
+    longest = max(map(len, found["input_ids"]))
+    if longest > model.max_tokens:
+        raise InputError(
+            f"{model.name!r} takes texts of at most {model.max_tokens} tokens, got one of {longest}; "
+            f"{remedy}."
+        )
+    padding = getattr(model.tokenizer, "pad_token_id", None) or 0
+    rows: dict[str, list[list[int]]] = {
+        "input_ids": found["input_ids"],
+        "attention_mask": [[1] * len(ids) for ids in found["input_ids"]],
+        "ends": [[end for _, end in offsets] for offsets in found["offset_mapping"]],
+    }
+    if "token_type_ids" in found:
+        rows["token_type_ids"] = found["token_type_ids"]
+    return {
+        key: torch.tensor(
+            [row + [padding if key == "input_ids" else 0] * (max(longest, 1) - len(row)) for row in each]
+        )
+        for key, each in rows.items()
+    }
+
+
+def _tokens_of_words(
+    batch: _Batch, windows: Sequence[_Window], pooling: WordPooling, model: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return for each word the text it is in, and which of its tokens stand for it."""
+    wanted = [(row, word) for row, window in enumerate(windows) for word in window.words]
+    rows = batch.ends.new_tensor([row for row, _ in wanted])
+    starts = batch.ends.new_tensor([word.start for _, word in wanted])
+    n_tokens = batch.ends.shape[1]
+    before = batch.ends.new_tensor([n_tokens if w.before is None else w.before for _, w in wanted])
+    positions = batch.ends.new_tensor(range(n_tokens))
+    # A token belongs to the last word when it ends after that word's first letter; the special tokens
+    # and the padding end at 0.
+    own = (batch.ends[rows] > starts[:, None]) & (positions < before[:, None])
+    tokenless = (~own.any(1)).nonzero()
+    if len(tokenless):
+        word = wanted[int(tokenless[0])][1]
+        raise InputError(
+            f"word {word.number} ({word.word!r}) has no token of {model!r}; leave out what is no word."
+        )
+    if pooling == "last":
+        own = positions == (own * positions).amax(1, keepdim=True)
+    return rows, own
+
+
+def _rows(
+    model: LanguageModel,
+    batch: _Batch,
+    layer: str,
+    own: torch.Tensor,
+    of: torch.Tensor | None = None,
+) -> NDArray[np.float32]:
+    """Return a row per word or text: the mean over the tokens of `own`, or the sentence's vector."""
+    import torch
+
+    if layer == "sentence":
+        rows = torch.nn.functional.normalize(_sentences(model, batch), dim=1)
+        rows = rows if of is None else rows[of]
+    else:
+        hidden = batch.hidden[model.layers.index(layer)].float()
+        weights = own.float()[..., None]
+        rows = ((hidden if of is None else hidden[of]) * weights).sum(1) / weights.sum(1)
     values: NDArray[np.float32] = rows.cpu().numpy().copy()
     return values
 
 
-def _windows(words: Sequence[str], n_words: int) -> tuple[list[str], list[int]]:
+def _sentences(model: LanguageModel, batch: _Batch) -> torch.Tensor:
+    last = batch.hidden[-1].float()
+    if batch.pooled is not None:
+        return batch.pooled.float()
+    if model.pooling == "first":
+        return last[:, 0]
+    if model.pooling == "last":
+        ends = batch.mask.sum(1) - 1
+        return last[range(len(last)), ends]
+    weights = batch.mask.float()[..., None]
+    return (last * weights).sum(1) / weights.sum(1)
+
+
+def _windows(words: Sequence[str], n_words: int) -> list[_Window]:
     """Return the text that ends with each word, and where in it that word starts."""
-    texts, starts = [], []
+    windows = []
     for position, word in enumerate(words):
         text = written(words[max(0, position - n_words + 1) : position + 1])
-        texts.append(text)
-        starts.append(len(text) - len(word))
-    return texts, starts
+        windows.append(_Window(text, (_Word(position, word, len(text) - len(word)),)))
+    return windows
+
+
+def _shared_start(windows: list[_Window], model: LanguageModel, n_words: int) -> list[_Window]:
+    """Return windows in which the beginnings of the first text are that one text.
+
+    Only beginnings whose tokens are the first tokens of the whole: a tokenizer may join over a border.
+    """
+    beginnings = windows[:n_words]
+    found = model.tokenizer(
+        [window.text for window in beginnings],
+        padding=False,
+        truncation=False,
+        return_offsets_mapping=True,
+        verbose=False,
+    )
+    whole = found["input_ids"][-1]
+    shared, alone = [], []
+    for window, ids, offsets in zip(beginnings, found["input_ids"], found["offset_mapping"], strict=True):
+        # What the tokenizer puts at the end of every text ends at 0.
+        n_tokens = max((number for number, (_, end) in enumerate(offsets, 1) if end), default=0)
+        if ids[:n_tokens] == whole[:n_tokens]:
+            shared.append(replace(window.words[0], before=n_tokens))
+        else:
+            alone.append(window)
+    return [_Window(beginnings[-1].text, tuple(shared)), *alone, *windows[n_words:]]
 
 
 def written(words: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from .local_learning import _facts as _local_learning
 from .procedural import procedural_images
 from .spiking import _facts as _spiking
 from .standard import _facts as _standard
+from .training import _facts as _training
 from .vision import _facts as _vision
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from .standard.minilm import load_minilm, random_minilm
     from .standard.random_resnet50 import random_resnet50
     from .standard.random_vit_s import random_vit_s
+    from .training.labelled_images import LabelledImages, labelled_images
+    from .training.shapes import shape_images
+    from .training.trained import Training, epochs_of, train_network, trained
     from .vision.gabor_energy import gabor_energy
     from .vision.hmax import hmax, hmax_untrained
     from .vision.pixels import pixels
@@ -30,24 +34,31 @@ if TYPE_CHECKING:
 __all__ = [
     "LANGUAGE_MODELS",
     "NETWORKS",
+    "LabelledImages",
     "LanguageModel",
     "Learner",
     "Network",
     "Recipe",
+    "Training",
     "build_network",
+    "epochs_of",
     "gabor_energy",
     "hf",
     "hmax",
     "hmax_untrained",
+    "labelled_images",
     "load_minilm",
     "pixels",
     "procedural_images",
     "random_minilm",
     "random_resnet50",
     "random_vit_s",
+    "shape_images",
+    "train_network",
+    "trained",
 ]
 
-_DECLARED = (_standard, _vision, _spiking, _local_learning, _dynamics)
+_DECLARED = (_standard, _vision, _spiking, _local_learning, _dynamics, _training)
 _HOMES = {
     "hf": "standard.hf",
     "load_minilm": "standard.minilm",
@@ -58,6 +69,13 @@ _HOMES = {
     "hmax": "vision.hmax",
     "hmax_untrained": "vision.hmax",
     "pixels": "vision.pixels",
+    "LabelledImages": "training.labelled_images",
+    "labelled_images": "training.labelled_images",
+    "shape_images": "training.shapes",
+    "Training": "training.trained",
+    "epochs_of": "training.trained",
+    "train_network": "training.trained",
+    "trained": "training.trained",
 }
 _EAGER = [name for name in __all__ if name not in _HOMES]
 __getattr__, __dir__ = lazy_names(__name__, _HOMES, *_EAGER)

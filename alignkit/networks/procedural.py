@@ -45,7 +45,7 @@ def procedural_images(n_images: int, *, size: int = 224, random_state: RandomSta
     generator = as_generator(random_state)
     images = np.empty((n_images, size, size, 3), np.uint8)
     for number in range(n_images):
-        canvas = _noise(size, generator)
+        canvas = noise_canvas(size, generator)
         if number % 4:
             for _ in range(int(generator.integers(1, 7))):
                 _add_shape(canvas, generator)
@@ -53,7 +53,8 @@ def procedural_images(n_images: int, *, size: int = 224, random_state: RandomSta
     return images
 
 
-def _noise(size: int, generator: np.random.Generator) -> Image:
+def noise_canvas(size: int, generator: np.random.Generator) -> Image:
+    """Return 1/f noise in three correlated colours, (size, size, 3), about within [0, 1]."""
     row = np.fft.fftfreq(size)[:, None]
     column = np.fft.rfftfreq(size)[None, :]
     radius = np.hypot(row, column)
@@ -77,10 +78,11 @@ def _add_shape(canvas: Image, generator: np.random.Generator) -> None:
     u = ((x - x0) * np.cos(angle) + (y - y0) * np.sin(angle)) / long
     v = ((y - y0) * np.cos(angle) - (x - x0) * np.sin(angle)) / short
     inside = u**2 + v**2 < 1 if generator.random() < 0.5 else np.maximum(abs(u), abs(v)) < 1
-    canvas[inside] = _filling(x, y, generator)[inside]
+    canvas[inside] = filling(x, y, generator)[inside]
 
 
-def _filling(x: Image, y: Image, generator: np.random.Generator) -> Image:
+def filling(x: Image, y: Image, generator: np.random.Generator) -> Image:
+    """Return a colour, a grating or noise of its own for every point of a plane, (size, size, 3)."""
     colour = generator.uniform(0, 1, 3)
     kind = generator.integers(3)
     if kind == 0:
@@ -90,4 +92,4 @@ def _filling(x: Image, y: Image, generator: np.random.Generator) -> Image:
         wave = np.sin(2 * np.pi * cycles * (x * np.cos(angle) + y * np.sin(angle)))
         contrast = generator.uniform(0.1, 0.5)
         return np.asarray(colour + contrast * wave[..., None])
-    return _noise(x.shape[0], generator)
+    return noise_canvas(x.shape[0], generator)

@@ -23,6 +23,7 @@ __all__ = [
     "predict_responses",
     "rebuild_report",
     "run_config",
+    "train_model",
     "validate_config",
 ]
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from .result import RunResult
     from .run import default_out, rebuild_report, run_config
     from .store import Store
+    from .train import train_model
     from .validate import validate_config
 
 _HOMES = {
@@ -52,6 +54,7 @@ _HOMES = {
     "predict_responses": "fit",
     "rebuild_report": "run",
     "run_config": "run",
+    "train_model": "train",
     "validate_config": "validate",
 }
 

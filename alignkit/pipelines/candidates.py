@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,10 +20,13 @@ from .._core.random import derive_seed
 from ..datasets import Dataset
 from ..recordings.features import Features
 from ..recordings.stimuli import StimulusSet
-from .config import FeatureOptions, ModelComponent
-from .options import plain
+from .config import FeatureOptions, ModelComponent, TwinKind
+from .options import check_options, plain
 from .plan import Plan
 from .store import Store
+
+if TYPE_CHECKING:
+    from ..networks import Network
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +58,8 @@ class Candidate:
         What to cite.
     notes : tuple of str
         What a reader should know.
+    twin_of : tuple of (str, str)
+        Names of the networks that it is a twin of, and in what: ``"untrained"`` or ``"matched"``.
     """
 
     name: str
@@ -67,6 +72,7 @@ class Candidate:
     trained: bool = False
     paper: str = ""
     notes: tuple[str, ...] = ()
+    twin_of: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_graded(self) -> bool:
@@ -100,11 +106,41 @@ def network_candidates(
     store: Store,
     plan: Plan,
     base: Path,
+    twins: Sequence[TwinKind] = (),
 ) -> list[Candidate]:
-    """Take the features of every network to every stimulus, from the store where they are there."""
+    """Take the features of every network, and of its twins, from the store where they are there."""
+    from .twins import share_twins, with_twins
+
     made = []
-    for model in track(models, "features"):
-        made.append(_network_candidate(model, stimuli, options, store=store, plan=plan, base=base))
+    for model in track(expanded(models, base), "features"):
+        first = ""
+        for network, kind in with_twins(_network_of(model, base), twins):
+            layers = model.layers if kind in (None, "untrained") else None
+            candidate = _network_candidate(network, layers, stimuli, options, store=store, plan=plan)
+            if kind is None:
+                candidate = replace(candidate, name=model.name or network.name)
+                first = candidate.name
+            else:
+                candidate = replace(candidate, twin_of=((first, kind),))
+            made.append(candidate)
+    return share_twins(made)
+
+
+def expanded(models: Sequence[ModelComponent], base: Path) -> list[ModelComponent]:
+    """Put a model per checkpoint in the place of each model that names several."""
+    from ..networks import checkpoints_of
+
+    made = []
+    for model in models:
+        if model.checkpoints is None:
+            made.append(model)
+            continue
+        wanted = checkpoints_of(model.kind, base) if model.checkpoints == "all" else model.checkpoints
+        for each in wanted:
+            name = f"{model.name or model.kind}@{each}"
+            made.append(
+                model.model_copy(update={"kind": f"{model.kind}@{each}", "name": name, "checkpoints": None})
+            )
     return made
 
 
@@ -169,30 +205,42 @@ def _label_candidate(labels: pd.DataFrame, column: str) -> Candidate:
     )
 
 
+def _network_of(model: ModelComponent, base: Path) -> Network:
+    from ..networks import build_network
+
+    kind, options = resolve_network(model, base)
+    return build_network(kind, options)
+
+
+def resolve_network(model: ModelComponent, base: Path) -> tuple[str, dict[str, Any]]:
+    """Return a model's kind, a relative folder in it made absolute, and its checked options."""
+    from ..networks import NETWORKS, split_kind
+
+    factory, named = split_kind(model.kind, base)
+    where = f"model {model.kind!r}"
+    checked = check_options(NETWORKS[factory], {**model.options, **named}, where=where, base=base)
+    return factory, checked
+
+
 def _network_candidate(
-    model: ModelComponent,
+    network: Network,
+    wanted: Sequence[str] | None,
     stimuli: StimulusSet,
     options: FeatureOptions,
     *,
     store: Store,
     plan: Plan,
-    base: Path,
 ) -> Candidate:
     from ..features import extract
-    from ..networks import build_network
+    from ..networks import choose_layers
 
-    network = build_network(model.kind, _resolve(model, base))
-    layers = tuple(model.layers or network.layers)
-    for layer in layers:
-        if layer not in network.layers and layer not in dict(network.module.named_modules()):
-            raise InputError(f"{model.kind}: the layer {layer!r}, {did_you_mean(layer, network.layers)}")
+    layers = network.layers if wanted is None else choose_layers(network, wanted)
     seed = derive_seed(plan.seed, "projection")
+    chosen = options.model_dump(exclude={"device"})
     parameters = {
         "network": network.name,
         "layers": list(layers),
-        "pooling": options.pooling,
-        "projection": options.projection,
-        "batch_size": options.batch_size,
+        "options": plain(chosen),
         "preprocessing": plain(network.preprocessing),
         "seed": seed,
         "plan": plan.key(),
@@ -214,7 +262,7 @@ def _network_candidate(
 
     folder = store.get("features", version=FEATURES_VERSION, parameters=parameters, inputs=inputs, make=make)
     return Candidate(
-        name=model.name or network.name,
+        name=network.name,
         family=network.family,
         layers=layers,
         digest=folder.name,
@@ -224,12 +272,3 @@ def _network_candidate(
         paper=network.paper,
         notes=network.notes,
     )
-
-
-def _resolve(model: ModelComponent, base: Path) -> dict[str, Any]:
-    from ..networks import NETWORKS
-    from .options import check_options
-
-    if model.kind.startswith("hf:"):
-        return model.options
-    return check_options(NETWORKS[model.kind], model.options, where=f"model {model.kind!r}", base=base)

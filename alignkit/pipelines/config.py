@@ -35,11 +35,19 @@ class Component(BaseModel):
         return dict(self.model_extra or {})
 
 
+TwinKind = Literal["untrained", "matched"]
+
+
 class ModelComponent(Component):
     """A network, with the layers to use."""
 
     name: str | None = Field(default=None, description="How the report calls it; by default its kind.")
-    layers: list[str] | None = Field(default=None, description="Layers to use; by default all it names.")
+    layers: list[str] | None = Field(
+        default=None, description="Names, globs or depths from 0 to 1; by default all that it names."
+    )
+    checkpoints: Literal["all"] | list[str] | None = Field(
+        default=None, description="Of a training: a model for each of them, or for all in the folder."
+    )
 
 
 class ComparisonComponent(Component):
@@ -124,6 +132,9 @@ class RunConfig(BaseModel):
         default=None, description="Windows of time-resolved recordings, a comparison in each."
     )
     models: list[ModelComponent] = Field(default=[], description="Networks.")
+    twins: list[TwinKind] = Field(
+        default=[], description="Twins to add to every network: untrained, matched in parameters."
+    )
     tracks: bool | list[str] = Field(
         default=True,
         description="Timed feature spaces that come with the dataset: all, none, or the named ones.",

@@ -232,13 +232,15 @@ def _resolved_comparison(component: ComparisonComponent, base: Path) -> Comparis
 
 
 def _resolved_model(model: ModelComponent, base: Path) -> ModelComponent:
-    from ..networks import LANGUAGE_MODELS, NETWORKS
+    from ..networks import LANGUAGE_MODELS, NETWORKS, split_kind
 
-    if model.kind.startswith("hf:"):
-        return model
-    build = LANGUAGE_MODELS[model.kind] if model.kind in LANGUAGE_MODELS else NETWORKS[model.kind]
-    options = check_options(build, model.options, where=f"model {model.kind!r}", base=base)
-    named = {"kind": model.kind, "name": model.name, "layers": model.layers}
+    named = model.model_dump(include={"kind", "name", "layers", "checkpoints"})
+    source, given = split_kind(model.kind, base)
+    registry = LANGUAGE_MODELS if source not in NETWORKS else NETWORKS
+    if given:
+        # The name stands in the kind; whether it is of images or of language shows when it is loaded.
+        return ModelComponent.model_validate({**named, **model.options})
+    options = check_options(registry[source], model.options, where=f"model {model.kind!r}", base=base)
     return ModelComponent.model_validate({**named, **plain(options)})
 
 
@@ -283,7 +285,13 @@ def _networks(
             "give the folder of stimuli."
         )
     return network_candidates(
-        config.models, dataset.stimuli, config.features, store=store, plan=plan, base=base
+        config.models,
+        dataset.stimuli,
+        config.features,
+        store=store,
+        plan=plan,
+        base=base,
+        twins=config.twins,
     )
 
 

@@ -17,6 +17,7 @@ from .config import RunConfig, TimingOptions
 from .maps import report_maps
 from .pictures import drawn_matrices
 from .time_findings import p_text, time_findings
+from .twins import twin_findings, twin_table
 
 _CORRECTIONS = {"bh": "FDR (Benjamini-Hochberg)", "by": "FDR (Benjamini-Yekutieli)"}
 CHOSEN = "(chosen)"
@@ -51,6 +52,7 @@ def summarise(
         for roi in context.rois
     ]
     found = [leader for leader in leaders if leader is not None]
+    twins = twin_table(context.candidates, scores, differences, method)
     best = list(
         dict.fromkeys(name for leader in found for name in (leader["model"], leader["runner_up"]) if name)
     )
@@ -65,6 +67,7 @@ def summarise(
         differences=differences,
         headline=(
             *(_finding(leader, outcomes) for leader in found),
+            *twin_findings(twins, scores),
             *time_findings(scores, metrics, context.rois),
             *_parts(scores, context.rois),
         ),
@@ -72,6 +75,7 @@ def summarise(
         rdm_thumbnails=thumbnails,
         maps=tuple(report_maps(context, list(outcomes), best)),
         channel_values=_channel_values(outcomes),
+        twins=twins if len(twins) else None,
         truth=_truth(context, scores, found, metrics),
         audit=tuple(dict.fromkeys(_audit_row(row) for outcome in outcomes for row in outcome.audit)),
         warnings=tuple(dict.fromkeys(warnings)),

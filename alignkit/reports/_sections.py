@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -16,6 +17,7 @@ from .figures import plot_ranking
 from .profiles import MOST_RINGS, plot_layer_profile, plot_time_course
 from .summary import RunSummary
 from .tables import PlainTable, caption, difference_table, layer_table, time_table
+from .twins import plot_twins, twin_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -146,6 +148,35 @@ def _ranking_caption(summary: RunSummary, part: pd.DataFrame, with_differences: 
             f"stars or dots mark p < .05, corrected ({how or 'method not named'})."
         )
     return " ".join(said)
+
+
+def twin_blocks(summary: RunSummary) -> list[Block]:
+    """Return per metric every network beside its twins."""
+    if summary.twins is None or summary.twins.empty:
+        return []
+    blocks = []
+    for i, metric in enumerate(_views.names(summary.twins, "metric")):
+        rows = _views.of(summary.twins, metric=metric)
+        of_metric = summary.scores.table[summary.scores.table["metric"] == metric]
+        unit = next((u for u in _views.names(of_metric, "unit") if u), metric)
+        panels = []
+        for j, roi in enumerate(_views.names(rows, "roi")):
+            alt = (
+                f"{_views.of(rows, roi=roi)['model'].nunique()} networks and their twins in "
+                f"{_views.region_name(roi)} by {metric}."
+            )
+            draw = partial(_twins, rows, roi, metric, unit)
+            panels.append(panel_of(_views.region_name(roi), draw, f"twin{i}-{j}", alt))
+        text = (
+            "Filled: a network; open: its twins, the same network before training, and a standard one of as "
+            "many parameters. A star: the difference holds (corrected p < .05)."
+        )
+        blocks.append(Block(metric, text, tuple(panels), twin_rows(rows), "All twins as a table"))
+    return blocks
+
+
+def _twins(rows: pd.DataFrame, roi: str, metric: str, unit: str, width: int) -> Figure:
+    return plot_twins(rows, roi=roi, metric=metric, width=width, unit=unit)
 
 
 def layer_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) -> list[Block]:

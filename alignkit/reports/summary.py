@@ -25,10 +25,14 @@ TRUTH_COLUMNS = (
     "roi", "planted_model", "planted_layer", "recovered_model", "recovered_layer",
     "value", "runner_up", "margin_p", "correct",
 )  # fmt: skip
+TWIN_COLUMNS = (
+    "roi", "metric", "model", "twin", "kind", "value", "twin_value", "difference", "se", "p", "p_corrected",
+)  # fmt: skip
 CHANNEL_COLUMNS = ("roi", "model", "metric", "value")
 _FACTS = "summary.json"
 _FORMAT = 1
 _TEXTS = ("title", "sentence", "coverage", "config_yaml", "command")
+_TABLES = ("differences", "twins", "truth", "channel_values")
 _LISTS = ("headline", "warnings", "methods", "references", "without_zero")
 
 
@@ -86,6 +90,9 @@ class RunSummary:
         Maps to draw.
     channel_values : DataFrame, optional
         Columns :data:`CHANNEL_COLUMNS` and any other: a row per channel, model and metric, of one layer each.
+    twins : DataFrame, optional
+        Columns :data:`TWIN_COLUMNS`: every network against its own twins; `kind` is ``"untrained"`` or
+        ``"matched"``, `difference` the network minus the twin, `p_corrected` over these pairs alone.
     truth : DataFrame, optional
         Columns :data:`TRUTH_COLUMNS`, where the truth is known.
     audit : tuple of (str, str, str)
@@ -121,6 +128,7 @@ class RunSummary:
     rdm_thumbnails: tuple[bytes, ...] = ()
     maps: tuple[BrainMap, ...] = ()
     channel_values: pd.DataFrame | None = None
+    twins: pd.DataFrame | None = None
     truth: pd.DataFrame | None = None
     audit: tuple[tuple[str, str, str], ...] = ()
     warnings: tuple[str, ...] = ()
@@ -135,6 +143,8 @@ class RunSummary:
 
     def __post_init__(self) -> None:
         _check_columns("differences", self.differences, DIFFERENCE_COLUMNS)
+        if self.twins is not None:
+            _check_columns("twins", self.twins, TWIN_COLUMNS)
         if self.truth is not None:
             _check_columns("truth", self.truth, TRUTH_COLUMNS)
         if self.channel_values is not None:
@@ -153,7 +163,7 @@ class RunSummary:
         with atomic_folder(folder) as temporary:
             _write_facts(temporary, self)
             self.scores.save(temporary / "scores.parquet")
-            for name in ("differences", "truth", "channel_values"):
+            for name in _TABLES:
                 table = getattr(self, name)
                 if table is not None:
                     table.reset_index(drop=True).to_parquet(temporary / f"{name}.parquet", index=False)
@@ -175,9 +185,7 @@ class RunSummary:
         folder = Path(folder)
         facts = _read_facts(folder)
         tables = {
-            name: pd.read_parquet(folder / f"{name}.parquet")
-            for name in ("differences", "truth", "channel_values")
-            if name in facts["tables"]
+            name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES if name in facts["tables"]
         }
         known: dict[str, Any] = {
             name: facts[name] for name in (*_TEXTS, "versions", "metric_notes", "chance")
@@ -211,9 +219,7 @@ def _write_facts(folder: Path, summary: RunSummary) -> None:
         content[name] = getattr(summary, name)
     for name in ("versions", "metric_notes", "chance"):
         content[name] = dict(getattr(summary, name))
-    content["tables"] = [
-        name for name in ("differences", "truth", "channel_values") if getattr(summary, name) is not None
-    ]
+    content["tables"] = [name for name in _TABLES if getattr(summary, name) is not None]
     content["rdms"] = summary.rdms is not None
     content["n_thumbnails"] = len(summary.rdm_thumbnails)
     content["maps"] = [

@@ -67,3 +67,14 @@ LANGUAGE_MODELS.declare(
     trained=False,
     summary="all-MiniLM-L6-v2 with seeded random weights (extra `language`)",
 )
+LANGUAGE_MODELS.declare(
+    "hf",
+    f"{_HOME}.hf_language:hf_language",
+    family="language",
+    mechanism="as published",
+    layers=(),
+    paper="",
+    trained=True,
+    required=("name",),
+    summary="any Hugging Face language model: hf:NAME, hf:NAME@REVISION or hf:FOLDER, every block a layer",
+)

@@ -55,3 +55,160 @@ NETWORKS.declare(
     trained=False,
     summary="HMAX with random prototypes of the same norms: the untrained twin of hmax",
 )
+
+_CORNET = "Kubilius et al. 2018, bioRxiv 408385, doi:10.1101/408385"
+_CORNET_S = "Kubilius, Schrimpf et al. 2019, NeurIPS, arXiv:1909.06161"
+_AREAS = ("V1.output", "V2.output", "V4.output", "IT.output", "decoder")
+
+for _name, _builder, _twin, _count, _mechanism, _paper, _summary in (
+    (
+        "cornet-z",
+        "cornet_z",
+        "cornet-z-strided",
+        2_071_656,
+        "areas of convolution and maximum",
+        _CORNET,
+        "CORnet-Z: four feed-forward areas",
+    ),
+    (
+        "cornet-z-strided",
+        "cornet_z_strided",
+        None,
+        2_071_656,
+        "none",
+        _CORNET,
+        "CORnet-Z that keeps every second response instead of the maximum: the twin of cornet-z",
+    ),
+    (
+        "cornet-r",
+        "cornet_r",
+        "cornet-feedforward",
+        5_208_936,
+        "recurrence within areas",
+        _CORNET,
+        "CORnet-R: recurrent areas, updated one after the other within a step",
+    ),
+    (
+        "cornet-rt",
+        "cornet_rt",
+        "cornet-feedforward",
+        5_208_936,
+        "recurrence within areas, a step between areas",
+        _CORNET,
+        "CORnet-RT: recurrent areas, a step of time between each and the next",
+    ),
+    (
+        "cornet-feedforward",
+        "cornet_feedforward",
+        None,
+        5_208_936,
+        "none",
+        _CORNET,
+        "the weights of CORnet-R and RT run once, area after area: their twin without recurrence",
+    ),
+    (
+        "cornet-r-untied",
+        "cornet_r_untied",
+        None,
+        23_992_680,
+        "areas with a state, weights of their own at every step",
+        _CORNET,
+        "CORnet-R with weights of its own at every step",
+    ),
+    (
+        "cornet-rt-untied",
+        "cornet_rt_untied",
+        None,
+        23_992_680,
+        "areas with a state, weights of their own at every step",
+        _CORNET,
+        "CORnet-RT with weights of its own at every step",
+    ),
+    (
+        "cornet-s",
+        "cornet_s",
+        "cornet-s-feedforward",
+        53_416_616,
+        "bottlenecks that run over their own output",
+        _CORNET_S,
+        "CORnet-S: V2, V4 and IT run 2, 4 and 2 times",
+    ),
+    (
+        "cornet-s-feedforward",
+        "cornet_s_feedforward",
+        None,
+        53_391_272,
+        "none",
+        _CORNET_S,
+        "CORnet-S with every area run once: its twin without recurrence",
+    ),
+    (
+        "cornet-s-untied",
+        "cornet_s_untied",
+        None,
+        125_637_288,
+        "bottlenecks in a chain, weights of their own at every pass",
+        _CORNET_S,
+        "CORnet-S with convolutions of its own at every pass",
+    ),
+):
+    NETWORKS.declare(
+        _name,
+        f"{_HOME}.cornet:{_builder}",
+        family="cortical hierarchy",
+        mechanism=_mechanism,
+        layers=_AREAS,
+        paper=_paper,
+        parameters=_count,
+        trained=False,
+        learns=True,
+        **({} if _twin is None else {"twin": _twin}),
+        summary=_summary,
+    )
+
+_VONE = "Dapello, Marques et al. 2020, NeurIPS, bioRxiv 2020.06.16.154542, doi:10.1101/2020.06.16.154542"
+_BACK_END = ("bottleneck", "V2.output", "V4.output", "IT.output", "decoder")
+_VONE_LAYERS = ("vone.simple", "vone.complex", "vone.noise", "vone.out", *_BACK_END)
+
+for _name, _builder, _twin, _count, _mechanism, _layers, _summary in (
+    (
+        "vone",
+        "vone",
+        "vone-learned",
+        2_094_952,
+        "fixed Gabor simple and complex cells with noise",
+        _VONE_LAYERS,
+        "VOneBlock before CORnet-Z's V2, V4 and IT",
+    ),
+    (
+        "vone-uniform",
+        "vone_uniform",
+        "vone-learned",
+        2_094_952,
+        "fixed Gabor simple and complex cells with noise, parameters uniform",
+        _VONE_LAYERS,
+        "vone with Gabor parameters drawn uniformly, not as measured in V1",
+    ),
+    (
+        "vone-learned",
+        "vone_learned",
+        None,
+        3_054_952,
+        "none",
+        ("vone.out", *_BACK_END),
+        "vone with a learned convolution of the same shape in place of its block: the twin of vone",
+    ),
+):
+    NETWORKS.declare(
+        _name,
+        f"{_HOME}.vone:{_builder}",
+        family="visual front end",
+        mechanism=_mechanism,
+        layers=_layers,
+        paper=_VONE,
+        parameters=_count,
+        trained=False,
+        learns=True,
+        **({} if _twin is None else {"twin": _twin}),
+        summary=_summary,
+    )

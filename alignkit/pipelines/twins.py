@@ -1,0 +1,131 @@
+"""What training adds, and what a mechanism adds: every network against its own twins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ..recordings.scores import LOWER, Scores
+from ..reports.summary import TWIN_COLUMNS
+from ..stats import fdr
+from .candidates import Candidate
+from .config import TwinKind
+from .time_findings import p_text
+
+if TYPE_CHECKING:
+    from ..networks import Network
+
+ALPHA = 0.05
+_SAID: dict[str, str] = {
+    "untrained": "its untrained twin",
+    "matched": "a standard network of as many parameters",
+}
+
+
+def with_twins(network: Network, kinds: Sequence[TwinKind]) -> list[tuple[Network, TwinKind | None]]:
+    """Return a network and those of its twins that are asked for and exist."""
+    from ..networks.twins import matched_twin, untrained_twin
+
+    build = {"untrained": untrained_twin, "matched": matched_twin}
+    made: list[tuple[Network, TwinKind | None]] = [(network, None)]
+    for kind in kinds:
+        twin = build[kind](network)
+        if twin is not None:
+            made.append((twin, kind))
+    return made
+
+
+def share_twins(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return candidates without those that came twice, such as one twin of two networks.
+
+    A twin that a network shares with another, or that was asked for by name, stands once and is the twin of
+    all of them.
+    """
+    kept: dict[str, Candidate] = {}
+    for candidate in candidates:
+        earlier = kept.get(candidate.name)
+        if earlier is None or earlier.digest != candidate.digest:
+            kept[candidate.name if earlier is None else f"{candidate.name}\0{len(kept)}"] = candidate
+        else:
+            kept[candidate.name] = replace(earlier, twin_of=(*earlier.twin_of, *candidate.twin_of))
+    return list(kept.values())
+
+
+def twin_table(
+    candidates: Sequence[Candidate], scores: Scores, differences: pd.DataFrame, method: str
+) -> pd.DataFrame:
+    """Return a row per network, twin, region and metric.
+
+    p-values are those of the pairwise differences, corrected over these planned pairs alone: per metric and
+    kind of twin, over networks and regions.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        The models; those with `twin_of` are twins.
+    scores : Scores
+        Of all models.
+    differences : DataFrame
+        Of all pairs.
+    method : {"bh", "by"}
+        Of the false discovery rate.
+    """
+    pairs = [(model, candidate.name, kind) for candidate in candidates for model, kind in candidate.twin_of]
+    table = scores.table
+    keep = (table["subject"] == "all") & (table["fold"] == "all") & (table["layer"] == "(chosen)")
+    values = table[keep & table["time_s"].isna()].set_index(["roi", "metric", "model"])["value"].to_dict()
+    found = []
+    for row in differences.to_dict(orient="records"):
+        for model, twin, kind in pairs:
+            if {row["model_a"], row["model_b"]} != {model, twin}:
+                continue
+            sign = 1.0 if row["model_a"] == model else -1.0
+            place = (row["roi"], row["metric"])
+            found.append(
+                {
+                    "roi": row["roi"],
+                    "metric": row["metric"],
+                    "model": model,
+                    "twin": twin,
+                    "kind": kind,
+                    "value": values.get((*place, model), np.nan),
+                    "twin_value": values.get((*place, twin), np.nan),
+                    "difference": sign * row["difference"],
+                    "se": row["se"],
+                    "p": row["p"],
+                }
+            )
+    made = pd.DataFrame(found, columns=[c for c in TWIN_COLUMNS if c != "p_corrected"])
+    made["p_corrected"] = np.nan
+    for _, rows in made.groupby(["metric", "kind"]):
+        made.loc[rows.index, "p_corrected"] = fdr(rows["p"].to_numpy(dtype=float), method=method)  # type: ignore[arg-type]
+    return made[list(TWIN_COLUMNS)]
+
+
+def twin_findings(table: pd.DataFrame, scores: Scores) -> list[str]:
+    """Return a sentence per metric, region and kind of twin."""
+    lower = set(scores.table.loc[scores.table["closer"] == LOWER, "metric"])
+    said = []
+    for (metric, roi, kind), rows in table.groupby(["metric", "roi", "kind"], sort=False):
+        better = rows["difference"] * (-1 if metric in lower else 1)
+        sure = rows["p_corrected"] < ALPHA
+        ahead, behind = int((sure & (better > 0)).sum()), int((sure & (better < 0)).sum())
+        where = "" if roi == "all" else f"{roi}, "
+        mean = float(rows["difference"].mean())
+        if len(rows) == 1:
+            row = rows.iloc[0]
+            verdict = "ahead of" if ahead else "behind" if behind else "not told apart from"
+            said.append(
+                f"{where}{metric}: {row['model']} is {verdict} {_SAID[str(kind)]} (difference "
+                f"{row['difference']:+.3f}, p {p_text(float(row['p_corrected']))} corrected)."
+            )
+            continue
+        said.append(
+            f"{where}{metric}: {ahead} of {len(rows)} networks are ahead of {_SAID[str(kind)]}, {behind} "
+            f"behind, {len(rows) - ahead - behind} not told apart (mean difference {mean:+.3f})."
+        )
+    return said
