@@ -9,11 +9,15 @@ from typing import Annotated, Any
 import typer
 
 Recordings = Annotated[
-    list[Path],
+    list[Path] | None,
     typer.Option(
         "--recording",
         help="A matrix (npy, npz, mat, h5, zarr, csv), a BIDS folder, NIfTI or M/EEG runs (repeat it), NWB.",
     ),
+]
+DatasetName = Annotated[
+    str | None,
+    typer.Option("--dataset", help="A known data set (`alignkit list datasets`) instead of files."),
 ]
 Samples = Annotated[
     Path | None, typer.Option(help="Of a matrix: table with a `stimulus_id` (file stem) per sample.")
@@ -39,8 +43,9 @@ Options = Annotated[
 
 
 def given_by(
-    recording: Sequence[Path],
+    recording: Sequence[Path] | None,
     *,
+    dataset: str | None,
     samples: Path | None,
     events: Sequence[Path] | None,
     stimuli: Path | None,
@@ -54,7 +59,8 @@ def given_by(
     from ..pipelines import Given
 
     return Given(
-        recording=tuple(recording),
+        recording=tuple(recording or ()),
+        dataset=dataset,
         stimuli=stimuli,
         samples=samples,
         channels=channels,

@@ -9,6 +9,7 @@ import typer
 
 from ._given import (
     Channels,
+    DatasetName,
     Events,
     Options,
     Recordings,
@@ -29,12 +30,14 @@ def add_to(app: typer.Typer) -> None:
 
 
 def compare(
-    recording: Recordings,
+    recording: Recordings = None,
+    dataset: DatasetName = None,
     stimuli: Stimuli = None,
     samples: Samples = None,
     events: Events = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="A network; repeat it. By default one of each kind.")
+        list[str] | None,
+        typer.Option(help="A network (all: every one that needs no download; trained:FOLDERS/*); repeat it."),
     ] = None,
     metric: Annotated[
         list[str] | None, typer.Option(help="An encoder, rsa or cka; repeat it. By default ridge.")
@@ -49,6 +52,9 @@ def compare(
         str | None, typer.Option(help="Column of the samples whose values stay on one side of a split.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/compare"),
+    twins: Annotated[
+        bool, typer.Option("--twins/--no-twins", help="Add untrained and parameter-matched twins.")
+    ] = True,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -56,13 +62,13 @@ def compare(
     from ..pipelines import compare_models
 
     given = given_by(
-        recording, samples=samples, events=events, stimuli=stimuli, channels=channels, variable=variable,
-        transpose=transpose, subject=subject, options=set_,
+        recording, dataset=dataset, samples=samples, events=events, stimuli=stimuli, channels=channels,
+        variable=variable, transpose=transpose, subject=subject, options=set_,
     )  # fmt: skip
     with progress_bars(quiet=json):
         result = compare_models(
             given, models=model, metrics=metric, groups=groups, window_s=window, out=out, seed=seed,
-            command=typed(),
+            twins=twins, command=typed(),
         )  # fmt: skip
     if json:
         print_json(result.to_json())

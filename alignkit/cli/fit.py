@@ -9,6 +9,7 @@ import typer
 
 from ._given import (
     Channels,
+    DatasetName,
     Events,
     Options,
     Recordings,
@@ -29,8 +30,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def fit(
-    recording: Recordings,
     out: Annotated[Path, typer.Option(help="Folder for scores, encoder and report.")],
+    recording: Recordings = None,
+    dataset: DatasetName = None,
     stimuli: Stimuli = None,
     samples: Samples = None,
     events: Events = None,
@@ -53,8 +55,8 @@ def fit(
     from ..pipelines import fit_encoder
 
     given = given_by(
-        recording, samples=samples, events=events, stimuli=stimuli, channels=channels, variable=variable,
-        transpose=transpose, subject=subject, options=set_,
+        recording, dataset=dataset, samples=samples, events=events, stimuli=stimuli, channels=channels,
+        variable=variable, transpose=transpose, subject=subject, options=set_,
     )  # fmt: skip
     with progress_bars(quiet=json):
         result = fit_encoder(

@@ -47,14 +47,16 @@ class Reduction:
 
     def __call__(self, layer: str, output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return rows (n_stimuli, kept), float32 and of their own memory, and which of them are finite."""
-        pooled = pool(output, self.pooling)
+        import torch
+
+        pooled = pool(output if output.dtype == torch.float32 else output.float(), self.pooling)
         finite = _finite_rows(pooled)
         self.n_units[layer] = pooled.shape[1]
         if self.most_units is not None and pooled.shape[1] > self.most_units:
             return self._projection(layer, pooled.shape[1])(pooled), finite
-        rows = pooled.float()
         # A later module may write over this output in place.
-        return rows.clone() if rows.data_ptr() == output.data_ptr() else rows.contiguous(), finite
+        own = pooled.clone() if pooled.data_ptr() == output.data_ptr() else pooled
+        return own.contiguous(), finite
 
     def _projection(self, layer: str, n_units: int) -> SparseProjection:
         if layer not in self.projections:
@@ -99,8 +101,9 @@ class PassRows:
             if not finite.all():
                 first = self.ids[int((~finite).nonzero()[0, 0])]
                 raise InputError(
-                    f"layer {layer!r} of {network!r} gives NaN or infinite activations, first for the "
-                    f"stimulus {first!r}. Look at that image, or check the network's weights and preprocessing."
+                    f"layer {layer!r} of {network!r} gives NaN or infinite activations, first for "
+                    f"the stimulus {first!r}. Look at that image, or check the network's weights and "
+                    "preprocessing."
                 )
         return {layer: rows.numpy() for layer, rows in self.rows.items()}
 
@@ -139,9 +142,9 @@ class Passes:
         shape = self._shapes.setdefault(layer, tuple(tensor.shape))
         if tuple(tensor.shape) != shape:
             raise InputError(
-                f"layer {layer!r} of {name!r} runs more than once in a pass and gives shape {shape} in step 1 "
-                f"and {tuple(tensor.shape)} in step {step}; steps of one shape make a series in time. Choose "
-                "a layer that is not shared by parts of different sizes."
+                f"layer {layer!r} of {name!r} runs more than once in a pass and gives shape {shape} in step "
+                f"1 and {tuple(tensor.shape)} in step {step}; steps of one shape make a series in time. "
+                "Choose a layer that is not shared by parts of different sizes."
             )
         rows, finite = self.reduction(layer, tensor)
         heard = self._heard.setdefault(layer, [])
@@ -156,7 +159,7 @@ class Passes:
     def __call__(self, ids: Sequence[str], images: torch.Tensor) -> PassRows:
         """Run the network on (n_stimuli, ...) images and return the rows of its layers."""
         self._n_stimuli = len(images)
-        self.n_steps, self._shapes, self._heard, self._finite = {}, {}, {}, {}
+        self.forget()
         self.network.module(images)
         silent = [layer for layer in self.layers if layer not in self._heard]
         if silent:
@@ -168,6 +171,10 @@ class Passes:
         finite = {layer: self._finite[layer] for layer in self.layers}
         self._heard, self._finite = {}, {}
         return _to_host(ids, rows, finite)
+
+    def forget(self) -> None:
+        """Let go of what was heard in a pass."""
+        self.n_steps, self._shapes, self._heard, self._finite = {}, {}, {}, {}
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """Return units, kept units, steps and the projection's seed of each layer, after a pass."""
@@ -190,22 +197,23 @@ class Passes:
         heard = self._heard[layer]
         if len(heard) > 1:
             return torch.stack(heard, 2)
-        return heard[0] / self.n_steps[layer] if self.steps == "mean" and self.n_steps[layer] > 1 else heard[0]
+        return (
+            heard[0] / self.n_steps[layer] if self.steps == "mean" and self.n_steps[layer] > 1 else heard[0]
+        )
 
 
 def _finite_rows(units: torch.Tensor) -> torch.Tensor:
     import torch
 
     if units.device.type == "cpu":
-        # NaN and infinity reach a sum, which takes a twentieth of the time; so may an overflow, hence the rest.
+        # NaN and infinity reach a sum, which takes a twentieth of the time. So may an overflow: hence
+        # the look at each where the sum is not finite.
         if torch.isfinite(units.sum(1)).all():
             return torch.ones(len(units), dtype=torch.bool)
     return torch.isfinite(units).all(1)
 
 
-def _to_host(
-    ids: Sequence[str], rows: dict[str, torch.Tensor], finite: dict[str, torch.Tensor]
-) -> PassRows:
+def _to_host(ids: Sequence[str], rows: dict[str, torch.Tensor], finite: dict[str, torch.Tensor]) -> PassRows:
     import torch
 
     device = next(iter(rows.values())).device
@@ -220,7 +228,7 @@ def _to_host(
         ids,
         {layer: copied(values) for layer, values in rows.items()},
         {layer: copied(values) for layer, values in finite.items()},
-        torch.cuda.Event(),
+        torch.cuda.Event(),  # type: ignore[no-untyped-call]
     )
     on_host.copied.record(torch.cuda.current_stream(device))
     return on_host

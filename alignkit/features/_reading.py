@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..recordings.stimuli import StimulusSet
 
 _N_READERS = 2
+_N_AHEAD = 2 * _N_READERS
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class Batch:
 
 def read_batches(
     network: Network, stimuli: StimulusSet, *, start: int, batch_size: int, shape: Sequence[int], pin: bool
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Yield the stimuli from row `start` on, one batch being read while another is used.
 
     Parameters
@@ -73,9 +74,10 @@ def read_batches(
     def hand_over(item: Batch | BaseException | None) -> None:
         while not stop.is_set():
             try:
-                return ready.put(item, timeout=0.1)
+                ready.put(item, timeout=0.1)
             except queue.Full:
                 continue
+            return
 
     def assemble() -> None:
         try:
@@ -100,19 +102,19 @@ def read_batches(
         thread.join()
 
 
-def on_device(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+def on_device(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
     """Yield batches on the device; to a GPU, the next one is copied while this one is worked on."""
     import torch
 
     if device.type != "cuda":
         yield from batches
         return
-    stream = torch.cuda.Stream(device)
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     moving: tuple[Batch, Any] | None = None
     for batch in batches:
         with torch.cuda.stream(stream):
             images = batch.images.to(device, non_blocking=True)
-            arrived = torch.cuda.Event()
+            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             arrived.record(stream)
         before, moving = moving, (replace(batch, images=images), arrived)
         if before is not None:
@@ -133,12 +135,12 @@ def _arrived(batch: Batch, event: Any, device: torch.device) -> Batch:
 
 def _batches(
     network: Network, stimuli: StimulusSet, start: int, batch_size: int, shape: tuple[int, ...], pin: bool
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     import torch
 
     all_ids = stimuli.stimulus_ids
     images: list[torch.Tensor] = []
-    for row, image in enumerate(_images(network, stimuli, all_ids[start:], batch_size), start):
+    for row, image in enumerate(_images(network, stimuli, all_ids[start:]), start):
         shape = shape or tuple(image.shape)
         if tuple(image.shape) != shape:
             raise InputError(
@@ -154,10 +156,8 @@ def _batches(
             yield Batch(first, all_ids[first : row + 1], together.pin_memory() if pin else together)
 
 
-def _images(
-    network: Network, stimuli: StimulusSet, ids: Sequence[str], ahead: int
-) -> Iterator[torch.Tensor]:
-    """Yield prepared stimuli in order, reading up to `ahead` of them in advance."""
+def _images(network: Network, stimuli: StimulusSet, ids: Sequence[str]) -> Iterator[torch.Tensor]:
+    """Yield prepared stimuli in order, a few of them being read at a time."""
 
     def load(stimulus_id: str) -> torch.Tensor:
         return network.preprocess(stimuli.open(stimulus_id))
@@ -167,7 +167,7 @@ def _images(
     try:
         for stimulus_id in ids:
             waiting.append(readers.submit(load, stimulus_id))
-            if len(waiting) > ahead:
+            if len(waiting) > _N_AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

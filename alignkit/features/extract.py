@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import logging
+import platform
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._core.atomic import explain_full_disk
 from .._core.checks import check_option
 from .._core.device import pick_device
 from .._core.errors import InputError
 from .._core.progress import track
-from .._core.random import derive_seed
-from ..recordings.features import Features, layer_file, write_index
-from ._hooks import as_tensor, check_layers, listening
-from ._layer_writer import LayerWriter
-from .pooling import POOLINGS, Pooling, pool
-from .projection import AUTO_UNITS, SparseProjection
+from ..recordings.features import Features, write_index
+from ._folder import alone_in, find_state
+from ._groups import GroupWriter, SideThread
+from ._hooks import check_layers, listening
+from ._journal import Journal
+from ._memory import bytes_per_stimulus, fitting_batch, free_memory, is_out_of_memory
+from ._passes import STEPS, Passes, PassRows, Reduction, Steps
+from ._plan import ExtractionPlan, plain
+from ._reading import Batch, on_device, read_batches
+from .pooling import POOLINGS, Pooling
+from .projection import Projection, most_units
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +38,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_N_READERS = 2
+Precision = Literal["float32", "bfloat16", "float16"]
+
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "float16")
+
+# Stimuli of the pass that memory is measured by.
+_N_MEASURED = 2
 
 
 def extract(
@@ -44,15 +53,19 @@ def extract(
     *,
     layers: Sequence[str] | None = None,
     pooling: Pooling = "flatten",
-    projection: int | Literal["auto"] | None = "auto",
-    batch_size: int = 32,
+    projection: Projection = "auto",
+    steps: Steps = "all",
+    batch_size: int | Literal["auto"] = 32,
+    precision: Precision = "float32",
     device: str = "auto",
     random_state: int = 0,
 ) -> Features:
     """Write the activations of a network's layers to stimuli, all layers in one pass.
 
-    Rows are streamed to `folder` as they come, so that memory holds a few batches and one chunk per
-    layer. On a GPU that runs out of memory the batch is halved, with a warning.
+    The plan (layers, batches, projections, digests of weights and stimuli) is fixed at the start and written
+    to `folder`; rows follow in groups of whole batches, of all layers together. Called again after it was
+    killed, with the same arguments, it goes on after the last whole group, and what comes out is bit by
+    bit what an unbroken run gives. Memory holds a few batches of images and one group of rows.
 
     Parameters
     ----------
@@ -61,17 +74,26 @@ def extract(
     stimuli : StimulusSet
         Images.
     folder : path
-        Where arrays and index are written. A caller that wants all or nothing gives a temporary folder
-        and renames it.
+        Where plan, arrays and index are written. Finished features of the same plan are returned as they
+        are; an unfinished extraction of another plan is begun anew, with a warning.
     layers : sequence of str, optional
         Names of submodules; by default those the network declares.
-    pooling : {"flatten", "mean", "class-token"}, default="flatten"
-        See :func:`alignkit.features.pool`.
-    projection : int, "auto" or None, default="auto"
+    pooling : str, default="flatten"
+        See :func:`alignkit.features.pool`. Of layers that run several times, each step is pooled.
+    projection : int, "auto", {"eps": float} or None, default="auto"
         Layers with more units than this are projected to so many by :class:`SparseProjection`; "auto"
-        is 4,096, at which distances between stimuli vary by about 1 %. None keeps every unit.
-    batch_size : int, default=32
-        Stimuli per pass. It changes results by rounding only.
+        is 4,096, at which distances between stimuli vary by about 1 %. ``{"eps": 0.1}`` takes the
+        number of :func:`jl_size` for as many stimuli. None keeps every unit. Each step is projected by the
+        same matrix.
+    steps : {"all", "mean", "last"}, default="all"
+        What is kept of a layer that runs several times in a pass, as those of recurrent and spiking
+        networks do, once per step of time: every step, their mean, or the last one.
+    batch_size : int or "auto", default=32
+        Stimuli per pass. It changes results by rounding only. "auto" measures a small pass and takes the
+        largest power of two up to 256 that fits into half of the free memory. Where memory does not suffice,
+        batches are halved from there on, with a warning; the plan keeps it.
+    precision : {"float32", "bfloat16", "float16"}, default="float32"
+        What the network computes in, through torch's autocast; rows are float32 whatever it is.
     device : str, default="auto"
         "auto" takes CUDA when it is there.
     random_state : int, default=0
@@ -80,165 +102,212 @@ def extract(
     Returns
     -------
     features : Features
-        Layers of shape (n_stimuli, n_units), float32, read from `folder` when they are sliced.
+        Layers of shape (n_stimuli, n_units), or (n_stimuli, n_units, n_times) where they run several times
+        and `steps` is "all"; float32, read from `folder` when they are sliced.
 
     Raises
     ------
     InputError
-        If a layer is unknown, does not run once, or answers with NaN; if a file is no image; or if an
-        option is out of its range.
+        If a layer is unknown, does not run, gives outputs of different shapes or numbers of steps, or NaN;
+        if a file is no image; if an option is out of its range; or if `folder` holds features that were
+        made otherwise.
 
     Notes
     -----
-    The same call gives the same bits on the same machine and number of threads. TF32 is off while it runs.
+    The same call gives the same bits on the same machine and number of threads; batches that "auto" found
+    depend on the memory that was free, and are in the features' facts. TF32 is off while it runs.
     """
     check_option("pooling", pooling, POOLINGS)
-    n_units_most = _most_units(projection)
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise InputError(f"`batch_size` must be a whole number of at least 1, got {batch_size!r}.")
+    check_option("steps", steps, STEPS)
+    check_option("precision", precision, PRECISIONS)
+    _check_batch_size(batch_size)
+    units = most_units(projection, len(stimuli))
     names = check_layers(network, layers)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    run = _Run(network, names, target, len(stimuli), pooling, n_units_most, random_state)
     torch_device = pick_device(device)
-    with explain_full_disk(target), _ready(network, torch_device), listening(network, names, run.receive):
-        reader = _read(network, stimuli, batch_size)
-        ids: list[str] = []
-        images: list[torch.Tensor] = []
-        for stimulus_id, image in track(reader, f"features of {network.name}", len(stimuli)):
-            ids.append(stimulus_id)
-            images.append(image)
-            if len(ids) == batch_size:
-                run.add(ids, images, torch_device)
-                ids, images = [], []
-        run.add(ids, images, torch_device)
-        facts = run.finish() | {"batch_size": batch_size, "device": torch_device.type, **_versions()}
-        write_index(target, stimuli.stimulus_ids, names, network.name, facts)
+    request = {
+        "network": network.name,
+        "layers": list(names),
+        "pooling": pooling,
+        "projection": units,
+        "steps": steps,
+        "batch_size": batch_size,
+        "precision": precision,
+        "random_state": random_state,
+        **_circumstances(network, stimuli, torch_device),
+    }
+    with explain_full_disk(target), alone_in(target):
+        plan, done = find_state(target, plain(request), len(stimuli))
+        if plan is None or done < len(stimuli):
+            passes = Passes(network, names, Reduction(pooling, units, random_state), steps)
+            with _ready(network, torch_device, precision):
+                plan = plan or _new_plan(network, stimuli, plain(request), torch_device)
+                plan.save(target)
+                _Extraction(passes, stimuli, target, plan, torch_device).run(done)
+        if Journal(target).path.exists():
+            write_index(target, stimuli.stimulus_ids, names, network.name, _facts(plan))
+            Journal(target).remove()
     return Features.load(target)
 
 
-class _Run:
-    """The state of one extraction: what was heard, and a writer and a projection per layer."""
+class _Extraction:
+    """One call's way through the stimuli that are not there yet."""
 
     def __init__(
-        self,
-        network: Network,
-        layers: tuple[str, ...],
-        folder: Path,
-        n_stimuli: int,
-        pooling: Pooling,
-        n_units_most: int | None,
-        seed: int,
+        self, passes: Passes, stimuli: StimulusSet, folder: Path, plan: ExtractionPlan, device: torch.device
     ) -> None:
-        self.network = network
-        self.layers = layers
-        self.pooling = pooling
-        self.n_units_most = n_units_most
-        self.seed = seed
-        self.ids: list[str] = []
-        self.rows: dict[str, NDArray[np.float32]] = {}
-        self.writers = {
-            name: LayerWriter(folder / layer_file(number), n_stimuli) for number, name in enumerate(layers)
-        }
-        self.projections: dict[str, SparseProjection] = {}
-        self.n_units: dict[str, int] = {}
-        self.largest_batch: int | None = None
-        self.first: tuple[str, tuple[int, ...]] | None = None
+        self.passes = passes
+        self.network = passes.network
+        self.stimuli = stimuli
+        self.folder = folder
+        self.plan = plan
+        self.device = device
+        self.done = 0
+        self.writer: GroupWriter | None = None
 
-    def add(self, ids: list[str], images: list[torch.Tensor], device: torch.device) -> None:
-        """Run a batch, in parts where the whole does not fit, and hand its rows to the writers."""
-        import torch
+    def run(self, done: int) -> None:
+        """Extract from row `done` on."""
+        self.done = done
+        ids = self.stimuli.stimulus_ids
+        ticks = track(iter(ids), f"features of {self.network.name}", len(ids))
+        deque(islice(ticks, done), maxlen=0)
+        reader = read_batches(
+            self.network,
+            self.stimuli,
+            start=done,
+            batch_size=self.plan.batch_size,
+            shape=self.plan.input,
+            pin=self.device.type == "cuda",
+        )
+        layers, receive = self.passes.layers, self.passes.receive
+        with listening(self.network, layers, receive), closing(reader), SideThread(self._write) as writing:
+            for batch in on_device(reader, self.device):
+                for rows in self._parts(batch):
+                    writing.put(rows)
+                deque(islice(ticks, len(batch.ids)), maxlen=0)
+        next(ticks, None)
 
-        self._check_shapes(ids, images)
-        step = min(len(ids), self.largest_batch or len(ids))
-        start = 0
-        while start < len(ids):
-            part = slice(start, start + step)
-            try:
-                rows = self._pass(ids[part], images[part], device)
-            except torch.OutOfMemoryError:
-                if step == 1:
-                    raise
-                step = self.largest_batch = step // 2
-                logger.warning("%s: out of memory, going on with batches of %d", self.network.name, step)
+    def _parts(self, batch: Batch) -> Iterator[PassRows]:
+        """Pass a batch through the network, in parts where the whole does not fit."""
+        first = 0
+        while first < len(batch.ids):
+            row = batch.start + first
+            size = min(self.plan.size_at(row), len(batch.ids) - first)
+            rows = self._pass(batch.ids[first : first + size], batch.images[first : first + size])
+            if rows is None:
+                self._shrink(row, size // 2)
                 continue
-            for layer in self.layers:
-                self.writers[layer].append(rows[layer])
-            start += step
+            self._check(rows, batch)
+            yield rows
+            first += size
 
-    def finish(self) -> dict[str, Any]:
-        """Close the writers and return what was done, as JSON values."""
-        for writer in self.writers.values():
-            writer.close()
-        return {
-            "weights": self.network.weights_digest(),
-            "preprocessing": dict(self.network.preprocessing),
-            "pooling": self.pooling,
-            "projection": {name: each.n_out for name, each in self.projections.items()},
-            "units": self.n_units,
-            "random_state": self.seed,
-            "dtype": "float32",
-        }
+    def _pass(self, ids: list[str], images: torch.Tensor) -> PassRows | None:
+        try:
+            return self.passes(ids, images)
+        except Exception as error:
+            if len(ids) == 1 or not is_out_of_memory(error):
+                raise
+        # Outside of the handler: the error holds on to everything that was in use.
+        return None
 
-    def receive(self, layer: str, output: Any) -> None:
-        """Take what a layer gave for the batch in hand, and keep a row of units per stimulus."""
+    def _shrink(self, row: int, size: int) -> None:
         import torch
 
-        name = self.network.name
-        if layer in self.rows:
-            raise InputError(
-                f"layer {layer!r} of {name!r} ran more than once in one pass, wanted once; choose a layer "
-                "outside the part that is used again."
-            )
-        tensor = as_tensor(output, network=name, layer=layer, n_stimuli=len(self.ids))
-        pooled = pool(tensor, self.pooling).float()
-        finite = torch.isfinite(pooled).all(1)
-        if not finite.all():
-            first = self.ids[int((~finite).nonzero()[0, 0])]
-            raise InputError(
-                f"layer {layer!r} of {name!r} gives NaN or infinite activations, first for the stimulus "
-                f"{first!r}. Look at that image, or check the network's weights and preprocessing."
-            )
-        # A copy: on the CPU the array would share memory with the network's own output.
-        self.rows[layer] = self._projected(layer, pooled).cpu().numpy().copy()
+        self.passes.forget()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.plan.shrink(row, size)
+        self.plan.save(self.folder)
+        logger.warning("%s: out of memory, going on with batches of %d", self.network.name, size)
 
-    def _pass(
-        self, ids: list[str], images: list[torch.Tensor], device: torch.device
-    ) -> dict[str, NDArray[np.float32]]:
-        import torch
+    def _check(self, rows: PassRows, batch: Batch) -> None:
+        """Fix what the first pass shows, and hold later ones to it."""
+        facts = self.passes.facts()
+        if not self.plan.layers:
+            self.plan.input = list(batch.images.shape[1:])
+            self.plan.fix_layers(facts)
+            self.plan.save(self.folder)
+        for layer, wanted in self.plan.layers.items():
+            for what, unit in (("ran", "step(s)"), ("units", "units")):
+                if facts[layer][what] != wanted[what]:
+                    raise InputError(
+                        f"layer {layer!r} of {self.network.name!r} gives {facts[layer][what]} {unit} for "
+                        f"{rows.ids[0]!r} and {wanted[what]} for {self.stimuli.stimulus_ids[0]!r}; features "
+                        "need the same for every stimulus. Fix the network's number of steps and its input."
+                    )
 
-        self.ids, self.rows = ids, {}
-        self.network.module(torch.stack(images).to(device))
-        silent = [layer for layer in self.layers if layer not in self.rows]
-        if silent:
-            raise InputError(
-                f"layer {silent[0]!r} of {self.network.name!r} does not run when an image goes through; "
-                "choose another."
-            )
-        return self.rows
+    def _write(self, rows: PassRows) -> None:
+        arrays = rows.arrays(self.network.name)
+        if self.writer is None:
+            self.writer = GroupWriter(self.folder, self.plan, len(self.stimuli), self.done)
+        self.writer.add(arrays)
 
-    def _check_shapes(self, ids: list[str], images: list[torch.Tensor]) -> None:
-        for stimulus_id, image in zip(ids, images, strict=True):
-            self.first = self.first or (stimulus_id, tuple(image.shape))
-            if tuple(image.shape) != self.first[1]:
-                raise InputError(
-                    f"after the preprocessing of {self.network.name!r} the stimuli {self.first[0]!r} and "
-                    f"{stimulus_id!r} differ in shape ({self.first[1]} and {tuple(image.shape)}); crop the "
-                    "files to one aspect ratio, or choose a network that does."
-                )
 
-    def _projected(self, layer: str, pooled: torch.Tensor) -> torch.Tensor:
-        self.n_units.setdefault(layer, pooled.shape[1])
-        if self.n_units_most is None or pooled.shape[1] <= self.n_units_most:
-            return pooled
-        if layer not in self.projections:
-            seed = derive_seed(self.seed, "projection", layer)
-            self.projections[layer] = SparseProjection(pooled.shape[1], self.n_units_most, seed)
-        return self.projections[layer](pooled)
+def _new_plan(
+    network: Network, stimuli: StimulusSet, request: dict[str, Any], device: torch.device
+) -> ExtractionPlan:
+    import torch
+
+    size = request["batch_size"]
+    if size == "auto":
+        first = stimuli.stimulus_ids[0]
+        image = network.preprocess(stimuli.open(first))
+        batch = torch.stack([image] * _N_MEASURED).to(device)
+        needed = bytes_per_stimulus(network.module, batch)
+        size = fitting_batch(needed, free_memory(device))
+        logger.info("%s: batches of %d (%.1f MB per stimulus)", network.name, size, needed / 1e6)
+    return ExtractionPlan(request, [[0, int(size)]])
+
+
+def _facts(plan: ExtractionPlan) -> dict[str, Any]:
+    request = plan.request
+    kept = ("pooling", "steps", "precision", "random_state", "weights", "preprocessing", "device", "versions")
+    several = {name: each["ran"] for name, each in plan.layers.items() if each["ran"] > 1}
+    return {name: request[name] for name in kept} | {
+        "projection": {name: each["kept"] for name, each in plan.layers.items() if each["seed"] is not None},
+        "units": {name: each["units"] for name, each in plan.layers.items()},
+        "n_times": several,
+        "dtype": "float32",
+        "batch_size": plan.batch_size,
+        "smaller_batches": plan.batches[1:],
+    }
+
+
+def _circumstances(network: Network, stimuli: StimulusSet, device: torch.device) -> Mapping[str, Any]:
+    import torch
+
+    from .. import __version__
+
+    return {
+        "weights": network.weights_digest(),
+        "preprocessing": dict(network.preprocessing),
+        "stimuli": stimuli.digest,
+        "device": device.type,
+        "machine": _machine(device),
+        "threads": torch.get_num_threads(),
+        "versions": {"alignkit": __version__, "numpy": np.__version__, "torch": torch.__version__},
+    }
+
+
+def _machine(device: torch.device) -> str:
+    """Name what decides the last bits of sums on a device."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _check_batch_size(batch_size: int | Literal["auto"]) -> None:
+    if batch_size == "auto":
+        return
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f'`batch_size` must be "auto" or a whole number of at least 1, got {batch_size!r}.')
 
 
 @contextmanager
-def _ready(network: Network, device: torch.device) -> Iterator[None]:
+def _ready(network: Network, device: torch.device, precision: Precision) -> Iterator[None]:
     """Put the network on the device for a while, exact and reproducible."""
     import torch
 
@@ -249,49 +318,12 @@ def _ready(network: Network, device: torch.device) -> Iterator[None]:
         if device.type == "cuda":
             exact = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}
             stack.enter_context(torch.backends.cudnn.flags(**exact))
+            stack.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
+            torch.set_float32_matmul_precision("highest")
+        if precision != "float32":
+            stack.enter_context(torch.autocast(device.type, dtype=getattr(torch, precision)))
         if first is not None and first.device != device:
             stack.callback(module.to, first.device)
             module.to(device)
         module.eval()
         yield
-
-
-def _read(network: Network, stimuli: StimulusSet, ahead: int) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield (stimulus_id, tensor) in order, reading up to `ahead` images while the network works."""
-
-    def load(stimulus_id: str) -> torch.Tensor:
-        return network.preprocess(stimuli.open(stimulus_id))
-
-    waiting: deque[tuple[str, Future[torch.Tensor]]] = deque()
-    readers = ThreadPoolExecutor(_N_READERS)
-    try:
-        for stimulus_id in stimuli.stimulus_ids:
-            waiting.append((stimulus_id, readers.submit(load, stimulus_id)))
-            if len(waiting) > ahead:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        while waiting:
-            done, future = waiting.popleft()
-            yield done, future.result()
-    finally:
-        readers.shutdown(cancel_futures=True)
-
-
-def _most_units(projection: int | Literal["auto"] | None) -> int | None:
-    if projection is None:
-        return None
-    if projection == "auto":
-        return AUTO_UNITS
-    if isinstance(projection, bool) or not isinstance(projection, int) or projection < 1:
-        raise InputError(
-            f'`projection` must be "auto", None or a number of units of at least 1, got {projection!r}.'
-        )
-    return projection
-
-
-def _versions() -> dict[str, Any]:
-    import torch
-
-    from .. import __version__
-
-    return {"versions": {"alignkit": __version__, "numpy": np.__version__, "torch": torch.__version__}}

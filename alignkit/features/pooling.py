@@ -82,7 +82,11 @@ def pool(output: torch.Tensor, pooling: Pooling) -> torch.Tensor:
         return output[:, 0]
     if pooling.startswith("grid-") and output.ndim == 4:
         return _on_grid(output, int(pooling.removeprefix("grid-")))
-    wanted = {"class-token": "(n_stimuli, n_tokens, n_units)", "mean": "tokens or maps", "max": "tokens or maps"}
+    wanted = {
+        "class-token": "(n_stimuli, n_tokens, n_units)",
+        "mean": "tokens or maps",
+        "max": "tokens or maps",
+    }
     raise InputError(
         f"pooling {pooling!r} wants {wanted.get(pooling, '(n_stimuli, n_maps, height, width)')}, got shape "
         f"{tuple(output.shape)}; use 'flatten' or other layers."

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from .._core.lazy import lazy_names
 
 # Facts are plain values: what is declared here imports no torch, and no network before it is built.
-from ._build import build_network
+from ._build import build_network, split_kind
 from ._language import LANGUAGE_MODELS, LanguageModel
+from ._layers import choose_layers
 from ._network import NETWORKS, Network
+from ._presentation import present, present_to
 from ._recipe import Learner, Recipe
 from .dynamics import _facts as _dynamics
 from .local_learning import _facts as _local_learning
@@ -20,6 +22,7 @@ from .training import _facts as _training
 from .vision import _facts as _vision
 
 if TYPE_CHECKING:
+    from .standard.checkpoints import checkpoints_of
     from .standard.hf import hf
     from .standard.minilm import load_minilm, random_minilm
     from .standard.random_resnet50 import random_resnet50
@@ -41,6 +44,8 @@ __all__ = [
     "Recipe",
     "Training",
     "build_network",
+    "checkpoints_of",
+    "choose_layers",
     "epochs_of",
     "gabor_energy",
     "hf",
@@ -49,17 +54,21 @@ __all__ = [
     "labelled_images",
     "load_minilm",
     "pixels",
+    "present",
+    "present_to",
     "procedural_images",
     "random_minilm",
     "random_resnet50",
     "random_vit_s",
     "shape_images",
+    "split_kind",
     "train_network",
     "trained",
 ]
 
 _DECLARED = (_standard, _vision, _spiking, _local_learning, _dynamics, _training)
 _HOMES = {
+    "checkpoints_of": "standard.checkpoints",
     "hf": "standard.hf",
     "load_minilm": "standard.minilm",
     "random_minilm": "standard.minilm",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -85,6 +85,24 @@ class ImagePreparation:
         if self.order == "BGR":
             standard = standard[:, :, ::-1]
         return torch.from_numpy(np.ascontiguousarray(standard.transpose(2, 0, 1)))
+
+    @property
+    def input_size(self) -> int:
+        """Height, in pixels, of what comes out; 224 where it depends on the image."""
+        fixed = self.pad or self.crop or self.size
+        return fixed[0] if fixed else 224
+
+    def at_size(self, size: int) -> ImagePreparation:
+        """Return the same preparation of an image that comes out `size` by `size` pixels large.
+
+        Where a part is cut out, it stays the same part of the image.
+        """
+        if self.crop is None:
+            return replace(self, size=(size, size), shortest_edge=None, longest_edge=None, pad=None)
+        ratio = size / min(self.crop)
+        edge = None if self.shortest_edge is None else max(size, round(self.shortest_edge * ratio))
+        whole = None if self.size is None else (round(self.size[0] * ratio), round(self.size[1] * ratio))
+        return replace(self, size=whole, shortest_edge=edge, crop=(size, size), pad=None)
 
     def facts(self) -> dict[str, Any]:
         """Return the same as JSON values, for keys and reports."""

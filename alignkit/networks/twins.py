@@ -22,8 +22,8 @@ def untrained_twin(network: Network) -> Network | None:
     Returns
     -------
     twin : Network or None
-        Named ``<name>-untrained``, of the family ``untrained <family>``. None where the network is
-        untrained itself, or does not say how it is built before training.
+        Named ``<name>-untrained``, of the family ``untrained <family>`` (``untrained`` for a pretrained
+        one). None where the network is untrained itself, or does not say how it is built before training.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def untrained_twin(network: Network) -> Network | None:
     return replace(
         twin,
         name=f"{network.name}-untrained",
-        family=f"untrained {network.family}",
+        family=twin.family if twin.family.startswith("untrained") else f"untrained {network.family}",
         trained=False,
         untrained=None,
         matched=None,

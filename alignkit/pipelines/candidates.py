@@ -116,31 +116,61 @@ def network_candidates(
         first = ""
         for network, kind in with_twins(_network_of(model, base), twins):
             layers = model.layers if kind in (None, "untrained") else None
-            candidate = _network_candidate(network, layers, stimuli, options, store=store, plan=plan)
+            shown = _shown(network, options)
+            candidate = _network_candidate(shown, layers, stimuli, options, store=store, plan=plan)
             if kind is None:
                 candidate = replace(candidate, name=model.name or network.name)
                 first = candidate.name
             else:
-                candidate = replace(candidate, twin_of=((first, kind),))
+                candidate = replace(candidate, name=f"{first}-{kind}", twin_of=((first, kind),))
             made.append(candidate)
     return share_twins(made)
 
 
+def named_networks(names: Sequence[str]) -> list[str]:
+    """Return names of networks, with ``"all"`` and the wildcards of ``"trained:FOLDERS/*"`` written out.
+
+    "all" are the registered networks of images that need neither name nor download, but for those that are
+    there as another's twin.
+
+    Raises
+    ------
+    InputError
+        If no trained network matches.
+    """
+    from ..networks import NETWORKS
+
+    made: list[str] = []
+    for name in names:
+        source, _, pattern = name.partition(":")
+        if name == "all":
+            rows = NETWORKS.rows()
+            twins = {row.get(key) for row in rows for key in ("twin", "matched")}
+            made += [r["name"] for r in rows if r["name"] not in twins and "required" not in r]
+        elif source == "trained" and any(sign in pattern for sign in "*?["):
+            whole = Path(pattern).expanduser().absolute()
+            found = sorted(path for path in Path("/").glob(str(whole)[1:]) if path.is_dir())
+            if not found:
+                raise InputError(f"no folder matches {pattern!r}; `alignkit train` writes one per network.")
+            made += [f"trained:{path}" for path in found]
+        else:
+            made.append(name)
+    return list(dict.fromkeys(made))
+
+
 def expanded(models: Sequence[ModelComponent], base: Path) -> list[ModelComponent]:
     """Put a model per checkpoint in the place of each model that names several."""
-    from ..networks import checkpoints_of
-
     made = []
     for model in models:
         if model.checkpoints is None:
             made.append(model)
             continue
-        wanted = checkpoints_of(model.kind, base) if model.checkpoints == "all" else model.checkpoints
-        for each in wanted:
-            name = f"{model.name or model.kind}@{each}"
-            made.append(
-                model.model_copy(update={"kind": f"{model.kind}@{each}", "name": name, "checkpoints": None})
-            )
+        kind = located(model.kind, base)
+        wanted = model.checkpoints
+        kinds = _checkpoints(kind) if wanted == "all" else [f"{kind}@{each}" for each in wanted]
+        for each in kinds:
+            name = f"{model.name or model.kind}@{each.rpartition('@')[2]}"
+            made.append(model.model_copy(update={"kind": each, "name": name, "checkpoints": None}))
     return made
 
 
@@ -205,21 +235,36 @@ def _label_candidate(labels: pd.DataFrame, column: str) -> Candidate:
     )
 
 
+def _checkpoints(kind: str) -> list[str]:
+    from ..networks import checkpoints_of, epochs_of
+
+    source, _, folder = kind.partition(":")
+    return [f"{kind}@{each}" for each in epochs_of(folder)] if source == "trained" else checkpoints_of(kind)
+
+
 def _network_of(model: ModelComponent, base: Path) -> Network:
-    from ..networks import build_network
+    from ..networks import NETWORKS, build_network, split_kind
 
-    kind, options = resolve_network(model, base)
-    return build_network(kind, options)
-
-
-def resolve_network(model: ModelComponent, base: Path) -> tuple[str, dict[str, Any]]:
-    """Return a model's kind, a relative folder in it made absolute, and its checked options."""
-    from ..networks import NETWORKS, split_kind
-
-    factory, named = split_kind(model.kind, base)
+    factory, named = split_kind(located(model.kind, base))
     where = f"model {model.kind!r}"
-    checked = check_options(NETWORKS[factory], {**model.options, **named}, where=where, base=base)
-    return factory, checked
+    options = check_options(NETWORKS[factory], {**model.options, **named}, where=where, base=base)
+    return build_network(factory, options)
+
+
+def located(kind: str, base: Path) -> str:
+    """Return ``source:name`` with the name made absolute where it is a folder beside the configuration."""
+    source, colon, name = kind.partition(":")
+    folder = base / Path(name.rpartition("@")[0] or name).expanduser()
+    return f"{source}:{base / name}" if colon and name and folder.is_dir() else kind
+
+
+def _shown(network: Network, options: FeatureOptions) -> Network:
+    if options.stimulus_degrees is None:
+        return network
+    from ..networks import present_to
+
+    field = network.visual_degrees or options.visual_degrees
+    return present_to(network, stimulus_degrees=options.stimulus_degrees, visual_degrees=field)
 
 
 def _network_candidate(

@@ -68,6 +68,12 @@ class FeatureOptions(BaseModel):
         default="auto", description="Units after sparse random projection; null keeps them all."
     )
     batch_size: int = Field(default=32, ge=1, description="Images per forward pass.")
+    stimulus_degrees: float | None = Field(
+        default=None, gt=0, description="Width at which images were shown, in degrees of visual angle."
+    )
+    visual_degrees: float = Field(
+        default=8.0, gt=0, description="Visual field of networks that declare none, in degrees."
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
 
 

@@ -14,9 +14,9 @@ from .._core.threads import fixed_threads
 from ..encoders import fit_layers, load_encoder
 from ..recordings.recording import Recording
 from ..recordings.stimuli import StimulusSet
-from .candidates import Candidate, network_candidates
+from .candidates import Candidate, named_networks, network_candidates
 from .comparisons import JOINED, RECIPES, prepare
-from .config import FeatureOptions, ModelComponent, RunConfig, WindowsOptions, parse_config
+from .config import FeatureOptions, ModelComponent, RunConfig, TwinKind, WindowsOptions, parse_config
 from .given import Given
 from .keeping import (
     ENCODER_FOLDER,
@@ -157,6 +157,7 @@ def compare_models(
     metrics: Sequence[str] | None = None,
     groups: str | None = None,
     window_s: tuple[float, float] | None = None,
+    twins: bool = True,
     seed: int = 0,
     command: str = "",
 ) -> RunResult:
@@ -167,12 +168,16 @@ def compare_models(
     given, groups, window_s, out, seed, command
         As in :func:`fit_encoder`; several subjects are fine, and times need a window.
     models : sequence of str, optional
-        Networks; by default one of each kind that needs no download.
+        Networks; by default five kinds that need no download, and ``"all"`` is every one of those.
     metrics : sequence of str, optional
         Encoders, ``"rsa"``, ``"cka"``; by default ridge.
+    twins : bool, default=True
+        Add every network's untrained and parameter-matched twin, where there are such.
     """
-    config = _config(given, models or DEFAULT_MODELS, metrics or ["ridge"], groups=groups, seed=seed,
-                     window_s=window_s, layers=None, title=f"Models compared on {given.name}")  # fmt: skip
+    kinds: tuple[TwinKind, ...] = ("untrained", "matched") if twins else ()
+    config = _config(given, named_networks(models or DEFAULT_MODELS), metrics or ["ridge"], groups=groups,
+                     seed=seed, window_s=window_s, layers=None, twins=kinds,
+                     title=f"Models compared on {given.name}")  # fmt: skip
     return run_config(config, base=Path.cwd(), out=out, command=command or "alignkit compare")
 
 
@@ -186,6 +191,7 @@ def _config(
     seed: int,
     groups: str | None,
     window_s: tuple[float, float] | None,
+    twins: Sequence[TwinKind] = (),
 ) -> RunConfig:
     grouped = {} if groups is None else {"groups": groups}
     return parse_config(
@@ -194,6 +200,7 @@ def _config(
             "dataset": given.component(),
             "window_s": window_s,
             "models": [{"kind": model, "layers": layers} for model in models],
+            "twins": list(twins),
             "label_models": False,
             "comparisons": [{"kind": m, **(grouped if m in RECIPES else {})} for m in metrics],
             "seed": seed,

@@ -42,9 +42,11 @@ class Given:
         Whether a matrix file holds channels x samples.
     options : mapping
         Further options of the dataset, such as ``{"delay_s": 4}``.
+    dataset : str or None
+        Name of a data set that alignkit knows, instead of files.
     """
 
-    recording: tuple[Path, ...]
+    recording: tuple[Path, ...] = ()
     stimuli: Path | None = None
     samples: Path | None = None
     channels: Path | None = None
@@ -53,11 +55,12 @@ class Given:
     variable: str | None = None
     transpose: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    dataset: str | None = None
 
     @property
     def name(self) -> str:
         """What reports call it."""
-        return self.recording[0].name
+        return self.dataset or self.recording[0].name
 
     def component(self) -> dict[str, Any]:
         """Return the `dataset` of a configuration: a kind and its options.
@@ -69,6 +72,8 @@ class Given:
         InputError
             If an option does not go with such files, or files of different kinds are named.
         """
+        if self.dataset is not None:
+            return _named(self, self.dataset)
         for path in (*self.recording, *self.events):
             if not path.exists():
                 raise MissingDataError(f"{path} does not exist; check the name and where it lies.")
@@ -85,7 +90,9 @@ class Given:
 
 def _kind_of(paths: Sequence[Path]) -> str:
     if not paths:
-        raise InputError("no recording is named; give `--recording`.")
+        raise InputError(
+            "no recording is named; give `--recording`, or `--dataset` (names: `alignkit list datasets`)."
+        )
     kinds = list(dict.fromkeys(_kind_of_one(path) for path in paths))
     if len(kinds) > 1:
         raise InputError(
@@ -117,6 +124,16 @@ def _kind_of_one(path: Path) -> str:
             "file."
         )
     return "matrix"
+
+
+def _named(given: Given, dataset: str) -> dict[str, Any]:
+    what = f"the data set {dataset!r}, which has its own"
+    _refuse(given, what, recording=given.recording, events=given.events, transpose=given.transpose)
+    _refuse(given, what, samples=given.samples, channels=given.channels, variable=given.variable)
+    made: dict[str, Any] = {"kind": dataset, **given.options}
+    if given.subject is not None:
+        made["subjects"] = [given.subject]
+    return made if given.stimuli is None else {**made, "stimuli": str(given.stimuli.resolve())}
 
 
 def _matrix(given: Given) -> dict[str, Any]:
@@ -215,4 +232,4 @@ def _refuse_table(given: Given, what: str) -> None:
 def _refuse(given: Given, what: str, **options: Any) -> None:
     for name, value in options.items():
         if value:
-            raise InputError(f"`--{name}` does not go with {what} ({given.recording[0].name}); leave it out.")
+            raise InputError(f"`--{name}` does not go with {what} ({given.name}); leave it out.")

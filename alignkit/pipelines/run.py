@@ -235,7 +235,7 @@ def _resolved_model(model: ModelComponent, base: Path) -> ModelComponent:
     from ..networks import LANGUAGE_MODELS, NETWORKS, split_kind
 
     named = model.model_dump(include={"kind", "name", "layers", "checkpoints"})
-    source, given = split_kind(model.kind, base)
+    source, given = split_kind(model.kind)
     registry = LANGUAGE_MODELS if source not in NETWORKS else NETWORKS
     if given:
         # The name stands in the kind; whether it is of images or of language shows when it is loaded.

@@ -27,7 +27,10 @@ class TrainingResult:
 
     training: Training
 
-    columns = ("epoch", "loss", "held_out_accuracy", "held_out_loss")
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What was measured after each epoch."""
+        return tuple(self.training.history[-1])
 
     @property
     def title(self) -> str:
@@ -38,7 +41,8 @@ class TrainingResult:
         """Return about ten epochs, the last among them."""
         history = self.training.history
         step = max(1, len(history) // 10)
-        return [dict(row) for row in history if (len(history) - row["epoch"]) % step == 0]
+        shown = [row for row in history if (len(history) - row["epoch"]) % step == 0]
+        return [{**row, "epoch": int(row["epoch"])} for row in shown]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
@@ -66,11 +70,11 @@ def train_model(
     """Check the options of a network and train it; see :func:`alignkit.networks.train_network`."""
     from ..networks import NETWORKS, train_network
 
-    if kind not in NETWORKS or not NETWORKS.facts(kind).get("learns"):
-        learners = [name for name in NETWORKS if NETWORKS.facts(name).get("learns")]
-        what = "the network that learns" if kind not in NETWORKS else "the network"
-        why = f"{what} is {kind!r}, " if kind not in NETWORKS else f"{kind!r} learns nothing here: "
-        raise InputError(f"{why}{did_you_mean(kind, learners)}")
+    learners = [name for name in NETWORKS if NETWORKS.facts(name).get("learns")]
+    if kind not in NETWORKS:
+        raise InputError(f"the network to train is {kind!r}, {did_you_mean(kind, learners)}")
+    if kind not in learners:
+        raise InputError(f"the network {kind!r} has nothing to learn. These have: {', '.join(learners)}.")
     checked = check_options(NETWORKS[kind], options, where=f"network {kind!r}", base=Path.cwd())
     given = {name: value for name, value in plain(checked).items() if name in options}
     return TrainingResult(

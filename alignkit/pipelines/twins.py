@@ -102,7 +102,8 @@ def twin_table(
     made = pd.DataFrame(found, columns=[c for c in TWIN_COLUMNS if c != "p_corrected"])
     made["p_corrected"] = np.nan
     for _, rows in made.groupby(["metric", "kind"]):
-        made.loc[rows.index, "p_corrected"] = fdr(rows["p"].to_numpy(dtype=float), method=method)  # type: ignore[arg-type]
+        corrected = fdr(rows["p"].to_numpy(dtype=float), method=method)  # type: ignore[arg-type]
+        made.loc[made.index.isin(rows.index), "p_corrected"] = corrected
     return made[list(TWIN_COLUMNS)]
 
 

@@ -11,7 +11,7 @@ from .._core.errors import InputError
 from .._core.progress import track
 from ..datasets import Dataset
 from ..recordings.tracks import Track
-from .candidates import Candidate
+from .candidates import Candidate, located
 from .config import ModelComponent, TimingOptions
 from .continuous import TimeAxis, timed_candidate
 from .options import check_options, plain
@@ -61,15 +61,15 @@ def language_model_of(model: ModelComponent, base: Path, what: str) -> tuple[Lan
     InputError
         If there is no such language model (it "takes no" words or texts) or layer.
     """
-    from ..networks import LANGUAGE_MODELS
+    from ..networks import LANGUAGE_MODELS, split_kind
 
-    if model.kind not in LANGUAGE_MODELS:
+    source, named = split_kind(located(model.kind, base))
+    if source not in LANGUAGE_MODELS:
         known = did_you_mean(model.kind, list(LANGUAGE_MODELS))
         raise InputError(f"model {model.kind!r} takes no {what}; {known}")
-    options = check_options(
-        LANGUAGE_MODELS[model.kind], model.options, where=f"model {model.kind!r}", base=base
-    )
-    language = LANGUAGE_MODELS[model.kind](**options)
+    where = f"model {model.kind!r}"
+    options = check_options(LANGUAGE_MODELS[source], {**model.options, **named}, where=where, base=base)
+    language = LANGUAGE_MODELS[source](**options)
     layers = tuple(model.layers or language.layers)
     for layer in layers:
         if layer not in language.layers:

@@ -23,7 +23,8 @@ class Features:
     ----------
     layers : mapping of str to array of shape (n_stimuli, ...)
         In the order from input to output: ``(n_stimuli, n_units)``, ``(n_stimuli, n_maps, height, width)``
-        or ``(n_stimuli, n_tokens, n_units)``. Arrays in memory, or zarr arrays read when they are sliced.
+        or ``(n_stimuli, n_tokens, n_units)``; ``(n_stimuli, n_units, n_times)`` where the network runs in
+        time. Arrays in memory, or zarr arrays read when they are sliced.
     stimulus_ids : sequence of str
         One per row, unique.
     model : str
@@ -66,26 +67,82 @@ class Features:
         return list(self._layers)
 
     def __getitem__(self, layer: str) -> NDArray[Any]:
-        if layer not in self._layers:
-            raise InputError(f"`layer` is {layer!r}, {did_you_mean(layer, self.layers)}")
+        self._check_layer(layer)
         return np.asarray(self._layers[layer][...])
 
-    def matrix(self, layer: str, stimulus_ids: Sequence[str] | None = None) -> NDArray[np.float32]:
+    def matrix(
+        self, layer: str, stimulus_ids: Sequence[str] | None = None, *, step: int | None = None
+    ) -> NDArray[np.float32]:
         """Return a layer as (n_stimuli, n_units), rows matched to `stimulus_ids` by id.
+
+        Parameters
+        ----------
+        layer : str
+            Which layer.
+        stimulus_ids : sequence of str, optional
+            Which rows, in which order; by default all.
+        step : int, optional
+            Of a layer of shape (n_stimuli, n_units, n_times), only this step of time, from 0 (or from the
+            end, as -1). By default all axes but the first are taken together.
 
         Raises
         ------
         InputError
-            If there is no such layer, a stimulus has no features, or features hold NaN.
+            If there is no such layer or step, a stimulus has no features, or features hold NaN.
         """
-        array = self[layer].reshape(len(self.stimulus_ids), -1).astype(np.float32, copy=False)
+        array = self[layer]
+        if step is not None:
+            n_times = array.shape[2] if array.ndim == 3 else 0
+            if not -n_times <= step < n_times:
+                raise InputError(
+                    f"layer {layer!r} of {self.model!r} has {n_times} steps of time, got `step` {step}."
+                )
+            array = array[:, :, step]
+        array = array.reshape(len(self.stimulus_ids), -1).astype(np.float32, copy=False)
         if stimulus_ids is not None:
             array = array[self._rows(stimulus_ids)]
+        self._check_finite(layer, array)
+        return array
+
+    def n_units(self, layer: str) -> int:
+        """Return how many columns :meth:`matrix` gives of a layer, without reading it."""
+        self._check_layer(layer)
+        return int(np.prod(self._layers[layer].shape[1:], dtype=np.int64))
+
+    def rows(self, layer: str, positions: Sequence[int]) -> NDArray[np.float32]:
+        """Read some rows of a layer, by position, as (n_positions, n_units), and no others' chunks.
+
+        Raises
+        ------
+        InputError
+            If there is no such layer, or these rows hold NaN.
+        """
+        self._check_layer(layer)
+        array = self._layers[layer]
+        chosen = array.oindex[list(positions)] if hasattr(array, "oindex") else array[list(positions)]
+        matrix = np.asarray(chosen).reshape(len(positions), -1).astype(np.float32, copy=False)
+        self._check_finite(layer, matrix)
+        return matrix
+
+    def positions(self, stimulus_ids: Sequence[str]) -> list[int]:
+        """Return the rows of stimuli, in their order.
+
+        Raises
+        ------
+        InputError
+            If a stimulus has no features.
+        """
+        return [int(row) for row in self._rows(stimulus_ids)]
+
+    def _check_layer(self, layer: str) -> None:
+        if layer not in self._layers:
+            raise InputError(f"`layer` is {layer!r}, {did_you_mean(layer, self.layers)}")
+
+    def _check_finite(self, layer: str, array: NDArray[np.float32]) -> None:
         if not np.isfinite(array).all():
             raise InputError(
                 f"the features of layer {layer!r} of {self.model!r} hold NaN or infinite values."
             )
-        return array
 
     def _rows(self, stimulus_ids: Sequence[str]) -> NDArray[np.intp]:
         position = {name: row for row, name in enumerate(self.stimulus_ids)}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import logging
 from pathlib import Path
 
@@ -87,8 +88,40 @@ def test_a_later_layer_that_works_in_place_does_not_change_an_earlier_one(stimul
     np.testing.assert_array_equal(np.maximum(features["0"], 0), features["1"])
 
 
-def test_the_batch_size_changes_results_by_rounding_only(stimuli, tmp_path):
-    network = random_vit_s(image_size=32)
+class Recurrent(nn.Module):
+    """A convolution whose output comes back to it, four times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.inward, self.around = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1)
+        self.output = nn.Identity()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        state = torch.zeros(())
+        for _ in range(4):
+            drive = self.inward(images)
+            state = self.output(torch.relu(drive + self.around(state) if state.ndim else drive))
+        return state.mean((2, 3))
+
+
+def _deep_convolutions() -> Network:
+    torch.manual_seed(0)
+    stages = [nn.Sequential(nn.Conv2d(3 if not k else 8, 8, 3, padding=1), nn.ReLU()) for k in range(6)]
+    return Network("deep", "test", nn.Sequential(*stages).eval(), ("0", "5"), square(32))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        _deep_convolutions,
+        lambda: random_vit_s(image_size=32),
+        lambda: Network("recurrent", "test", Recurrent().eval(), ("output",), square(16)),
+    ],
+    ids=["convolutions", "transformer", "recurrent"],
+)
+def test_the_batch_size_changes_results_by_rounding_only(stimuli, tmp_path, build):
+    network = build()
     one, all_ = (
         extract(network, stimuli, tmp_path / str(n), projection=500, batch_size=n) for n in (1, N_STIMULI)
     )
@@ -102,6 +135,35 @@ def test_a_rerun_gives_the_same_bits(stimuli, tmp_path):
     first, again = (extract(network, stimuli, tmp_path / n, projection=50, batch_size=3) for n in "ab")
     for layer in network.layers:
         np.testing.assert_array_equal(first[layer], again[layer])
+
+
+def test_a_johnson_lindenstrauss_size_follows_from_the_number_of_stimuli(stimuli, tmp_path):
+    from alignkit.features.projection import jl_size
+
+    features = extract(_network(), stimuli, tmp_path, layers=["conv", "readout"], projection={"eps": 0.4})
+    assert jl_size(N_STIMULI, 0.4) < 256
+    assert features.facts["projection"] == {"conv": jl_size(N_STIMULI, 0.4)}
+    assert features["readout"].shape == (N_STIMULI, 5)
+
+
+def test_autocast_computes_in_half_precision_and_keeps_float32(stimuli, tmp_path):
+    network = _network()
+    exact = extract(network, stimuli, tmp_path / "exact", projection=None)
+    half = extract(network, stimuli, tmp_path / "half", projection=None, precision="bfloat16")
+    assert half["conv"].dtype == np.float32
+    assert half.facts["precision"] == "bfloat16"
+    scale = np.abs(exact["conv"]).max()
+    difference = np.abs(half["conv"] - exact["conv"]).max() / scale
+    # bfloat16 keeps eight bits.
+    assert 1e-5 < difference < 2e-2
+
+
+def test_a_batch_from_memory_is_a_power_of_two_and_in_the_facts(stimuli, tmp_path, monkeypatch):
+    module = importlib.import_module("alignkit.features.extract")
+    monkeypatch.setattr(module, "bytes_per_stimulus", lambda *_: 1000)
+    monkeypatch.setattr(module, "free_memory", lambda *_: 10_000)
+    features = extract(_network(), stimuli, tmp_path, batch_size="auto")
+    assert features.facts["batch_size"] == 4
 
 
 def test_rows_do_not_depend_on_the_other_stimuli(stimuli, tmp_path):
@@ -235,7 +297,7 @@ def test_out_of_memory_halves_the_batch_says_so_and_changes_nothing_else(stimuli
 
 
 def test_out_of_memory_with_a_single_image_is_not_hidden(stimuli, tmp_path):
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
         extract(_network(Hungry(0), ("inner",)), stimuli, tmp_path)
 
 
@@ -254,12 +316,6 @@ def test_layers_must_be_a_list_without_repeats(stimuli, tmp_path):
 def test_a_layer_that_does_not_run_is_named(stimuli, tmp_path):
     with pytest.raises(InputError, match="layer 'unused' of 'toy' does not run"):
         extract(_network(), stimuli, tmp_path, layers=["unused"])
-
-
-def test_a_layer_that_runs_twice_is_named(stimuli, tmp_path):
-    shared = nn.Conv2d(3, 3, 1)
-    with pytest.raises(InputError, match="layer '0' of 'toy' ran more than once"):
-        extract(_network(nn.Sequential(shared, shared), ("0",)), stimuli, tmp_path)
 
 
 class Answer(nn.Module):
@@ -335,8 +391,13 @@ def test_grey_sixteen_bit_transparent_and_cmyk_files_are_the_same_picture(tmp_pa
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"pooling": "max"}, UnknownNameError, "`pooling` is 'max'"),
-        ({"batch_size": 0}, InputError, "`batch_size` must be a whole number of at least 1, got 0"),
+        ({"pooling": "maxx"}, UnknownNameError, "`pooling` is 'maxx', did you mean 'max'"),
+        ({"steps": "first"}, UnknownNameError, "`steps` is 'first'"),
+        ({"precision": "half"}, UnknownNameError, "`precision` is 'half'"),
+        ({"batch_size": 0}, InputError, "`batch_size` must be .* whole number of at least 1, got 0"),
+        ({"batch_size": "all"}, InputError, "`batch_size` must be .*, got 'all'"),
+        ({"projection": {"eps": 2}}, InputError, "`eps` must lie between 0 and 1, got 2"),
+        ({"projection": {"size": 2}}, InputError, "`projection` must be .* got {'size': 2}"),
         ({"projection": 0}, InputError, "`projection` must be .* got 0"),
         ({"projection": "auot"}, InputError, "`projection` must be .* got 'auot'"),
         ({"device": "gpu"}, InputError, "`device` is 'gpu'"),

@@ -7,6 +7,7 @@ from scipy.spatial.distance import pdist
 
 from alignkit._core.errors import InputError
 from alignkit.features import SparseProjection
+from alignkit.features.projection import jl_size
 
 
 def _activations(n_stimuli: int, n_units: int, seed: int = 0) -> torch.Tensor:
@@ -76,6 +77,18 @@ def test_projection_on_a_gpu_agrees_with_the_cpu():
     torch.testing.assert_close(project(units.cuda()).cpu(), project(units), rtol=1e-5, atol=1e-4)
 
 
+def test_the_product_is_that_of_the_matrix_whatever_blocks_and_threads(monkeypatch):
+    from alignkit.features import projection
+
+    units = _activations(5, 1000)
+    expected = SparseProjection(1000, 50, seed=2).matrix @ units.numpy().astype(np.float64).T
+    monkeypatch.setattr(projection, "_BLOCK", 300)
+    project = SparseProjection(1000, 50, seed=2)
+    one, four = (project._by_blocks(units.numpy(), n) for n in (1, 4))
+    np.testing.assert_allclose(one, expected.T, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(one, four)
+
+
 def test_inputs_are_not_changed():
     units = _activations(3, 200)
     before = units.clone()
@@ -91,3 +104,27 @@ def test_another_number_of_units_is_refused():
 def test_nothing_to_project_is_refused():
     with pytest.raises(InputError, match="on both sides, got 0 to 10"):
         SparseProjection(0, 10, seed=0)
+
+
+def test_the_johnson_lindenstrauss_size_is_the_bound_of_dasgupta_and_gupta():
+    assert jl_size(1000, eps=0.1) == int(4 * np.log(1000) / (0.1**2 / 2 - 0.1**3 / 3))
+
+
+def test_at_the_johnson_lindenstrauss_size_every_squared_distance_is_kept():
+    units = _activations(20, 30_000)
+    projected = SparseProjection(30_000, jl_size(20, eps=0.3), seed=0)(units)
+    ratio = pdist(projected.numpy(), "sqeuclidean") / pdist(units.numpy(), "sqeuclidean")
+    assert np.abs(ratio - 1).max() < 0.3
+
+
+@pytest.mark.parametrize(
+    ("n_stimuli", "eps", "message"),
+    [
+        (1, 0.1, "`n_stimuli` must be a whole number of at least 2, got 1"),
+        (10, 0.0, "`eps` must lie between 0 and 1, got 0.0"),
+        (10, "0.1", "`eps` must lie between 0 and 1, got '0.1'"),
+    ],
+)
+def test_sizes_of_nothing_are_refused(n_stimuli, eps, message):
+    with pytest.raises(InputError, match=message):
+        jl_size(n_stimuli, eps)

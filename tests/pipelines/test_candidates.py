@@ -240,7 +240,7 @@ def test_a_name_of_ones_own_is_kept_and_changes_no_key(images, tmp_path):
 
 
 def test_an_unknown_layer_lists_close_matches(images, tmp_path):
-    with pytest.raises(InputError, match="gabor-energy: the layer 'scale7', did you mean 'scale2'"):
+    with pytest.raises(InputError, match="`layers` of 'gabor-energy' holds 'scale7'.*did you mean 'scale2'"):
         take(images, tmp_path, [{**GABOR, "layers": ["scale7"]}])
 
 

@@ -95,3 +95,19 @@ def test_a_mask_that_lies_elsewhere_is_named_below_the_folder_that_holds_all(tou
     made = Given((run,), events=(table,), options={"mask": str(mask), "atlas": "aal"}).component()
     assert (made["folder"], made["mask"], made["atlas"]) == (str(tmp_path), "masks/mask.nii.gz", "aal")
     assert made["bold"] == ["data/func/r1.nii.gz"]
+
+
+def test_a_known_data_set_is_named_instead_of_files(touch, tmp_path):
+    given = Given(dataset="v4-cowley", options={"verify": True}, subject="a", stimuli=tmp_path)
+    assert given.name == "v4-cowley"
+    assert given.component() == {
+        "kind": "v4-cowley",
+        "verify": True,
+        "subjects": ["a"],
+        "stimuli": str(tmp_path),
+    }
+    (matrix,) = touch("rec.npz")
+    with pytest.raises(InputError, match="`--recording` does not go with the data set 'images92'"):
+        Given((matrix,), dataset="images92").component()
+    with pytest.raises(InputError, match="no recording is named; give `--recording`, or `--dataset`"):
+        Given().component()

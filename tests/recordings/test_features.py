@@ -18,6 +18,32 @@ def test_matrix_flattens_and_matches_rows_by_id():
     assert features.matrix("head").dtype == np.float32
 
 
+def test_matrix_takes_one_step_of_a_series_in_time():
+    series = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
+    features = Features({"v": series}, ["a", "b"], model="toy")
+    np.testing.assert_array_equal(features.matrix("v", ["b", "a"], step=-1), series[::-1, :, 3])
+    assert features.matrix("v").shape == (2, features.n_units("v")) == (2, 12)
+    with pytest.raises(InputError, match="layer 'v' of 'toy' has 4 steps of time, got `step` 4"):
+        features.matrix("v", step=4)
+    with pytest.raises(InputError, match="layer 'head' of 'toy' has 0 steps of time, got `step` 0"):
+        make().matrix("head", step=0)
+
+
+def test_some_rows_are_read_from_disk_by_position(tmp_path):
+    make().save(tmp_path / "features")
+    loaded = Features.load(tmp_path / "features")
+    assert loaded.positions(["c", "a"]) == [2, 0]
+    np.testing.assert_array_equal(loaded.rows("conv", [2, 0]), make().matrix("conv", ["c", "a"]))
+    np.testing.assert_array_equal(make().rows("conv", [1]), make().matrix("conv", ["b"]))
+
+
+def test_rows_that_are_not_asked_for_may_hold_nan_and_others_not():
+    features = Features({"x": np.array([[np.nan], [1.0]])}, ["a", "b"], model="toy")
+    assert features.rows("x", [1]).tolist() == [[1.0]]
+    with pytest.raises(InputError, match="layer 'x' of 'toy' hold NaN"):
+        features.rows("x", [0])
+
+
 def test_align_matches_every_layer_by_id():
     aligned = make().align(["b", "a"])
     assert aligned.stimulus_ids == ("b", "a")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -15,191 +15,13 @@ from .._images import check_count, square
 from .._network import Network, declared
 from .._recipe import Recipe
 from ..standard._random_weights import seeded
+from .kuramoto import AttentionCoupling, ConvCoupling, Interaction, KuramotoLayer, vectors_of
 
 Mode = Literal["classification", "objects"]
 Coupling = Literal["conv", "attention"]
-Interaction = Literal["oscillators", "stimulus"]
 
 # Dimensions of an oscillator, layers, steps per layer, and whether oscillators turn by themselves.
 _MODES = {"classification": (2, 3, 3, True), "objects": (4, 1, 8, False)}
-
-
-def on_tangent(x: torch.Tensor, force: torch.Tensor) -> torch.Tensor:
-    """Return the part of a force that moves unit vectors along their sphere: ``y - (y . x) x``.
-
-    Parameters
-    ----------
-    x, force : Tensor of shape (..., n_dims, height, width)
-        Vectors lie along the third axis from the end.
-    """
-    return force - (force * x).sum(-3, keepdim=True) * x
-
-
-def turned(x: torch.Tensor, speed: torch.Tensor) -> torch.Tensor:
-    """Return the velocity of vectors whose consecutive pairs of coordinates turn at a speed.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n_images, n_oscillators, n_dims, height, width)
-    speed : Tensor of shape (n_oscillators, n_dims // 2)
-        Radians per step.
-    """
-    first, second = x[:, :, 0::2], x[:, :, 1::2]
-    rate = speed[None, :, :, None, None]
-    return torch.stack((-rate * second, rate * first), 3).flatten(2, 3)
-
-
-class ConvCoupling(nn.Module):
-    """Every oscillator pulls those around it, through a convolution without bias.
-
-    Parameters
-    ----------
-    n_channels : int
-    width : int, default=5
-        Of the convolution; odd.
-    symmetric : bool, default=False
-        Whether oscillators pull each other equally, in which case an energy exists that never rises.
-    """
-
-    def __init__(self, n_channels: int, *, width: int = 5, symmetric: bool = False) -> None:
-        super().__init__()
-        self.symmetric = symmetric
-        conv = nn.Conv2d(n_channels, n_channels, width, padding=width // 2, bias=False)
-        self.weight = conv.weight
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the pull on each, shaped as `x`, (n_images, n_channels, height, width)."""
-        weight = self.weight
-        if self.symmetric:
-            weight = (weight + weight.transpose(0, 1).flip((2, 3))) / 2
-        return nn.functional.conv2d(x, weight, padding=weight.shape[-1] // 2)
-
-
-class AttentionCoupling(nn.Module):
-    """Every oscillator pulls every other, as far as multi-head attention lets it.
-
-    Parameters
-    ----------
-    n_channels : int
-    n_heads : int, default=8
-    """
-
-    def __init__(self, n_channels: int, *, n_heads: int = 8) -> None:
-        super().__init__()
-        self.attention = nn.MultiheadAttention(n_channels, n_heads, batch_first=True)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the pull on each, shaped as `x`, (n_images, n_channels, height, width)."""
-        tokens = x.flatten(2).transpose(1, 2)
-        pulled, _ = self.attention(tokens, tokens, tokens, need_weights=False)
-        return pulled.transpose(1, 2).reshape(x.shape)
-
-
-class NormReadout(nn.Module):
-    """Lengths of mixtures of oscillators, ``|U x + b| + bias``: what does not depend on a common phase.
-
-    Parameters
-    ----------
-    n_channels : int
-        Coordinates of all oscillators of one place, in and, as lengths, out.
-    n_dims : int
-        Dimensions of an oscillator.
-    """
-
-    def __init__(self, n_channels: int, n_dims: int) -> None:
-        super().__init__()
-        self.n_dims = n_dims
-        self.mix = nn.Conv2d(n_channels, n_channels * n_dims, 1)
-        self.bias = nn.Parameter(torch.zeros(n_channels))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return lengths, (n_images, n_channels, height, width)."""
-        mixed = self.mix(x).unflatten(1, (-1, self.n_dims))
-        # The square root has no gradient at 0.
-        length: torch.Tensor = (mixed.square().sum(2) + 1e-6).sqrt()
-        return length + self.bias[:, None, None]
-
-
-class KuramotoLayer(nn.Module):
-    """Oscillators that follow a stimulus and each other for some steps.
-
-    ``x <- normalize(x + gamma * (Omega x + Proj_x(c + J x)))`` where c is the normalised stimulus, Omega
-    turns pairs of coordinates, and Proj keeps what moves x along its sphere.
-
-    Parameters
-    ----------
-    coupling : Module
-        The operator J, from (n_images, n_channels, height, width) to the same shape.
-    n_channels : int
-        A multiple of `n_dims`.
-    n_dims : int
-        Dimensions of an oscillator.
-    n_steps : int
-    rotating : bool
-        Whether oscillators turn by themselves, at speeds that are learned (1 radian per step at first).
-    gamma : float, default=1.0
-        Length of a step.
-    interaction : {"oscillators", "stimulus"}, default="oscillators"
-        What J reads; with ``"stimulus"`` no oscillator hears of another.
-    """
-
-    speed: nn.Parameter | None
-
-    def __init__(
-        self,
-        coupling: nn.Module,
-        *,
-        n_channels: int,
-        n_dims: int,
-        n_steps: int,
-        rotating: bool,
-        gamma: float = 1.0,
-        interaction: Interaction = "oscillators",
-    ) -> None:
-        super().__init__()
-        n_oscillators = n_channels // n_dims
-        self.n_dims, self.n_steps, self.gamma, self.interaction = n_dims, n_steps, gamma, interaction
-        self.coupling = coupling
-        self.stimulus_norm = nn.GroupNorm(n_oscillators, n_channels)
-        self.speed = nn.Parameter(torch.ones(n_oscillators, n_dims // 2)) if rotating else None
-        self.readout = NormReadout(n_channels, n_dims)
-        self.x = nn.Identity()
-        self.energy = nn.Identity()
-
-    def pull(self, x: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        """Return J of the oscillators, or of the stimulus in the twin, shaped as both."""
-        read = x if self.interaction == "oscillators" else c
-        pulled: torch.Tensor = self.coupling(read)
-        return pulled
-
-    def step(self, x: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        """Return oscillators one step on, (n_images, n_channels, height, width), under a stimulus c."""
-        vectors = x.unflatten(1, (-1, self.n_dims))
-        change = on_tangent(vectors, (c + self.pull(x, c)).view_as(vectors))
-        if self.speed is not None:
-            change = change + turned(vectors, self.speed)
-        moved = vectors + self.gamma * change
-        return nn.functional.normalize(moved, dim=2).flatten(1, 2)
-
-    def energy_of(self, x: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        """Return ``-x . Jx / 2 - c . x`` of every image, (n_images, 1); lower is more in step."""
-        weighted = (x * self.pull(x, c)).flatten(1).sum(1) / 2 + (c * x).flatten(1).sum(1)
-        return -weighted[:, None]
-
-    def forward(self, x: torch.Tensor, stimulus: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return oscillators after all steps and their readout, both (n_images, n_channels, height, width).
-
-        Parameters
-        ----------
-        x : Tensor of shape (n_images, n_channels, height, width)
-            Where oscillators start, of length 1.
-        stimulus : Tensor of the same shape
-        """
-        c = self.stimulus_norm(stimulus)
-        for _ in range(self.n_steps):
-            x = self.x(self.step(x, c))
-            self.energy(self.energy_of(x, c))
-        return x, self.readout(x)
 
 
 class Akorn(nn.Module):
@@ -254,7 +76,7 @@ class Akorn(nn.Module):
         n_fields = len(like) if self.training else 1
         # Drawn on the CPU, so that every device starts from the same.
         noise = torch.randn(n_fields, *like.shape[1:], generator=self.draws).to(like)
-        vectors = nn.functional.normalize(noise.unflatten(1, (-1, self.n_dims)), dim=2)
+        vectors = nn.functional.normalize(vectors_of(noise, self.n_dims), dim=2)
         return vectors.flatten(1, 2).expand_as(like)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -352,11 +174,11 @@ def akorn(
 
     module = seeded(build, derive_seed(seed, "akorn"))
     is_coupled = interaction == "oscillators"
-    options = {**wiring, "image_size": image_size, "n_classes": n_classes, "seed": seed}
-    name = {"classification": "akorn", "objects": "akorn-objects"}[mode] if is_coupled else "akorn-uncoupled"
+    name = "akorn" if mode == "classification" else "akorn-objects"
+    options: dict[str, Any] = {**wiring, "image_size": image_size, "n_classes": n_classes, "seed": seed}
     preparation = square(image_size, mean=(0.5,) * 3, std=(0.5,) * 3)
     return declared(
-        name,
+        name if is_coupled else f"{name}-uncoupled",
         module,
         preparation,
         layers=tuple(f"{layer}.{tap}" for layer in module.layers for tap in ("x", "energy", "readout")),
@@ -388,6 +210,37 @@ def akorn_objects(
     network : Network
     """
     return akorn(
+        mode="objects",
+        image_size=image_size,
+        patch_size=patch_size,
+        n_channels=n_channels,
+        coupling=coupling,
+        n_classes=n_classes,
+        seed=seed,
+    )
+
+
+def akorn_objects_uncoupled(
+    *,
+    image_size: int = 32,
+    patch_size: int = 4,
+    n_channels: int = 64,
+    coupling: Coupling = "attention",
+    n_classes: int = 10,
+    seed: int = 0,
+) -> Network:
+    """Build :func:`akorn_objects` with ``interaction="stimulus"``.
+
+    Parameters
+    ----------
+    image_size, patch_size, n_channels, coupling, n_classes, seed
+        As for :func:`akorn`.
+
+    Returns
+    -------
+    network : Network
+    """
+    return akorn_uncoupled(
         mode="objects",
         image_size=image_size,
         patch_size=patch_size,

@@ -35,7 +35,9 @@ def lagged(inputs: ArrayLike, *, n_delays: int) -> NDArray[np.float64]:
     """
     row = check_array("inputs", inputs, ndim=1, dtype=np.float64)
     if not 1 <= n_delays <= row.size:
-        raise InputError(f"`n_delays` must be between 1 and {row.size}, the number of inputs, got {n_delays}.")
+        raise InputError(
+            f"`n_delays` must be between 1 and {row.size}, the number of inputs, got {n_delays}."
+        )
     return np.lib.stride_tricks.sliding_window_view(row, n_delays)[:, ::-1].copy()
 
 
@@ -109,4 +111,6 @@ def _squared_correlations(A: NDArray[np.float64], B: NDArray[np.float64]) -> NDA
     A, B = A - A.mean(0), B - B.mean(0)
     scale = (A**2).sum(0) * (B**2).sum(0)
     # A readout that says nothing explains nothing.
-    return np.divide((A * B).sum(0) ** 2, scale, out=np.zeros(A.shape[1]), where=scale > 0)
+    squared = np.zeros(A.shape[1])
+    np.divide((A * B).sum(0) ** 2, scale, out=squared, where=scale > 0)
+    return squared

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import exp
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -104,13 +104,11 @@ class ELMNeuron(nn.Module):
         shortest, longest = tau_memory
         if not 0 < shortest <= longest or tau_branch <= 0 or dt <= 0:
             raise InputError(
-                "time constants and `dt` must be positive, the shortest of a memory no more than the longest; "
+                "time constants and `dt` must be positive, and a memory's shortest no more than its longest; "
                 f"got `tau_memory` {tau_memory}, `tau_branch` {tau_branch}, `dt` {dt}."
             )
         self.n_inputs = n_inputs
-        self.register_buffer(
-            "routing", branch_inputs(n_inputs, n_branches=n_branches, n_synapses=n_synapses)
-        )
+        self.register_buffer("routing", branch_inputs(n_inputs, n_branches=n_branches, n_synapses=n_synapses))
         exponents = torch.linspace(0, 1, n_memory, dtype=torch.float64)
         tau_m = shortest * (longest / shortest) ** exponents
         self.register_buffer("tau_m", tau_m.float())
@@ -265,7 +263,7 @@ def elm_neuron(
         )
         return ELMReader(image_size, neuron)
 
-    options = {
+    options: dict[str, Any] = {
         "image_size": image_size,
         "n_memory": n_memory,
         "n_branches": n_branches,

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import nn
 
 from ..._core.checks import check_option
 from ..._core.errors import InputError
-from ..._core.random import RandomState, as_generator, derive_seed
+from ..._core.random import derive_seed
 from .._images import check_count, square
 from .._network import Network, declared
 from .._recipe import Recipe
 from ..standard._random_weights import seeded
 from ._reading import grey_images
+from .copying import N_DATA_SYMBOLS, N_SYMBOLS
 
 Recurrence = Literal["wave", "identity"]
-
-N_DATA_SYMBOLS = 8
-BLANK, GO = 0, N_DATA_SYMBOLS + 1
-N_SYMBOLS = N_DATA_SYMBOLS + 2
 
 
 class WaveRNN(nn.Module):
@@ -54,9 +50,7 @@ class WaveRNN(nn.Module):
         super().__init__()
         check_option("recurrence", recurrence, ("wave", "identity"))
         self.n_positions, self.n_channels = n_positions, n_channels
-        self.recurrent = nn.Conv1d(
-            n_channels, n_channels, 3, padding=1, padding_mode="circular", bias=False
-        )
+        self.recurrent = nn.Conv1d(n_channels, n_channels, 3, padding=1, padding_mode="circular", bias=False)
         self.drive = nn.Linear(n_inputs, n_channels * n_positions)
         self.h = nn.Identity()
         with torch.no_grad():
@@ -151,14 +145,10 @@ class WaveCopier(nn.Module):
         See :class:`WaveRNN`.
     """
 
-    def __init__(
-        self, *, image_size: int, n_positions: int, n_channels: int, recurrence: Recurrence
-    ) -> None:
+    def __init__(self, *, image_size: int, n_positions: int, n_channels: int, recurrence: Recurrence) -> None:
         super().__init__()
         self.image_size = image_size
-        self.wave = WaveRNN(
-            N_SYMBOLS, n_positions=n_positions, n_channels=n_channels, recurrence=recurrence
-        )
+        self.wave = WaveRNN(N_SYMBOLS, n_positions=n_positions, n_channels=n_channels, recurrence=recurrence)
         self.readout = nn.Linear(n_channels * n_positions, N_SYMBOLS)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -181,56 +171,6 @@ class WaveCopier(nn.Module):
         return 1 + (pixels * N_DATA_SYMBOLS).long().clamp(0, N_DATA_SYMBOLS - 1)
 
 
-def copy_sequences(
-    n_sequences: int, *, delay: int = 20, n_items: int = 10, random_state: RandomState = 0
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw the copy task: items to hold over a delay, and to say one by one when asked.
-
-    Parameters
-    ----------
-    n_sequences : int
-    delay : int, default=20
-        Blanks between the last item and the sign to go, in steps.
-    n_items : int, default=10
-        Items, each one of the symbols 1 to 8.
-    random_state : int, Generator or None, default=0
-        The same seed gives the same sequences.
-
-    Returns
-    -------
-    inputs : int64 Tensor of shape (n_sequences, delay + 2 * n_items)
-        The items, blanks (0), the sign to go (9) at the first step of the answer, blanks.
-    targets : int64 Tensor of the same shape
-        Blanks, then the items at the last `n_items` steps.
-
-    Raises
-    ------
-    InputError
-        If a number is below 1, or `delay` below 0.
-
-    References
-    ----------
-    Arjovsky M, Shah A, Bengio Y (2016). Unitary evolution recurrent neural networks. ICML.
-    https://arxiv.org/abs/1511.06464
-
-    Examples
-    --------
-    >>> inputs, targets = copy_sequences(1, delay=2, n_items=3)
-    >>> bool((inputs[0, :3] == targets[0, -3:]).all()), inputs[0, 3:].tolist()
-    (True, [0, 0, 9, 0, 0])
-    """
-    check_count("n_sequences", n_sequences, least=1)
-    check_count("delay", delay, least=0)
-    check_count("n_items", n_items, least=1)
-    items = as_generator(random_state).integers(1, N_DATA_SYMBOLS + 1, (n_sequences, n_items))
-    inputs = np.full((n_sequences, delay + 2 * n_items), BLANK, dtype=np.int64)
-    targets = inputs.copy()
-    inputs[:, :n_items] = items
-    inputs[:, n_items + delay] = GO
-    targets[:, -n_items:] = items
-    return torch.from_numpy(inputs), torch.from_numpy(targets)
-
-
 def wave_spectrum(states: torch.Tensor) -> torch.Tensor:
     """Return the power of every temporal by every spatial frequency, averaged over the other axes.
 
@@ -247,7 +187,8 @@ def wave_spectrum(states: torch.Tensor) -> torch.Tensor:
         raise InputError(f"`states` must have times and positions, got shape {tuple(states.shape)}.")
     centred = states - states.mean((-2, -1), keepdim=True)
     power = torch.fft.fft2(centred).abs() ** 2
-    return power.reshape(-1, *power.shape[-2:]).mean(0)
+    mean: torch.Tensor = power.reshape(-1, *power.shape[-2:]).mean(0)
+    return mean
 
 
 def travelling_share(states: torch.Tensor) -> float:
@@ -340,7 +281,7 @@ def wave_rnn(
             return WaveCopier(**counts, recurrence=recurrence)
         return WaveReader(**counts, reads=reads, n_classes=n_classes, recurrence=recurrence)
 
-    options = {"task": task, "reads": reads, **counts, "n_classes": n_classes, "seed": seed}
+    options: dict[str, Any] = {"task": task, "reads": reads, **counts, "n_classes": n_classes, "seed": seed}
     is_wave = recurrence == "wave"
     preparation = square(image_size)
     return declared(

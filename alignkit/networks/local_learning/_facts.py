@@ -67,3 +67,102 @@ _pair(
     parameters=0,
     summary="inference learning in three layers; errors as layers of their own",
 )
+_pair(
+    "direct-feedback-alignment",
+    "feedback_alignment:direct_feedback_alignment",
+    mechanism="errors reach every layer through fixed random weights",
+    layers=("l1", "l2", "readout"),
+    paper="Nøkland 2016, NeurIPS, arXiv:1609.01596; Launay et al. 2020, NeurIPS, arXiv:2006.12878",
+    parameters=0,
+    summary="two hidden layers taught by random projections of the output's error",
+)
+NETWORKS.declare(
+    "direct-feedback-alignment-readout",
+    f"{_HOME}.feedback_alignment:direct_feedback_alignment_readout",
+    family=_FAMILY,
+    mechanism="none (only the readout learns)",
+    layers=("l1", "l2", "readout"),
+    paper="Nøkland 2016, NeurIPS, arXiv:1609.01596",
+    parameters=0,
+    trained=False,
+    learns=True,
+    summary="direct-feedback-alignment with hidden layers as drawn: the twin whose feedback stays random",
+)
+_pair(
+    "equilibrium-propagation",
+    "equilibrium_propagation:equilibrium_propagation",
+    mechanism="contrast of two resting states; homeostasis of the Jacobian",
+    layers=("u_free", "u_nudged", "error"),
+    paper="Scellier & Bengio 2017, Front Comput Neurosci 11:24, doi:10.3389/fncom.2017.00024; "
+    "Laborieux & Zenke 2024, ICLR, arXiv:2309.02214",
+    parameters=0,
+    summary="a hidden layer with separate weights up and down that homeostasis makes agree",
+)
+NETWORKS.declare(
+    "equilibrium-propagation-asymmetric",
+    f"{_HOME}.equilibrium_propagation:equilibrium_propagation_asymmetric",
+    family=_FAMILY,
+    mechanism="contrast of two resting states, without homeostasis",
+    layers=("u_free", "u_nudged", "error"),
+    paper="Laborieux & Zenke 2024, ICLR, arXiv:2309.02214",
+    parameters=0,
+    trained=False,
+    learns=True,
+    summary="equilibrium-propagation whose weights up and down stay unrelated: the twin with a wrong gradient",
+)
+_DALE = "Cornford et al. 2024, bioRxiv, doi:10.1101/2024.10.25.620272"
+for _name, _mechanism, _summary in (
+    (
+        "dale-exponentiated",
+        "one sign per sending unit, weights that are multiplied",
+        "a perceptron under Dale's law, learning by exponentiated gradients",
+    ),
+    (
+        "dale-gradient",
+        "none (gradient descent from signed weights)",
+        "dale-exponentiated taught by plain gradient descent: the twin whose signs flip",
+    ),
+    (
+        "dale-clamped",
+        "one sign per sending unit, weights cut at zero",
+        "dale-exponentiated taught by gradient descent that stops at zero: the twin with dead weights",
+    ),
+):
+    NETWORKS.declare(
+        _name,
+        f"{_HOME}.exponentiated_dale:{_name.replace('-', '_')}",
+        family=_FAMILY,
+        mechanism=_mechanism,
+        layers=("l1", "readout"),
+        paper=_DALE,
+        parameters=0,
+        trained=False,
+        learns=True,
+        summary=_summary,
+        **({} if _name == "dale-gradient" else {"twin": "dale-gradient"}),
+    )
+_SOFT_HEBB = (
+    "Moraitis et al. 2022, Neuromorph Comput Eng 2:044017, doi:10.1088/2634-4386/aca710; "
+    "Journé et al. 2023, ICLR, arXiv:2209.11883"
+)
+_pair(
+    "soft-hebb",
+    "soft_hebb:soft_hebb",
+    mechanism="soft winner-take-all with a Hebbian rule",
+    layers=("l1", "l2", "readout"),
+    paper=_SOFT_HEBB,
+    parameters=0,
+    summary="two convolutions that learn without labels, under a linear readout",
+)
+NETWORKS.declare(
+    "soft-hebb-random",
+    f"{_HOME}.soft_hebb:soft_hebb_random",
+    family=_FAMILY,
+    mechanism="none (only the readout learns)",
+    layers=("l1", "l2", "readout"),
+    paper=_SOFT_HEBB,
+    parameters=0,
+    trained=False,
+    learns=True,
+    summary="soft-hebb with random weights of norm one: the twin without prototypes",
+)

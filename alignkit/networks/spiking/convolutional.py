@@ -103,7 +103,7 @@ class SpikingConvolutional(nn.Module):
         scores : Tensor of shape (n_images, n_classes)
             Mean of the read-out over steps.
         """
-        drive = steady(self.synapses1, images)
+        drive = steady(self.get_submodule("synapses1"), images)
         states: list[State | None] = [None] * self.n_populations
         summed: Tensor | float = 0.0
         for _ in range(self.n_steps):
@@ -134,7 +134,7 @@ class SpikingConvolutional(nn.Module):
         """
         if self.training:
             raise InputError("an early exit is taken in evaluation mode, got a module in training.")
-        drive = steady(self.synapses1, images)
+        drive = steady(self.get_submodule("synapses1"), images)
         predictions = torch.zeros(len(images), dtype=torch.long, device=images.device)
         steps = torch.full_like(predictions, self.n_steps)
         open_ = torch.arange(len(images), device=images.device)

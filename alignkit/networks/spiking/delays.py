@@ -122,9 +122,7 @@ class DelayedLinear(nn.Module):
                 # An optimiser's step may leave the kernel.
                 self.position.clamp_(0, self.n_delays - 1)
         # conv1d runs over its kernel in the order of time: its last entry is delay 0.
-        outputs = functional.conv1d(
-            functional.pad(inputs, (self.n_delays - 1, 0)), self.kernel().flip(-1)
-        )
+        outputs = functional.conv1d(functional.pad(inputs, (self.n_delays - 1, 0)), self.kernel().flip(-1))
         if self.training:
             self.n_passes += 1
         return outputs

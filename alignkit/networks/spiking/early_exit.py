@@ -263,7 +263,8 @@ def _exits(accumulated: NDArray[Any], clear: NDArray[np.bool_]) -> Exits:
 
 def _first(clear: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the index of the first true step of each row, or of the last step."""
-    return np.where(clear.any(1), clear.argmax(1), clear.shape[1] - 1)
+    first: NDArray[np.int64] = np.where(clear.any(1), clear.argmax(1), clear.shape[1] - 1)
+    return first
 
 
 def _gaps(accumulated: NDArray[Any]) -> NDArray[Any]:

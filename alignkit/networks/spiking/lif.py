@@ -29,7 +29,7 @@ class State(NamedTuple):
         Potential after the reset.
     current : Tensor
         Synaptic current.
-    count : Tensor
+    n_spikes : Tensor
         Spikes so far.
     latency : Tensor
         Steps without a first spike so far.
@@ -37,7 +37,7 @@ class State(NamedTuple):
 
     membrane: Tensor
     current: Tensor
-    count: Tensor
+    n_spikes: Tensor
     latency: Tensor
 
 
@@ -115,7 +115,7 @@ def spike(x: Tensor, *, surrogate: Surrogate = "atan", scale: float | None = Non
     spikes : Tensor of the shape and dtype of `x`
         Zeros and ones.
     """
-    spikes: Tensor = _Spike.apply(x, surrogate, scale)
+    spikes: Tensor = _Spike.apply(x, surrogate, scale)  # type: ignore[no-untyped-call]
     return spikes
 
 
@@ -241,8 +241,8 @@ class LIF(nn.Module):
             after = torch.addcmul(membrane, membrane, fired, value=-1)
         else:
             after = torch.sub(membrane, fired, alpha=self.drop)
-        count = state.count + spikes
-        return spikes, State(after, current, count, state.latency + (count.detach() == 0))
+        n_spikes = state.n_spikes + spikes
+        return spikes, State(after, current, n_spikes, state.latency + (n_spikes.detach() == 0))
 
     def finish(self, state: State, n_steps: int) -> tuple[Tensor, Tensor]:
         """Send rate and latency through their taps, once all steps are done.
@@ -261,7 +261,7 @@ class LIF(nn.Module):
         latency : Tensor
             Steps before the first spike, counted from 0; `n_steps` where there was none.
         """
-        return self.rate(state.count / n_steps), self.latency(state.latency)
+        return self.rate(state.n_spikes / n_steps), self.latency(state.latency)
 
     def fold(self, threshold: Tensor, sign: Tensor) -> None:
         """Put a threshold per channel in the place of the norm; with a sign of -1 it is an upper one."""

@@ -89,7 +89,8 @@ class RowReader(nn.Module):
         summed = torch.zeros(len(images), self.readout.out_features, dtype=drive.dtype, device=drive.device)
         for time in range(drive.shape[2]):
             summed = self.logits(summed + self.readout(self.hidden2(drive[:, :, time])))
-        return summed / drive.shape[2]
+        scores: Tensor = summed / drive.shape[2]
+        return scores
 
 
 def rows_in_time(images: Tensor) -> Tensor:

@@ -89,7 +89,8 @@ def fold_thresholds(module: M, *, flip: bool = True) -> M:
     Raises
     ------
     InputError
-        If the module is in training mode, where statistics still move, or has no membrane norm.
+        If the module is in training mode, where statistics still move, has no membrane norm, or weights
+        of less than 32 bits.
 
     Examples
     --------
@@ -102,7 +103,9 @@ def fold_thresholds(module: M, *, flip: bool = True) -> M:
     folded = deepcopy(module)
     populations = [p for p in folded.modules() if isinstance(p, LIF) and isinstance(p.norm, MembraneNorm)]
     if not populations:
-        raise InputError("wanted a module with at least one `MembraneNorm`, got one without; nothing to fold.")
+        raise InputError(
+            "wanted a module with at least one `MembraneNorm`, got one without; nothing to fold."
+        )
     with torch.no_grad():
         for population in populations:
             norm = population.norm
@@ -113,10 +116,13 @@ def fold_thresholds(module: M, *, flip: bool = True) -> M:
 
 def _boundary(norm: MembraneNorm, threshold: Tensor, *, flip: bool) -> tuple[Tensor, Tensor]:
     _, factor, _ = norm.line()
+    if factor.dtype not in _BITS:
+        raise InputError(f"folding wants float32 or float64 weights, got {factor.dtype}; convert the module.")
     sign = torch.where(factor < 0, -1.0, 1.0).to(factor.dtype)
 
     def fires(u: Tensor) -> Tensor:
-        return norm((u * sign).unsqueeze(0))[0] - threshold >= 0
+        normalised: Tensor = norm((u * sign).unsqueeze(0))[0]
+        return normalised - threshold >= 0
 
     edge = _smallest(fires, factor) * sign
     return edge, sign if flip else torch.ones_like(sign)

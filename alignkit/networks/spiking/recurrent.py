@@ -118,7 +118,9 @@ class SpikingRecurrent(nn.Module):
         lr : float
             Of everything else.
         """
-        positions = [p for name, p in self.named_parameters() if name.endswith("position") and p.requires_grad]
+        positions = [
+            p for name, p in self.named_parameters() if name.endswith("position") and p.requires_grad
+        ]
         others = [p for name, p in self.named_parameters() if not name.endswith("position")]
         groups: list[dict[str, Any]] = [{"params": others, "lr": lr}]
         if positions:
@@ -269,7 +271,7 @@ def _build(name: str, mode: DelayMode, options: dict[str, Any]) -> Network:
     # One seed for all: a twin differs from its network in the mechanism, not in its draw.
     module = seeded(build, derive_seed(seed, "spiking-recurrent"))
     delayed = (module.delay1, module.delay2)
-    # Statistics are for kernels as narrow as in evaluation; the first training step finds them at their widest.
+    # Statistics are for kernels as narrow as in evaluation; training starts with them at their widest.
     for synapses in delayed:
         synapses.n_passes.fill_(synapses.annealing_steps)
     settle(module, image_size=image_size, seed=derive_seed(seed, "spiking-recurrent", "batch-norm"))

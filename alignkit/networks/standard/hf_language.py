@@ -8,14 +8,15 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from ..._core.checks import check_option
 from ..._core.errors import InputError
 from ..._core.hashing import digest_json
 from .._images import check_count
 from .._language import LanguageModel, Reading, SentencePooling
-from ._hf_source import Source, Weights, module_of, source_of
+from ._hf_files import Place, find_place
+from ._hf_modules import Weights, loaded, module_of, origin_of, settings_of
 
-_WHAT = "a Hugging Face language model"
-_EXAMPLE = "openai-community/gpt2"
+_WHAT = "language model"
 _LENGTHS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
 # Tokenizers without a limit of their own say 1e30.
 _NO_LIMIT = 10**9
@@ -56,7 +57,7 @@ class TextTower(nn.Module):
 
 
 def hf_language(
-    *, name: str, weights: Weights = "trained", seed: int = 0, max_tokens: int | None = None
+    *, name: str, weights: Weights = "pretrained", seed: int = 0, max_tokens: int | None = None
 ) -> LanguageModel:
     """Load a language model: GPT-2, Pythia, Llama, OPT, BERT, RoBERTa, T5's encoder, CLIP's text side.
 
@@ -70,7 +71,7 @@ def hf_language(
         Name on the hub, such as ``openai-community/gpt2`` (the local cache is tried first), with ``@`` and a
         revision for a checkpoint of a training run, such as ``EleutherAI/pythia-70m@step1000``; or a folder
         with ``config.json``, ``tokenizer.json`` and ``model.safetensors``.
-    weights : {"trained", "random"}, default="trained"
+    weights : {"pretrained", "random"}, default="pretrained"
         "random" draws them as the architecture starts from; the folder need not hold any.
     seed : int, default=0
         Draws random weights.
@@ -95,27 +96,28 @@ def hf_language(
     check_count("seed", seed, least=0)
     if max_tokens is not None:
         check_count("max_tokens", max_tokens, least=1)
-    if weights not in ("trained", "random"):
-        raise InputError(f'`weights` is {weights!r}; choose "trained" or "random".')
-    source = source_of(name, weights=weights, example=_EXAMPLE)
-    module, own_pooling = _text_part(module_of(source, weights=weights, seed=seed, what=_WHAT), source)
-    tokenizer = _tokenizer(source)
-    n_blocks, reads = _tried(module, tokenizer, source)
-    pooling = own_pooling or _pooling(source)
-    trained = weights == "trained"
+    check_option("weights", weights, ("pretrained", "random"))
+    if not isinstance(name, str) or not name.strip():
+        raise InputError("`name` must be a Hugging Face name or a folder, as in hf:openai-community/gpt2.")
+    trained = weights == "pretrained"
+    place = find_place(name, weights=trained)
+    module, own_pooling = _text_part(module_of(place, weights=weights, seed=seed, what=_WHAT), place)
+    tokenizer = _tokenizer(place)
+    n_blocks, reads = _tried(module, tokenizer, place)
+    pooling = own_pooling or _pooling(place)
     layers = ("embedding", *(f"block{number + 1}" for number in range(n_blocks)))
     twin = partial(hf_language, name=name, weights="random", seed=seed, max_tokens=max_tokens)
     return LanguageModel(
-        name=f"hf:{source.label}" + ("" if trained else f" (random, seed {seed})"),
+        name=f"hf:{place.title}" + ("" if trained else "-untrained"),
         family="language" if trained else "random language",
         module=module,
         tokenizer=tokenizer,
         layers=(*layers, "sentence") if pooling else layers,
-        max_tokens=max_tokens or _length(module, tokenizer, source),
+        max_tokens=max_tokens or _length(module, tokenizer, place),
         preprocessing=_preprocessing(tokenizer, pooling),
         trained=trained,
-        paper="" if source.folder else f"https://huggingface.co/{source.name}",
-        notes=_notes(source, trained, seed, reads),
+        paper=place.paper,
+        notes=(origin_of(place, trained=trained, seed=seed), f"It reads {reads}."),
         reads=reads,
         pooling=pooling or "mean",
         untrained=twin if trained else None,
@@ -123,7 +125,7 @@ def hf_language(
     )
 
 
-def _text_part(model: Any, source: Source) -> tuple[Any, SentencePooling | None]:
+def _text_part(model: Any, place: Place) -> tuple[Any, SentencePooling | None]:
     """Return the part that takes tokens, and its own vector for a whole text where it has one."""
     config = model.config
     if getattr(config, "is_encoder_decoder", False) and getattr(model, "main_input_name", "") == "input_ids":
@@ -136,58 +138,59 @@ def _text_part(model: Any, source: Source) -> tuple[Any, SentencePooling | None]
             return inner, None
     if getattr(model, "main_input_name", "") != "input_ids":
         raise InputError(
-            f"{source.label!r} is a {type(model).__name__}, which takes no text (its input is "
+            f"{place.title!r} is a {type(model).__name__}, which takes no text (its input is "
             f"{getattr(model, 'main_input_name', 'not known')!r})."
         )
     return model, None
 
 
-def _tokenizer(source: Source) -> Any:
+def _tokenizer(place: Place) -> Any:
     from transformers import AutoTokenizer
 
     loader: Any = AutoTokenizer.from_pretrained
-    tokenizer = source.load(
-        loader, what="the tokenizer of a language model", use_fast=True, trust_remote_code=False
-    )
+    tokenizer = loaded(place, loader, what="tokenizer", use_fast=True)
     if not getattr(tokenizer, "is_fast", False):
         raise InputError(
-            f"the tokenizer of {source.label!r} is a {type(tokenizer).__name__}, which does not say which "
+            f"the tokenizer of {place.title!r} is a {type(tokenizer).__name__}, which does not say which "
             "characters a token stands for; a fast tokenizer (tokenizer.json) is wanted."
         )
     return tokenizer
 
 
-def _tried(module: Any, tokenizer: Any, source: Source) -> tuple[int, Reading]:
+def _tried(module: Any, tokenizer: Any, place: Place) -> tuple[int, Reading]:
     """Return how many blocks there are, and how the model reads, from one pass over two texts."""
     special = set(tokenizer.all_special_ids)
     plain = sorted(number for number in tokenizer.get_vocab().values() if number not in special)[:5]
     if len(plain) < 5:
-        raise InputError(f"the tokenizer of {source.label!r} knows {len(plain)} tokens, wanted at least 5.")
+        raise InputError(
+            f"the tokenizer of {place.title!r} knows {len(plain)} tokens, wanted at least 5; tokenizer.json "
+            "is missing or not that of the model."
+        )
     ids = torch.tensor([plain[:4], [*plain[:3], plain[4]]])
     with torch.inference_mode():
         output = module(input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True)
     states = getattr(output, "hidden_states", None)
     if not states or len(states) < 2:
-        raise InputError(f"{source.label!r} is a {type(module).__name__}, which gives no hidden states.")
+        raise InputError(f"{place.title!r} is a {type(module).__name__}, which gives no hidden states.")
     changes = (states[-1][0] - states[-1][1]).abs().amax(1)
     is_causal = bool(changes[:3].max() <= 1e-6 * changes[3])
     return len(states) - 1, "left to right" if is_causal else "both ways"
 
 
-def _pooling(source: Source) -> SentencePooling | None:
-    settings = source.settings("1_Pooling/config.json")
+def _pooling(place: Place) -> SentencePooling | None:
+    settings = settings_of(place, "1_Pooling/config.json")
     chosen = sorted(key for key, value in settings.items() if key.startswith("pooling_mode_") and value)
     if not chosen:
         return None
     if len(chosen) > 1 or chosen[0] not in _POOLINGS:
         raise InputError(
-            f"{source.label!r} pools sentences by {', '.join(chosen)}; known are one of "
+            f"{place.title!r} pools sentences by {', '.join(chosen)}; known are one of "
             f"{', '.join(_POOLINGS)}. Remove 1_Pooling to do without sentences."
         )
     return _POOLINGS[chosen[0]]
 
 
-def _length(module: Any, tokenizer: Any, source: Source) -> int:
+def _length(module: Any, tokenizer: Any, place: Place) -> int:
     tables = [
         part
         for path, part in module.named_modules()
@@ -202,7 +205,7 @@ def _length(module: Any, tokenizer: Any, source: Source) -> int:
         known.append(limit)
     if not known:
         raise InputError(
-            f"the configuration of {source.label!r} does not say how many tokens it takes; give `max_tokens`."
+            f"the configuration of {place.title!r} does not say how many tokens it takes; give `max_tokens`."
         )
     return min(known)
 
@@ -214,9 +217,3 @@ def _preprocessing(tokenizer: Any, pooling: SentencePooling | None) -> dict[str,
         "special_tokens": digest_json(sorted(map(str, tokenizer.all_special_tokens))),
         "sentence": f"{pooling}, L2" if pooling else None,
     }
-
-
-def _notes(source: Source, trained: bool, seed: int, reads: str) -> tuple[str, ...]:
-    place = f"the folder {source.name}" if source.folder else f"the Hugging Face hub, {source.label}"
-    origin = f"Weights were read from {place}." if trained else f"Weights are random (seed {seed})."
-    return (origin, f"It reads {reads}.")

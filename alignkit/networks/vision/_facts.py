@@ -212,3 +212,168 @@ for _name, _builder, _twin, _count, _mechanism, _layers, _summary in (
         **({} if _twin is None else {"twin": _twin}),
         summary=_summary,
     )
+
+for _name, _builder, _twin, _count, _mechanism, _summary in (
+    (
+        "precortical",
+        "precortical",
+        "precortical-plain",
+        62_690,
+        "three learned layers of retina and LGN",
+        "bipolar, ganglion and LGN layers, learned, before LeNet-5",
+    ),
+    (
+        "precortical-dog",
+        "precortical_dog",
+        "precortical-plain",
+        62_006,
+        "three fixed centre-surround layers",
+        "bipolar, ganglion and LGN layers of fixed differences of Gaussians, before LeNet-5",
+    ),
+    (
+        "precortical-plain",
+        "precortical_plain",
+        None,
+        62_690,
+        "none",
+        "three plain convolutions before LeNet-5: the twin of precortical",
+    ),
+):
+    NETWORKS.declare(
+        _name,
+        f"{_HOME}.precortical:{_builder}",
+        family="visual front end",
+        mechanism=_mechanism,
+        layers=("bipolar", "ganglion", "lgn", "c1", "s2", "c3", "s4", "c5", "f6", "output"),
+        paper="Fioresi & Petkovic 2022, arXiv:2202.07432",
+        parameters=_count,
+        trained=False,
+        learns=True,
+        **({} if _twin is None else {"twin": _twin}),
+        summary=_summary,
+    )
+
+_SPARSE = "Rentzeperis et al. 2023, PLoS Comput Biol 19:e1011459, doi:10.1371/journal.pcbi.1011459"
+
+NETWORKS.declare(
+    "sparse-coding",
+    f"{_HOME}.sparse_coding:sparse_coding",
+    family="visual front end",
+    mechanism="sparse coding with an exact continuous l0 penalty",
+    layers=("code", "residual"),
+    paper=_SPARSE,
+    parameters=131072,
+    trained=False,
+    learns=True,
+    twin="sparse-coding-l1",
+    summary="sparse code of whitened 16-pixel patches, CEL0 penalty; the dictionary learns from images",
+)
+NETWORKS.declare(
+    "sparse-coding-l1",
+    f"{_HOME}.sparse_coding:sparse_coding_l1",
+    family="visual front end",
+    mechanism="sparse coding with an l1 penalty",
+    layers=("code", "residual"),
+    paper=_SPARSE,
+    parameters=131072,
+    trained=False,
+    learns=True,
+    summary="sparse code by soft threshold, at the same error: the twin of sparse-coding",
+)
+
+_GAIN = "Duong, Bredenberg, Heeger & Simoncelli 2023, NeurIPS, arXiv:2305.19869"
+_SHEET = (
+    "Rathi et al. 2025, ICLR, arXiv:2410.11516; "
+    "Margalit et al. 2024, Neuron 112:2435, doi:10.1016/j.neuron.2024.04.018"
+)
+
+NETWORKS.declare(
+    "gain-control",
+    f"{_HOME}.gain_control:gain_control",
+    family="visual front end",
+    mechanism="adaptive gains in a recurrent ring of orientations",
+    layers=("drive", "gain", "response"),
+    paper=_GAIN,
+    parameters=0,
+    trained=False,
+    twin="gain-control-uncoupled",
+    summary="orientation energies through rings with fixed weights and gains that adapt",
+)
+NETWORKS.declare(
+    "gain-control-uncoupled",
+    f"{_HOME}.gain_control:gain_control_uncoupled",
+    family="visual front end",
+    mechanism="adaptive gains without recurrence",
+    layers=("drive", "gain", "response"),
+    paper=_GAIN,
+    parameters=0,
+    trained=False,
+    summary="orientation energies with adaptive gains alone: the twin of gain-control",
+)
+NETWORKS.declare(
+    "topographic-sheet",
+    f"{_HOME}.topographic:topographic_sheet",
+    family="topographic",
+    mechanism="spatial loss: near units respond alike",
+    layers=("sheet1", "sheet2"),
+    paper=_SHEET,
+    parameters=265226,
+    trained=False,
+    learns=True,
+    twin="plain-sheet",
+    summary="two sheets of 256 units that learn a task and a smooth map at once",
+)
+NETWORKS.declare(
+    "plain-sheet",
+    f"{_HOME}.topographic:plain_sheet",
+    family="topographic",
+    mechanism="none",
+    layers=("sheet1", "sheet2"),
+    paper=_SHEET,
+    parameters=265226,
+    trained=False,
+    learns=True,
+    summary="the same two sheets without a spatial loss: the twin of topographic-sheet",
+)
+
+_FOVEATED = "Deza & Konkle 2021, arXiv:2006.07991"
+
+for _name, _builder, _twin, _mechanism, _paper, _summary in (
+    (
+        "foveated-blur",
+        "foveated_blur",
+        "uniform-blur",
+        "blur that grows with eccentricity",
+        _FOVEATED,
+        "CORnet-Z that sees the periphery blurred",
+    ),
+    (
+        "foveated-texture",
+        "foveated_texture",
+        "uniform-blur",
+        "texture statistics of pooling regions that grow with eccentricity",
+        f"{_FOVEATED}; Deza, Jonnalagadda & Eckstein 2019, ICLR, arXiv:1705.10041",
+        "CORnet-Z that sees texture of the same statistics in the periphery",
+    ),
+    (
+        "uniform-blur",
+        "uniform_blur",
+        None,
+        "none",
+        _FOVEATED,
+        "CORnet-Z that sees all of an image equally blurred: the twin of the foveated networks",
+    ),
+):
+    NETWORKS.declare(
+        _name,
+        f"{_HOME}.foveation:{_builder}",
+        family="visual front end",
+        mechanism=_mechanism,
+        layers=("fovea.stimulus", *_AREAS),
+        paper=_paper,
+        parameters=2_071_656,
+        trained=False,
+        learns=True,
+        **({} if _twin is None else {"twin": _twin}),
+        summary=_summary,
+    )

@@ -86,7 +86,7 @@ def proximal(z: Tensor, *, strength: float, step: float, penalty: Penalty) -> Te
 
 
 def sparse_code(
-    samples: Tensor, dictionary: Tensor, *, strength: float, penalty: Penalty = "l0", n_steps: int = 60
+    samples: Tensor, dictionary: Tensor, *, strength: float, penalty: Penalty = "cel0", n_steps: int = 60
 ) -> Tensor:
     """Return codes a that make ``||y - D a||^2 / 2 + strength * sum(penalty(a))`` small.
 
@@ -100,7 +100,7 @@ def sparse_code(
         Columns of norm 1.
     strength : float
         Factor of the penalty.
-    penalty : {"l1", "l_half", "l0", "cel0"}, default="l0"
+    penalty : {"l1", "l_half", "l0", "cel0"}, default="cel0"
         See :func:`proximal`.
     n_steps : int, default=60
 
@@ -147,9 +147,7 @@ def strength_at_error(
     low, high = math.log(scale * 1e-7), math.log(scale * 10)
     while high - low > 0.02:
         middle = (low + high) / 2
-        codes = sparse_code(
-            samples, dictionary, strength=math.exp(middle), penalty=penalty, n_steps=n_steps
-        )
+        codes = sparse_code(samples, dictionary, strength=math.exp(middle), penalty=penalty, n_steps=n_steps)
         left = float(((samples - codes @ dictionary.T) ** 2).sum()) / energy
         low, high = (middle, high) if left < error else (low, middle)
     return math.exp((low + high) / 2)
@@ -271,7 +269,7 @@ def whiten(grey: Tensor) -> Tensor:
 
 def sparse_coding(
     *,
-    penalty: Penalty = "l0",
+    penalty: Penalty = "cel0",
     image_size: int = 64,
     patch_size: int = 16,
     stride: int = 16,
@@ -289,7 +287,7 @@ def sparse_coding(
 
     Parameters
     ----------
-    penalty : {"l1", "l_half", "l0", "cel0"}, default="l0"
+    penalty : {"l1", "l_half", "l0", "cel0"}, default="cel0"
         See :func:`proximal`; "l1" is the standard twin.
     image_size : int, default=64
         Height and width, in pixels, that images are brought to.
@@ -354,7 +352,9 @@ def sparse_coding(
         recipe=Recipe(data="images", optimizer="sgd", lr=0.1, epochs=20),
         matched=None if penalty == "l1" else partial(sparse_coding, penalty="l1", **options),
         options={"penalty": penalty, **options},
-        notes=(f"The dictionary is random (seed {seed}); the penalty's strength is set on procedural images.",),
+        notes=(
+            f"The dictionary is random (seed {seed}); the penalty's strength is set on procedural images.",
+        ),
     )
 
 

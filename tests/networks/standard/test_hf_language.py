@@ -15,7 +15,7 @@ from alignkit._core.errors import InputError, MissingDataError, UnknownNameError
 from alignkit.features import sentence_embeddings, text_features, word_features, word_tracks
 from alignkit.networks import LANGUAGE_MODELS
 from alignkit.networks._language import build_language_model
-from alignkit.networks.standard import _hf_source
+from alignkit.networks.standard import _hub
 from alignkit.networks.standard.hf_language import hf_language
 from alignkit.recordings import Track
 
@@ -94,7 +94,7 @@ def save(kind: str, folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("language")
-    with _hf_source._quiet():
+    with _hub.quiet():
         return {kind: save(kind, root / f"tiny-{kind}") for kind in models()}
 
 
@@ -106,7 +106,7 @@ def offline(monkeypatch):
 def by_transformers(folder: Path, text: str) -> tuple[list[tuple[int, int]], np.ndarray]:
     """Return where tokens are and their hidden states, (n_layers, n_tokens, n_units), without our code."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    with _hf_source._quiet():
+    with _hub.quiet():
         model = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     model = model.get_encoder() if model.config.is_encoder_decoder else model
     tokens = tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
@@ -135,7 +135,8 @@ def test_features_of_a_text_are_the_mean_hidden_states_of_transformers(folders, 
     for row, text in enumerate(texts):
         _, hidden = by_transformers(folders[kind], text)
         for number, layer in enumerate(model.layers):
-            np.testing.assert_allclose(found[layer][row], hidden[number].mean(0), atol=1e-5)
+            wanted = hidden[number].mean(0)
+            np.testing.assert_allclose(found[layer][row], wanted, atol=1e-5 * max(1, abs(wanted).max()))
 
 
 @pytest.mark.parametrize("pooling", ["mean", "last"])
@@ -179,8 +180,7 @@ def test_one_pass_serves_a_whole_story_of_a_causal_model(folders, monkeypatch):
 
 
 def test_a_beginning_whose_tokens_are_joined_with_the_next_word_gets_a_pass_of_its_own(folders):
-    # "can" and "n't" are written "cann't"; the piece "an" of "can" and "n" of the clitic meet at no border,
-    # but a tokenizer without borders between words joins them.
+    # Without borders between words, "th" and "es" of a clitic could be one piece.
     tokenizer = byte_level()
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     model = hf_language(name=str(folders["gpt2"]))
@@ -308,7 +308,7 @@ def clip(tmp_path_factory) -> Path:
     size = save_tokenizer(tokenizer, folder, eos_token="<|endoftext|>", pad_token="<|endoftext|>")
     text = {**SMALL, "vocab_size": size, "eos_token_id": end, "bos_token_id": start, "pad_token_id": end}
     text["max_position_embeddings"] = 77
-    with _hf_source._quiet(), torch.random.fork_rng(devices=[]):
+    with _hub.quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         vision = {**SMALL, "image_size": 32, "patch_size": 8}
         config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
@@ -324,7 +324,7 @@ def test_the_text_side_of_clip_reads_left_to_right_and_its_sentences_are_in_the_
         77,
     )
     texts = ["the rabbit ran", "was"]
-    with _hf_source._quiet():
+    with _hub.quiet():
         whole = transformers.CLIPModel.from_pretrained(clip).eval()
     tokens = transformers.AutoTokenizer.from_pretrained(clip)(texts, padding=True, return_tensors="pt")
     with torch.inference_mode():
@@ -343,9 +343,7 @@ def test_a_name_with_a_revision_asks_the_cache_for_that_revision(monkeypatch, of
         raise OSError("not here")
 
     monkeypatch.setattr("transformers.AutoModel.from_pretrained", loader)
-    with pytest.raises(
-        MissingDataError, match="'a/pythia@step1000' is not in the local cache, and .* cannot"
-    ):
+    with pytest.raises(MissingDataError, match="'a/pythia' is not in the local cache, and .* cannot"):
         hf_language(name="a/pythia@step1000")
     assert asked == [("a/pythia", "step1000", True)]
 
@@ -360,16 +358,14 @@ def test_what_is_no_language_model_is_refused(tmp_path, folders):
         hf_language(name=" ")
     with pytest.raises(MissingDataError, match="holds no config.json"):
         hf_language(name=str(tmp_path))
-    with pytest.raises(InputError, match="asks for a revision of a folder; revisions are those of the hub"):
-        hf_language(name=f"{folders['gpt2']}@main")
-    with pytest.raises(InputError, match="`weights` is 'old'; choose"):
+    with pytest.raises(InputError, match="`weights` is 'old', .* Known: pretrained, random"):
         hf_language(name=str(folders["gpt2"]), weights="old")
     with pytest.raises(InputError, match="`seed` must be at least 0, got -1"):
         hf_language(name=str(folders["gpt2"]), seed=-1)
     with pytest.raises(InputError, match="`max_tokens` must be at least 1, got 0"):
         hf_language(name=str(folders["gpt2"]), max_tokens=0)
     vit = tmp_path / "vit"
-    with _hf_source._quiet():
+    with _hub.quiet():
         transformers.ViTModel(transformers.ViTConfig(**SMALL, image_size=32)).save_pretrained(vit)
     with pytest.raises(InputError, match="'vit' is a ViTModel, which takes no text .its input is 'pixel_val"):
         hf_language(name=str(vit))
@@ -379,7 +375,9 @@ def test_a_folder_without_a_tokenizer_is_refused(folders, tmp_path):
     folder = save("gpt2", tmp_path / "model")
     (folder / "tokenizer.json").unlink()
     (folder / "tokenizer_config.json").unlink()
-    with pytest.raises(InputError, match="model cannot be loaded as the tokenizer of a language model"):
+    with pytest.raises(
+        InputError, match="the tokenizer of 'model' knows 0 tokens, wanted at least 5; tokenizer.json is"
+    ):
         hf_language(name=str(folder))
 
 
@@ -409,7 +407,7 @@ def test_a_model_whose_length_is_not_known_asks_for_it(folders, monkeypatch):
 
 def test_language_models_are_built_by_name(folders):
     model = build_language_model(f"hf:{folders['gpt2']}", {"weights": "random"})
-    assert model.name == "hf:tiny-gpt2 (random, seed 0)"
+    assert model.name == "hf:tiny-gpt2-untrained"
     assert LANGUAGE_MODELS.facts("hf")["required"] == ("name",)
     with pytest.raises(InputError, match="an option of the language model 'hf' is 'weight', did you mean"):
         build_language_model(f"hf:{folders['gpt2']}", {"weight": "random"})
