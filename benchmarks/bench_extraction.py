@@ -101,11 +101,13 @@ def things(network: Network, stimuli: StimulusSet, folder: Path) -> None:
     from thingsvision import get_extractor_from_model
     from thingsvision.utils.data import DataLoader, ImageDataset
 
-    extractor = get_extractor_from_model(network.module, device="cpu", transforms=network.preprocess)
-    data = ImageDataset(str(stimuli.folder), str(folder), "pt", network.preprocess)
+    prepare = network.preprocess
+    extractor = get_extractor_from_model(model=network.module, device="cpu", transforms=prepare, backend="pt")
+    data = ImageDataset(root=str(stimuli.folder), out_path=str(folder), backend="pt", transforms=prepare)
     for layer in network.layers:
         loader = DataLoader(dataset=data, batch_size=BATCH, backend="pt")
-        np.save(folder / f"{layer}.npy", extractor.extract_features(loader, layer, flatten_acts=True))
+        rows = extractor.extract_features(batches=loader, module_name=layer, flatten_acts=True)
+        np.save(folder / f"{layer}.npy", rows)
 
 
 WAYS = {"bare": bare, "extract": extraction, "hook loop": hook_loop}

@@ -17,6 +17,7 @@ from pathlib import Path
 from .errors import DiskFullError
 
 TEMPORARY_PREFIX = ".tmp-"
+WORKING_PREFIX = ".unfinished-"
 
 
 @contextmanager
@@ -49,12 +50,23 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     try:
         with explain_full_disk(path):
             yield temporary
-            for entry in [*temporary.rglob("*"), temporary]:
-                _flush(entry)
-            _replace_folder(temporary, path)
-            _flush(path.parent)
+            _take_place(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def kept_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a working folder that survives failures; on success it replaces `path`.
+
+    What a killed process wrote there is found by the next one, whose task it is to go on with it.
+    """
+    path = Path(path)
+    working = path.parent / f"{WORKING_PREFIX}{path.name}"
+    working.mkdir(parents=True, exist_ok=True)
+    with explain_full_disk(path):
+        yield working
+        _take_place(working, path)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -90,6 +102,13 @@ def explain_full_disk(path: Path) -> Iterator[None]:
             f"no space left to write {path}. Nothing half-written was kept; free some space (or set "
             "ALIGNKIT_CACHE and --out to another disk) and run the same command again: it goes on from there."
         ) from error
+
+
+def _take_place(folder: Path, path: Path) -> None:
+    for entry in [*folder.rglob("*"), folder]:
+        _flush(entry)
+    _replace_folder(folder, path)
+    _flush(path.parent)
 
 
 def _replace_folder(temporary: Path, path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 # Not handed on lazily: the module and its function share a name, and the function must win. None of
 # these imports torch before something is extracted.
+from ._circumstances import Precision
+from ._passes import Steps
 from .extract import extract
 from .pooling import POOLINGS, Pooling, pool
 from .projection import SparseProjection
@@ -12,7 +14,9 @@ from .words import sentence_embeddings, text_features, word_features, word_track
 __all__ = [
     "POOLINGS",
     "Pooling",
+    "Precision",
     "SparseProjection",
+    "Steps",
     "extract",
     "pool",
     "sentence_embeddings",

@@ -95,7 +95,8 @@ def _animation_ends(path: Path) -> NDArray[np.float64]:
                 lengths.append(float(frame.info.get("duration", 0)) / 1000)
     except (UnidentifiedImageError, OSError, SyntaxError, EOFError) as error:
         raise InputError(f"{path} cannot be read as a film ({error}); replace or remove it.") from error
-    return np.cumsum([length if length > 0.01 else _UNSAID_S for length in lengths])
+    ends: NDArray[np.float64] = np.cumsum([each if each > 0.01 else _UNSAID_S for each in lengths])
+    return ends
 
 
 def _animation_frames(path: Path, wanted: set[int], n_frames: int) -> Iterator[tuple[int, Image]]:

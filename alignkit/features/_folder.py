@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,16 +41,16 @@ def find_state(folder: Path, request: Mapping[str, Any], n_rows: int) -> tuple[E
     if plan is None:
         if (folder / PLAN).exists() or (folder / JOURNAL).exists():
             logger.warning("the plan of the extraction in %s is damaged; it is begun anew", folder)
-        Journal(folder).remove()
+            _clear(folder)
         return None, 0
     other = differences(plan.request, request)
     if other:
         logger.warning("the unfinished extraction in %s was of another plan (%s); begun anew", folder, other)
-        Journal(folder).remove()
+        _clear(folder)
         return None, 0
     done = _rows_done(folder, plan, n_rows)
     if done is None:
-        Journal(folder).remove()
+        _clear(folder)
         return None, 0
     if not done:
         # The first pass shows the layers again.
@@ -83,6 +84,13 @@ def alone_in(folder: Path) -> Iterator[None]:
         ) from error
     finally:
         os.close(descriptor)
+
+
+def _clear(folder: Path) -> None:
+    Journal(folder).remove()
+    for path in folder.glob("layer-*.zarr"):
+        shutil.rmtree(path)
+    (folder / PLAN).unlink(missing_ok=True)
 
 
 def _finished(folder: Path, plan: ExtractionPlan | None, request: Mapping[str, Any]) -> ExtractionPlan:

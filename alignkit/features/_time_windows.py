@@ -110,7 +110,7 @@ def binned(
             values = states.float().cpu().numpy()
             for window, rows in zip(batch, values, strict=True):
                 found[name].append(in_bins(rows, centres + window.start_s, window, rate_hz))
-    return {name: np.concatenate(each).astype(np.float32) for name, each in found.items()}
+    return {name: np.concatenate(each) for name, each in found.items()}
 
 
 def _batches(
@@ -150,7 +150,7 @@ def outputs_of(network: Network, layers: Sequence[str], batch: torch.Tensor) -> 
 
 def in_bins(
     rows: NDArray[np.float32], centres_s: NDArray[np.float64], window: Window, rate_hz: float
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """Return (n_bins, n_units) of one window: means of its frames, by the bin that holds their centre."""
     # What lies after the end is padding of the network's own.
     inside = centres_s < window.stop_s + _EPSILON_S
@@ -163,4 +163,4 @@ def in_bins(
             values[position] = rows[own].mean(0, dtype=np.float64)
         else:
             values[position] = rows[np.argmin(abs(centres_s - (number + 0.5) / rate_hz))]
-    return values
+    return values.astype(np.float32)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-import platform
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from itertools import chain, islice
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
 
 from .._core.atomic import explain_full_disk
 from .._core.checks import check_option
@@ -19,6 +16,7 @@ from .._core.device import pick_device
 from .._core.errors import InputError
 from .._core.progress import track
 from ..recordings.features import Features, write_index
+from ._circumstances import PRECISIONS, Precision, circumstances, ready
 from ._folder import alone_in, find_state
 from ._groups import GroupWriter, SideThread
 from ._hooks import check_layers, listening
@@ -37,10 +35,6 @@ if TYPE_CHECKING:
     from ..recordings.stimuli import StimulusSet
 
 logger = logging.getLogger(__name__)
-
-Precision = Literal["float32", "bfloat16", "float16"]
-
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "float16")
 
 # Stimuli of the pass that memory is measured by.
 _N_MEASURED = 2
@@ -135,13 +129,13 @@ def extract(
         "batch_size": batch_size,
         "precision": precision,
         "random_state": random_state,
-        **_circumstances(network, stimuli, torch_device),
+        **circumstances(network, stimuli, torch_device),
     }
     with explain_full_disk(target), alone_in(target):
         plan, done = find_state(target, plain(request), len(stimuli))
         if plan is None or done < len(stimuli):
             passes = Passes(network, names, Reduction(pooling, units, random_state), steps)
-            with _ready(network, torch_device, precision):
+            with ready(network, torch_device, precision):
                 plan = plan or _new_plan(network, stimuli, plain(request), torch_device)
                 plan.save(target)
                 _Extraction(passes, stimuli, target, plan, torch_device).run(done)
@@ -274,56 +268,8 @@ def _facts(plan: ExtractionPlan) -> dict[str, Any]:
     }
 
 
-def _circumstances(network: Network, stimuli: StimulusSet, device: torch.device) -> Mapping[str, Any]:
-    import torch
-
-    from .. import __version__
-
-    return {
-        "weights": network.weights_digest(),
-        "preprocessing": dict(network.preprocessing),
-        "stimuli": stimuli.digest,
-        "device": device.type,
-        "machine": _machine(device),
-        "threads": torch.get_num_threads(),
-        "versions": {"alignkit": __version__, "numpy": np.__version__, "torch": torch.__version__},
-    }
-
-
-def _machine(device: torch.device) -> str:
-    """Name what decides the last bits of sums on a device."""
-    import torch
-
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
-
-
 def _check_batch_size(batch_size: int | Literal["auto"]) -> None:
     if batch_size == "auto":
         return
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise InputError(f'`batch_size` must be "auto" or a whole number of at least 1, got {batch_size!r}.')
-
-
-@contextmanager
-def _ready(network: Network, device: torch.device, precision: Precision) -> Iterator[None]:
-    """Put the network on the device for a while, exact and reproducible."""
-    import torch
-
-    module = network.module
-    first = next(chain(module.parameters(), module.buffers()), None)
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode())
-        if device.type == "cuda":
-            exact = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}
-            stack.enter_context(torch.backends.cudnn.flags(**exact))
-            stack.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
-            torch.set_float32_matmul_precision("highest")
-        if precision != "float32":
-            stack.enter_context(torch.autocast(device.type, dtype=getattr(torch, precision)))
-        if first is not None and first.device != device:
-            stack.callback(module.to, first.device)
-            module.to(device)
-        module.eval()
-        yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,13 +160,14 @@ class _Runner:
     ) -> None:
         if network.modality not in ("video", "image"):
             raise InputError(
-                f"{network.name!r} is a network of modality {network.modality!r}, wanted one of films or images."
+                f"{network.name!r} is a network of modality {network.modality!r}, wanted one of films or "
+                "images."
             )
         check_option("pooling", pooling, POOLINGS)
         self.network, self.layers, self.pooling = network, check_layers(network, layers), pooling
         self.takes_clips = network.modality == "video"
         # A preparation of films, or of images.
-        self.preparation: Any = network.preprocess
+        self.preparation = cast(Any, network.preprocess)
         self.rate_hz = self._rate_hz(check_seconds("rate_hz", rate_hz, unit="Hz"))
         self.frames_hz = check_seconds("frames_hz", frames_hz, unit="Hz") or self.rate_hz
         if self.takes_clips and frames_hz is not None:
@@ -191,8 +192,8 @@ class _Runner:
         least = 1 / self.preparation.window_s
         if rate_hz is not None and rate_hz < least - 1e-9:
             raise InputError(
-                f"`rate_hz` is {rate_hz:g}, but clips of {self.network.name!r} last {1 / least:g} s: bins would not "
-                f"be covered. Take at least {least:g} and average."
+                f"`rate_hz` is {rate_hz:g}, but clips of {self.network.name!r} last {1 / least:g} s: bins "
+                f"would not be covered. Take at least {least:g} and average."
             )
         return rate_hz or float(1 / self.preparation.step_s)
 
@@ -230,7 +231,8 @@ class _Runner:
         import torch
 
         n_bins = n_bins_of(length_s, self.rate_hz, str(film.path))
-        times = (np.arange(max(1, int(length_s * self.frames_hz + 1e-6))) + 0.5) / self.frames_hz
+        n_frames = max(1, int(length_s * self.frames_hz + 1e-6))
+        times = (np.arange(n_frames, dtype=np.float64) + 0.5) / self.frames_hz
         numbers = film.shown_at(np.minimum(times, length_s - 1e-5))
         reading = _Reading(film, [numbers[k : k + 1] for k in range(len(numbers))])
         rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.layers}
@@ -242,8 +244,7 @@ class _Runner:
                 rows[name].append(pool(outputs[name], self.pooling).float().cpu().numpy())
         whole = Window(0.0, length_s, 0, n_bins)
         return {
-            name: in_bins(np.concatenate(each), times, whole, self.rate_hz).astype(np.float32)
-            for name, each in rows.items()
+            name: in_bins(np.concatenate(each), times, whole, self.rate_hz) for name, each in rows.items()
         }
 
 

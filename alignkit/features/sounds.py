@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,7 +169,7 @@ class _Runner:
             raise InputError(f"{network.name!r} is a network of {network.modality}s, wanted one of sounds.")
         self.network, self.layers = network, check_layers(network, layers)
         # A preparation of sounds: the type of `preprocess` is that of images.
-        self.preparation: Any = network.preprocess
+        self.preparation = cast(Any, network.preprocess)
         self.rate_hz = check_seconds("rate_hz", rate_hz, unit="Hz") or 1 / self.preparation.step_s
         self.context_s = check_seconds("context_s", context_s)
         longest = self.preparation.longest_s

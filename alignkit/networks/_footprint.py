@@ -202,7 +202,11 @@ class _Counter(TorchFunctionMode):
         self.stack: list[str] = []
         self.operations: dict[str, Operations] = {}
         self.weights: dict[tuple[str, torch.Size], tuple[int, int]] = {}
-        self.known = {_storage(value) for value in (*module.parameters(), *module.buffers())}
+        # By storage, so that a transposed or reshaped weight is known too.
+        self.owners = {
+            _storage(value): name.rpartition(".")[0]
+            for name, value in (*module.named_buffers(), *module.named_parameters())
+        }
         self.unseen = {name: _storage(value) for name, value in module.named_parameters() if value.ndim > 1}
 
     def __torch_function__(
@@ -246,7 +250,7 @@ class _Counter(TorchFunctionMode):
         return [args[k] if k < len(args) else kwargs[name] for k, name in enumerate(names)]
 
     def _product(self, func: Callable[..., Tensor], a: Tensor, b: Tensor) -> None:
-        is_weight = [isinstance(v, Tensor) and _storage(v) in self.known for v in (a, b)]
+        is_weight = [isinstance(v, Tensor) and _storage(v) in self.owners for v in (a, b)]
         if is_weight == [False, True]:
             self._add(func, a, b)
         elif is_weight == [True, False]:
@@ -255,7 +259,7 @@ class _Counter(TorchFunctionMode):
     def _add(self, apply: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, weight: Tensor) -> None:
         used = _storage(weight)
         self.unseen = {name: place for name, place in self.unseen.items() if place != used}
-        layer = self.stack[-1] if self.stack else ""
+        layer = self.owners.get(used, self.stack[-1] if self.stack else "")
         active, present = (inputs != 0).float(), (weight != 0).float()
         effective = float(apply(active, present).sum(dtype=torch.float64))
         counts = self.operations.setdefault(layer, Operations())

@@ -57,10 +57,10 @@ class Presentation:
         """
         from PIL import Image as pillow
 
-        margins = tuple(self._margin(side) for side in image.size)
-        if margins == (0, 0):
+        left, top = self._margin(image.width), self._margin(image.height)
+        if left == top == 0:
             return image
-        width, height = (side + 2 * margin for side, margin in zip(image.size, margins, strict=True))
+        width, height = image.width + 2 * left, image.height + 2 * top
         if width * height > _MOST_PIXELS:
             raise InputError(
                 f"an image of {image.width} x {image.height} pixels shown {self.stimulus_degrees:g} degrees "
@@ -68,7 +68,7 @@ class Presentation:
                 "shrink the image files, or check the degrees."
             )
         canvas = pillow.new("RGB", (width, height), self._colour(image))
-        canvas.paste(image, margins)
+        canvas.paste(image, (left, top))
         return canvas
 
     def facts(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FEATURES_VERSION = 2
+FEATURES_VERSION = 3
 CONDITION = "same condition"
 
 
@@ -300,12 +300,21 @@ def _network_candidate(
             layers=layers,
             pooling=options.pooling,
             projection=options.projection,
+            steps=options.steps,
             batch_size=options.batch_size,
+            precision=options.precision,
             device=plan.device,
             random_state=seed,
         )
 
-    folder = store.get("features", version=FEATURES_VERSION, parameters=parameters, inputs=inputs, make=make)
+    folder = store.get(
+        "features",
+        version=FEATURES_VERSION,
+        parameters=parameters,
+        inputs=inputs,
+        make=make,
+        resumable=True,
+    )
     return Candidate(
         name=network.name,
         family=network.family,

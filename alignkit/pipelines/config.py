@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .._core.checks import did_you_mean
 from .._core.errors import InputError, MissingDataError
+from ..features import Pooling, Precision, Steps
 from .options import explain
 
 RUN_CONFIG_FILE = "config.yaml"
@@ -61,13 +62,16 @@ class FeatureOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pooling: Literal["flatten", "mean", "class-token"] = Field(
-        default="flatten", description="How maps and tokens become units."
+    pooling: Pooling = Field(default="flatten", description="How maps and tokens become units.")
+    projection: int | Literal["auto"] | dict[str, float] | None = Field(
+        default="auto",
+        description="Units after sparse random projection; {eps: .1} keeps distances to 10 %; null: all.",
     )
-    projection: int | Literal["auto"] | None = Field(
-        default="auto", description="Units after sparse random projection; null keeps them all."
+    steps: Steps = Field(
+        default="all", description="Of networks with time: every step side by side, their mean, the last."
     )
-    batch_size: int = Field(default=32, ge=1, description="Images per forward pass.")
+    batch_size: int | Literal["auto"] = Field(default=32, description="Images per forward pass.")
+    precision: Precision = Field(default="float32", description="What networks compute in.")
     stimulus_degrees: float | None = Field(
         default=None, gt=0, description="Width at which images were shown, in degrees of visual angle."
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .._core.atomic import atomic_folder, remove_leftovers
+from .._core.atomic import atomic_folder, kept_folder, remove_leftovers
 from .._core.folders import cache_folder
 from .._core.hashing import digest_file, digest_json
 
@@ -46,6 +46,7 @@ class Store:
         parameters: Mapping[str, Any],
         inputs: Mapping[str, str],
         make: Callable[[Path], None],
+        resumable: bool = False,
     ) -> Path:
         """Return the folder of an artefact, making it where it is missing or damaged.
 
@@ -61,6 +62,8 @@ class Store:
             Digests of what it is made from.
         make : callable
             Gets an empty folder to write into.
+        resumable : bool, default=False
+            Whether `make` goes on with what it left when it was killed; its folder is kept for it then.
         """
         recipe = {"stage": stage, "version": version, "parameters": parameters, "inputs": inputs}
         folder = self.root / stage / digest_json(recipe)
@@ -68,9 +71,9 @@ class Store:
             self.found += 1
             return folder
         remove_leftovers(folder.parent)
-        with atomic_folder(folder) as temporary:
-            make(temporary)
-            _write_manifest(temporary, recipe)
+        with (kept_folder if resumable else atomic_folder)(folder) as working:
+            make(working)
+            _write_manifest(working, recipe)
         self._verified.add(folder)
         self.made += 1
         logger.info("made %s %s", stage, folder.name[:12])

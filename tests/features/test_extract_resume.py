@@ -236,11 +236,14 @@ def test_features_without_a_plan_are_never_written_over(stimuli, tmp_path):
 
 
 def test_an_unfinished_extraction_of_another_plan_is_begun_anew_and_said(stimuli, tmp_path, unbroken, caplog):
-    _broken_at(7, stimuli, tmp_path, projection=60)
+    _broken_at(7, stimuli, tmp_path, projection=60, layers=["conv", "state", "readout"])
     module = Net()
     with caplog.at_level(logging.WARNING):
         extract(_network(module), stimuli, tmp_path, **OPTIONS)
-    assert "was of another plan (projection 60 and now 100); begun anew" in caplog.text
+    assert (
+        "was of another plan (layers ['conv', 'state', 'readout'] and now ['conv', 'state'], projection 60"
+        in caplog.text
+    )
     assert len(module.sizes) == 12
     assert _files(tmp_path) == _files(unbroken)
 

@@ -7,6 +7,7 @@ import pytest
 
 from alignkit._core.errors import InputError, UnknownNameError
 from alignkit.networks import NETWORKS, build_network
+from alignkit.networks._build import split_kind
 
 
 def test_options_reach_the_factory():
@@ -21,6 +22,30 @@ def test_an_unknown_name_lists_close_matches():
 def test_an_unknown_option_lists_close_matches():
     with pytest.raises(InputError, match="option of the model 'pixels' is 'sise', did you mean 'size'"):
         build_network("pixels", {"sise": 5})
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts"),
+    [
+        ("pixels", ("pixels", {})),
+        ("hf:facebook/dinov2-small@main", ("hf", {"name": "facebook/dinov2-small@main"})),
+        ("hf:C:/models/vit", ("hf", {"name": "C:/models/vit"})),
+        ("timm:resnet50.a1_in1k", ("timm", {"name": "resnet50.a1_in1k"})),
+        ("torchvision:resnet50", ("torchvision", {"name": "resnet50"})),
+    ],
+)
+def test_what_stands_behind_the_colon_is_the_name_in_a_source(kind, parts):
+    assert split_kind(kind) == parts
+
+
+def test_a_source_that_is_not_known_lists_close_matches():
+    with pytest.raises(UnknownNameError, match="'tim', did you mean 'timm'"):
+        split_kind("tim:resnet50")
+
+
+def test_a_network_that_takes_no_name_says_which_do():
+    with pytest.raises(InputError, match="'pixels' takes no name, got 'pixels:8'.*`hf:`.*`timm:`"):
+        build_network("pixels:8")
 
 
 def test_hf_without_a_name_says_how_to_write_it():

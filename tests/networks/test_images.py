@@ -74,3 +74,45 @@ def test_bad_settings_are_refused(options, message):
 def test_counts_are_checked(value, message):
     with pytest.raises(InputError, match=message):
         check_count("n", value, least=1, most=3)
+
+
+def test_the_longest_edge_keeps_the_aspect_ratio_and_zeros_fill_the_rest():
+    prepare = ImagePreparation(longest_edge=10, pad=(10, 12), scale=1.0, mean=(1.0, 1.0, 1.0))
+    values = prepare(Image.new("RGB", (40, 20), (7, 7, 7)))
+    assert values.shape == (3, 10, 12)
+    assert float(values[:, :5, :10].min()) == 6
+    assert float(values.sum()) == 6 * 3 * 50
+
+
+def test_an_image_that_the_padding_cannot_hold_is_refused():
+    with pytest.raises(InputError, match="12 x 8 pixels does not fit into the 9 x 9 pixels"):
+        ImagePreparation(pad=(9, 9))(_image(8, 12))
+
+
+def test_channels_can_come_out_in_the_other_order():
+    image = _image(4, 4)
+    theirs = ImagePreparation(order="BGR")(image)
+    assert torch.equal(theirs.flip(0), ImagePreparation()(image))
+    assert ImagePreparation(order="BGR").facts()["order"] == "BGR"
+
+
+@pytest.mark.parametrize(("surplus", "first"), [(1, 0), (3, 2), (5, 2), (7, 4)])
+def test_an_odd_surplus_is_cut_where_torchvision_cuts_it(surplus, first):
+    side = 4 + surplus
+    image = Image.fromarray(np.repeat(np.arange(side, dtype=np.uint8)[:, None, None], side, 1).repeat(3, 2))
+    nearest = ImagePreparation(crop=(4, 4), scale=1.0, rounding="nearest")(image)
+    down = ImagePreparation(crop=(4, 4), scale=1.0)(image)
+    # round() goes to the even number, as torchvision's does.
+    assert float(nearest[0, 0, 0]) == first
+    assert float(down[0, 0, 0]) == surplus // 2
+
+
+def test_facts_of_preparations_that_existed_before_are_unchanged():
+    assert set(ImagePreparation(size=(4, 4)).facts()) == {"size", "resample", "scale", "mean", "std"}
+
+
+def test_another_size_keeps_the_share_of_the_image():
+    prepare = ImagePreparation(shortest_edge=256, crop=(224, 224)).at_size(112)
+    assert (prepare.shortest_edge, prepare.crop) == (128, (112, 112))
+    assert square(224).at_size(64) == square(64)
+    assert square(224).at_size(64).input_size == 64

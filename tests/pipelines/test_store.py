@@ -93,3 +93,24 @@ def test_a_stage_killed_at_any_instant_is_made_again(tmp_path):
 def test_the_cache_folder_follows_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("ALIGNKIT_CACHE", str(tmp_path / "elsewhere"))
     assert Store().root == tmp_path / "elsewhere" / "store"
+
+
+def test_a_resumable_result_finds_what_a_killed_process_left(tmp_path):
+    store = Store(tmp_path)
+    calls = []
+
+    def make(folder):
+        calls.append(sorted(path.name for path in folder.iterdir()))
+        (folder / f"part{len(calls)}").write_text("x")
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    recipe = {"version": 1, "parameters": {}, "inputs": {}, "make": make, "resumable": True}
+    with pytest.raises(KeyboardInterrupt):
+        store.get("features", **recipe)
+    folder = store.get("features", **recipe)
+    assert calls == [[], ["part1"]]
+    assert {path.name for path in folder.iterdir()} == {"part1", "part2", "manifest.json"}
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert store.get("features", **recipe) == folder
+    assert len(calls) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,65 +15,74 @@ from .._images import check_count
 N_BYTES = 256
 
 
-class ByteTokens(dict[str, torch.Tensor]):
-    """Tensors of a batch of texts, by name."""
+class ByteTokens(dict[str, Any]):
+    """Lists or tensors of a batch of texts, by name."""
 
     def to(self, device: torch.device | str) -> ByteTokens:
-        """Return the same on another device."""
-        return ByteTokens({name: tensor.to(device) for name, tensor in self.items()})
+        """Return the same, tensors on another device."""
+        moved = {name: each.to(device) if hasattr(each, "to") else each for name, each in self.items()}
+        return ByteTokens(moved)
 
 
 class ByteTokenizer:
     """Turns texts into their UTF-8 bytes, one token each, called as fast Hugging Face tokenizers are."""
 
+    pad_token_id = 0
+
     def __call__(
         self,
         texts: Sequence[str],
         *,
-        padding: bool = True,
+        padding: bool = False,
         truncation: bool = False,
         return_offsets_mapping: bool = False,
-        return_tensors: str = "pt",
+        return_tensors: Literal["pt"] | None = None,
+        verbose: bool = False,
     ) -> ByteTokens:
-        """Return int64 tensors of shape (n_texts, n_tokens).
+        """Return bytes, as lists of lists or as int64 tensors of shape (n_texts, n_tokens).
 
         Parameters
         ----------
         texts : sequence of str
-            None of them empty.
-        padding, truncation, return_tensors
-            Only True, False and ``"pt"`` are known.
+        padding : bool, default=False
+            Fill texts up to the longest, with zeros behind them.
+        truncation : bool, default=False
+            Only False is known: no text is cut.
         return_offsets_mapping : bool, default=False
-            Whether to add ``offset_mapping``, (n_texts, n_tokens, 2): the characters a byte stands for.
+            Whether to add ``offset_mapping``: from which character to which a byte stands for.
+        return_tensors : {"pt"}, optional
+            Tensors in place of lists.
+        verbose : bool, default=False
+            Of no account.
 
         Returns
         -------
         tokens : ByteTokens
-            ``input_ids``, padded with zeros behind the text, and ``attention_mask``, 1 for bytes of the
-            text.
+            ``input_ids`` and ``attention_mask``, 1 for bytes of the text.
 
         Raises
         ------
         InputError
-            If a text is empty or cannot be written in UTF-8, or an option is not known.
+            If a text cannot be written in UTF-8, or an option is not known.
         """
-        if not padding or truncation or return_tensors != "pt":
+        if truncation or return_tensors not in (None, "pt"):
             raise InputError(
-                "bytes come padded, whole and as tensors; got "
-                f"padding={padding}, truncation={truncation}, return_tensors={return_tensors!r}."
+                "bytes come whole, as lists or as tensors of torch; got "
+                f"truncation={truncation}, return_tensors={return_tensors!r}."
             )
         pieces = [_bytes_of(text, number) for number, text in enumerate(texts)]
-        longest = max(len(ids) for ids, _ in pieces)
-        ids = np.zeros((len(pieces), longest), np.int64)
-        mask = np.zeros_like(ids)
-        offsets = np.zeros((*ids.shape, 2), np.int64)
-        for row, (values, places) in enumerate(pieces):
-            ids[row, : len(values)], mask[row, : len(values)] = values, 1
-            offsets[row, : len(values), 0], offsets[row, : len(values), 1] = places, places + 1
-        found = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
-        if return_offsets_mapping:
-            found["offset_mapping"] = torch.from_numpy(offsets)
-        return ByteTokens(found)
+        longest = max((len(ids) for ids, _ in pieces), default=0) if padding else 0
+        rows: dict[str, list[list[Any]]] = {"input_ids": [], "attention_mask": [], "offset_mapping": []}
+        for ids, places in pieces:
+            n_more = max(0, longest - len(ids))
+            rows["input_ids"].append(ids + [self.pad_token_id] * n_more)
+            rows["attention_mask"].append([1] * len(ids) + [0] * n_more)
+            rows["offset_mapping"].append([(place, place + 1) for place in places] + [(0, 0)] * n_more)
+        if not return_offsets_mapping:
+            del rows["offset_mapping"]
+        if return_tensors is None:
+            return ByteTokens(rows)
+        return ByteTokens({name: torch.tensor(each) for name, each in rows.items()})
 
 
 def byte_windows(
@@ -116,14 +126,12 @@ def byte_windows(
     return windows[:, :-1], windows[:, 1:]
 
 
-def _bytes_of(text: str, number: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.uint8]], ...]:
+def _bytes_of(text: str, number: int) -> tuple[list[int], list[int]]:
+    """Return the bytes of a text, and the number of the character that each belongs to."""
     try:
-        encoded = text.encode("utf-8")
+        values = np.frombuffer(text.encode("utf-8"), np.uint8)
     except UnicodeEncodeError as error:
         raise InputError(f"text {number} cannot be written in UTF-8: {error}.") from error
-    if not encoded:
-        raise InputError(f"text {number} is empty; leave it out.")
-    values = np.frombuffer(encoded, np.uint8)
     # A byte of the form 10xxxxxx goes on with a character; all others start one.
     places = np.cumsum((values & 0xC0) != 0x80) - 1
-    return values, places
+    return values.tolist(), places.tolist()

@@ -99,7 +99,9 @@ def memory_capacity(
     centre, target = X[:n_train].mean(0), Y[:n_train].mean(0)
     train, test = X[:n_train] - centre, X[n_train:] - centre
     gram = train.T @ train
-    gram[np.diag_indices_from(gram)] += alpha * max(np.trace(gram) / len(gram), np.finfo(float).tiny)
+    if not np.trace(gram) > 0:
+        return 0.0
+    gram[np.diag_indices_from(gram)] += alpha * np.trace(gram) / len(gram)
     # The pseudo-inverse, as silent units make the Gram matrix singular.
     weights = np.linalg.pinv(gram, hermitian=True) @ (train.T @ (Y[:n_train] - target))
     found, wanted = test @ weights, Y[n_train:]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..._core.random import derive_seed
 from .._images import check_count
 from .._language import LANGUAGE_MODELS, LanguageModel
@@ -99,6 +101,14 @@ def dragon_hatchling(
     levels = [f"level{number + 1}" for number in range(n_levels)]
     inner = [layer for level in levels for layer in (*(f"{level}.{tap}" for tap in taps), level)]
     facts = LANGUAGE_MODELS.facts(name)
+    options: dict[str, Any] = {
+        **counts,
+        "attention": attention,
+        "activations": activations,
+        "sparse_layers": sparse_layers,
+        "max_tokens": max_tokens,
+        "seed": seed,
+    }
     return LanguageModel(
         name=name,
         family=facts["family"],
@@ -109,6 +119,8 @@ def dragon_hatchling(
         preprocessing={"tokenizer": "UTF-8 bytes", "sentence": "mean of tokens, L2"},
         trained=False,
         paper=facts["paper"],
+        reads="left to right",
+        options=options,
         notes=(f"Weights are random (seed {seed}); activity becomes sparse by training only.",),
     )
 

@@ -26,7 +26,7 @@ class EIReservoir(nn.Module):
     density : float, default=0.1
         Share of the connections that exist.
     share_excitatory : float, default=0.8
-    target_rate : float, default=0.3
+    target_rate : float, default=0.4
         The mean of rho, in (0, 1).
     rate_spread : float, default=0.0
         Half the width of the distribution of rho over neurons, relative to its mean; in [0, 1).
@@ -56,7 +56,7 @@ class EIReservoir(nn.Module):
         n_neurons: int = 200,
         density: float = 0.1,
         share_excitatory: float = 0.8,
-        target_rate: float = 0.3,
+        target_rate: float = 0.4,
         rate_spread: float = 0.0,
         input_scale: float = 0.1,
     ) -> None:

@@ -85,7 +85,7 @@ def ei_reservoir(
     image_size: int = 32,
     n_neurons: int = 200,
     density: float = 0.1,
-    target_rate: float = 0.3,
+    target_rate: float = 0.4,
     rate_spread: float = 0.0,
     inhibition: Inhibition = "adaptive",
     n_classes: int = 10,
@@ -101,7 +101,7 @@ def ei_reservoir(
         Four in five are excitatory.
     density : float, default=0.1
         Share of the connections that exist.
-    target_rate : float, default=0.3
+    target_rate : float, default=0.4
         What neurons adapt to, in (0, 1).
     rate_spread : float, default=0.0
         How far targets of single neurons lie from it, relative to it; 0 is the same for all.
@@ -177,7 +177,7 @@ def ei_reservoir_global(
     image_size: int = 32,
     n_neurons: int = 200,
     density: float = 0.1,
-    target_rate: float = 0.3,
+    target_rate: float = 0.4,
     rate_spread: float = 0.0,
     n_classes: int = 10,
     seed: int = 0,
@@ -210,7 +210,7 @@ def ei_reservoir_untrained(
     image_size: int = 32,
     n_neurons: int = 200,
     density: float = 0.1,
-    target_rate: float = 0.3,
+    target_rate: float = 0.4,
     rate_spread: float = 0.0,
     n_classes: int = 10,
     seed: int = 0,

@@ -108,7 +108,7 @@ NETWORKS.declare(
     parameters=0,
     trained=False,
     learns=True,
-    summary="equilibrium-propagation whose weights up and down stay unrelated: the twin with a wrong gradient",
+    summary="equilibrium-propagation whose weights up and down stay unrelated: its failing twin",
 )
 _DALE = "Cornford et al. 2024, bioRxiv, doi:10.1101/2024.10.25.620272"
 for _name, _mechanism, _summary in (

@@ -68,7 +68,7 @@ class Perceptron(nn.Module):
 
 
 class Draws(nn.Module):
-    """A seed and a count of draws, kept with the weights: training that is resumed draws what it would have."""
+    """A seed and a count of draws, kept with the weights: resumed training draws what it would have."""
 
     count: Tensor
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,8 +45,8 @@ class Nudged:
 class EquilibriumPropagation(nn.Module):
     """Layers that talk both ways and come to rest.
 
-    States follow ``du/dt = -u + J rho(u) + W_in x + b - beta d loss / d rho``, with rho the logistic function,
-    J the weights between neighbouring layers (up: `maps`, down: `feedback`), and the loss half the squared
+    States follow ``du/dt = -u + J rho(u) + W_in x + b - beta d loss / d rho``, rho the logistic function, J
+    the weights between neighbouring layers (up: `maps`, down: `feedback`), and the loss half the squared
     distance of the last layer's rates to the target.
 
     Taps, all layers side by side from the lowest hidden one to the output: ``u_free`` and ``u_nudged``
@@ -103,7 +103,9 @@ class EquilibriumPropagation(nn.Module):
         self.feedback = nn.ParameterList()
         if feedback == "separate":
             self.feedback.extend(
-                nn.Parameter(torch.randn(layer.in_features, layer.out_features) * 1.5 / layer.in_features**0.5)
+                nn.Parameter(
+                    torch.randn(layer.in_features, layer.out_features) * 1.5 / layer.in_features**0.5
+                )
                 for layer in maps[1:]
             )
         self.u_free, self.u_nudged, self.error = nn.Identity(), nn.Identity(), nn.Identity()
@@ -123,9 +125,14 @@ class EquilibriumPropagation(nn.Module):
             self.jacobian["asymmetry"](self.asymmetry(free).unsqueeze(1))
         return scores
 
+    @property
+    def layers(self) -> list[nn.Linear]:
+        """Maps up, from the image on."""
+        return [each for each in self.maps if isinstance(each, nn.Linear)]
+
     def downward(self) -> list[Tensor]:
         """Return the weights from each layer to the one below, (n_below, n_above), without the lowest."""
-        return list(self.feedback) or [layer.weight.T for layer in list(self.maps)[1:]]
+        return list(self.feedback) or [layer.weight.T for layer in self.layers[1:]]
 
     def settle(
         self,
@@ -155,13 +162,13 @@ class EquilibriumPropagation(nn.Module):
         states : list of Tensor
             Of each layer above the image, (n_images, n_units).
         """
-        below = self.maps[0](pixels)
-        u = states or [pixels.new_zeros(len(pixels), layer.out_features) for layer in self.maps]
-        up = [layer.weight.T.to(u[0]) for layer in list(self.maps)[1:]]
+        below = self.layers[0](pixels)
+        u = states or [pixels.new_zeros(len(pixels), layer.out_features) for layer in self.layers]
+        up = [layer.weight.T.to(u[0]) for layer in self.layers[1:]]
         down = [weight.T.to(u[0]) for weight in self.downward()]
         for _ in range(self.n_free if n_steps is None else n_steps):
             rates = [each.sigmoid() for each in u]
-            drives = [below, *(rates[k] @ w + self.maps[k + 1].bias for k, w in enumerate(up))]
+            drives = [below, *(rates[k] @ w + self.layers[k + 1].bias for k, w in enumerate(up))]
             drives = [
                 drive + rates[k + 1] @ down[k] if k < len(down) else drive for k, drive in enumerate(drives)
             ]
@@ -207,7 +214,7 @@ class EquilibriumPropagation(nn.Module):
         """
         slopes = _slopes(free)
         odd, all_ = torch.zeros_like(slopes[0][:, 0]), torch.zeros_like(slopes[0][:, 0])
-        for number, (layer, down) in enumerate(zip(list(self.maps)[1:], self.downward(), strict=True)):
+        for number, (layer, down) in enumerate(zip(self.layers[1:], self.downward(), strict=True)):
             below, above = slopes[number], slopes[number + 1]
             odd = odd + ((below @ (layer.weight - down.T).square().T) * above).sum(1)
             all_ = all_ + ((below @ (layer.weight.square() + down.T.square()).T) * above).sum(1)
@@ -247,7 +254,7 @@ class EquilibriumPropagation(nn.Module):
             free = self.settle(pixels)
             loss = (free[-1].sigmoid() - target).square().sum(1).mean() / 2
         if self.rule == "backprop":
-            loss.backward()
+            torch.autograd.backward(loss)
         free = [each.detach() for each in free]
         if self.rule == "equilibrium":
             self._contrast(pixels, self.nudge(pixels, free, target))
@@ -261,7 +268,7 @@ class EquilibriumPropagation(nn.Module):
 
     def _contrast(self, pixels: Tensor, nudged: Nudged) -> None:
         below = [pixels, *nudged.rates[:-1]]
-        for number, layer in enumerate(self.maps):
+        for number, layer in enumerate(self.layers):
             error = nudged.errors[number]
             layer.weight.grad = -error.T @ below[number] / len(pixels)
             layer.bias.grad = -error.mean(0)
@@ -278,14 +285,14 @@ class EquilibriumPropagation(nn.Module):
         noise = [torch.randn(each.shape, generator=generator).to(each) for each in free]
         with torch.enable_grad():
             loss = self.homeostasis * self.homeostatic_loss(free, noise).mean()
-            weights = [*(layer.weight for layer in list(self.maps)[1:]), *self.feedback]
+            weights = [*(layer.weight for layer in self.layers[1:]), *self.feedback]
             for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
                 weight.grad = gradient if weight.grad is None else weight.grad + gradient
 
     def _through_jacobian(self, values: list[Tensor], slopes: list[Tensor]) -> list[Tensor]:
         scaled = [value * slope for value, slope in zip(values, slopes, strict=True)]
         found = [torch.zeros_like(each) for each in values]
-        for number, (layer, down) in enumerate(zip(list(self.maps)[1:], self.downward(), strict=True)):
+        for number, (layer, down) in enumerate(zip(self.layers[1:], self.downward(), strict=True)):
             found[number + 1] = found[number + 1] + scaled[number] @ layer.weight.T
             found[number] = found[number] + scaled[number + 1] @ down.T
         return [each * slope for each, slope in zip(found, slopes, strict=True)]
@@ -379,8 +386,8 @@ def equilibrium_propagation(
     check_positive("beta", beta)
     check_positive("rate", rate)
     check_positive("homeostasis", homeostasis, zero=True)
-    shape = {"image_size": image_size, "hidden": sizes, "n_classes": n_classes, "seed": seed}
-    numbers = {
+    shape: dict[str, Any] = {"image_size": image_size, "hidden": sizes, "n_classes": n_classes, "seed": seed}
+    numbers: dict[str, Any] = {
         "homeostasis": homeostasis,
         "beta": beta,
         "n_phases": n_phases,
@@ -410,7 +417,7 @@ def equilibrium_propagation(
         "equilibrium-propagation" + ("-backprop" if rule == "backprop" else ""),
         seeded(build, seed),
         square(image_size),
-        recipe=Recipe(optimizer="adam", lr=2e-3, epochs=30, batch_size=64),
+        recipe=Recipe(optimizer="adam", lr=5e-3, epochs=20, batch_size=64),
         matched=None
         if rule == "backprop"
         else partial(equilibrium_propagation, **shape, **numbers, feedback=feedback, rule="backprop"),

@@ -33,7 +33,8 @@ class ExponentiatedGradient(torch.optim.Optimizer):
     lr_additive : float, optional
         Of additive groups; `lr` by default.
     cap : float, default=1.0
-        Largest change of a weight's logarithm in one step: factors stay within ``exp(-cap)`` and ``exp(cap)``.
+        Largest change of a weight's logarithm in one step: factors stay between ``exp(-cap)`` and its
+        inverse.
     momentum : float, default=0.0
         Of the logarithm (and of additive groups as usual).
     noise : float, default=0.0
@@ -113,7 +114,7 @@ class ClampedDescent(torch.optim.SGD):
         """Take a step; biases (of one dimension) may change sign."""
         weights = [p for group in self.param_groups for p in group["params"] if p.ndim > 1]
         signs = [weight.sign() for weight in weights]
-        loss = super().step(closure)
+        loss: float | None = super().step(closure)
         for weight, sign in zip(weights, signs, strict=True):
             weight.mul_(weight.sign() == sign)
         return loss
@@ -124,7 +125,7 @@ class DalePerceptron(Perceptron):
 
     Columns of a weight matrix are what one unit sends. The sign of each is drawn once and kept in
     ``sign1``, ``sign2``, ... (n_in,), 1 excitatory and -1 inhibitory, the readout's last. Sizes are
-    log-normal.
+    half-normal at the start.
 
     Parameters
     ----------
@@ -159,8 +160,8 @@ class DalePerceptron(Perceptron):
             n_in = layer.in_features
             sign = torch.ones(n_in)
             sign[torch.randperm(n_in)[: round(inhibitory * n_in)]] = -1
-            # Mean square 2 / n_in, as rectified units want; a unit standard deviation of the logarithm.
-            size = torch.exp(torch.randn(layer.weight.shape) - 1) * (2 / n_in) ** 0.5
+            # Mean square 2 / n_in, as rectified units want. Not log-normal: that is for learning to bring.
+            size = torch.randn(layer.weight.shape).abs() * (2 / n_in) ** 0.5
             layer.weight.data = size * sign
             nn.init.zeros_(layer.bias)
             self.register_buffer(f"sign{number}", sign)
@@ -261,8 +262,13 @@ def dale_exponentiated(
     check_positive("cap", cap)
     if not 0 < inhibitory < 1:
         raise InputError(f"`inhibitory` must be between 0 and 1, got {inhibitory}.")
-    options = {"image_size": image_size, "hidden": sizes, "n_classes": n_classes, "seed": seed}
-    numbers = {"inhibitory": inhibitory, "cap": cap}
+    options: dict[str, Any] = {
+        "image_size": image_size,
+        "hidden": sizes,
+        "n_classes": n_classes,
+        "seed": seed,
+    }
+    numbers: dict[str, Any] = {"inhibitory": inhibitory, "cap": cap}
     name = {"exponentiated": "dale-exponentiated", "gradient": "dale-gradient", "clamped": "dale-clamped"}
     return declared(
         name[rule],
@@ -272,7 +278,7 @@ def dale_exponentiated(
         ),
         square(image_size),
         layers=(*(f"l{number}" for number in range(1, len(sizes) + 1)), "readout"),
-        recipe=Recipe(optimizer="sgd", lr=0.1, epochs=60, batch_size=64),
+        recipe=Recipe(optimizer="sgd", lr=0.3, epochs=60, batch_size=64),
         matched=partial(dale_exponentiated, **options, **numbers, rule="gradient")
         if rule != "gradient"
         else None,

@@ -1,10 +1,10 @@
-"""Direct feedback alignment: the output's error reaches every layer through random weights that never change."""
+"""Direct feedback alignment: the output's error reaches every layer through fixed random weights."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -214,7 +214,12 @@ def direct_feedback_alignment(
     sizes = [256, 256] if hidden is None else list(hidden)
     check_option("rule", rule, ("feedback-alignment", "readout", "backprop"))
     check_shapes(image_size, sizes, n_classes, seed)
-    options = {"image_size": image_size, "hidden": sizes, "n_classes": n_classes, "seed": seed}
+    options: dict[str, Any] = {
+        "image_size": image_size,
+        "hidden": sizes,
+        "n_classes": n_classes,
+        "seed": seed,
+    }
     name = "direct-feedback-alignment" + ("" if rule == "feedback-alignment" else f"-{rule}")
     matched = partial(direct_feedback_alignment_backprop, **options) if rule != "backprop" else None
     return declared(
@@ -222,7 +227,7 @@ def direct_feedback_alignment(
         seeded(lambda: FeedbackAlignment(image_size**2, sizes, n_classes, rule=rule), seed),
         square(image_size),
         layers=(*(f"l{number}" for number in range(1, len(sizes) + 1)), "readout"),
-        recipe=Recipe(optimizer="sgd", lr=0.5, epochs=60, batch_size=64),
+        recipe=Recipe(optimizer="sgd", lr=0.1, epochs=40, batch_size=64),
         matched=matched,
         options={**options, "rule": rule},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -134,7 +134,8 @@ class ForwardForward(nn.Module):
         right = self.responses(labelled(pixels, one_hot(targets, self.n_classes, pixels)))
         wrong = self.responses(labelled(pixels, one_hot(self._wrong(targets), self.n_classes, pixels)))
         return [
-            nn.functional.softplus(-self._margin(yes)).mean() + nn.functional.softplus(self._margin(no)).mean()
+            nn.functional.softplus(-self._margin(yes)).mean()
+            + nn.functional.softplus(self._margin(no)).mean()
             for yes, no in zip(right, wrong, strict=True)
         ]
 
@@ -155,7 +156,7 @@ class ForwardForward(nn.Module):
         with torch.enable_grad():
             losses = self.losses(inputs, targets)
             # The graphs of layers do not meet, so that the sum's gradient is each layer's own.
-            torch.stack(losses).sum().backward()
+            torch.autograd.backward(torch.stack(losses).sum())
         logged = {f"loss_{number}": each.detach() for number, each in enumerate(losses, start=1)}
         return {"loss": torch.stack(list(logged.values())).mean(), **logged}
 
@@ -173,7 +174,7 @@ def unit_mean_square(values: Tensor) -> Tensor:
 
 
 def labelled(pixels: Tensor, labels: Tensor) -> Tensor:
-    """Put labels beside pixels: (n, n_pixels + n_classes); a whole label has a quarter of the image's norm."""
+    """Put labels beside pixels: (n, n_pixels + n_classes); a label has a quarter of the image's norm."""
     size = _LABEL_OF_NORM * pixels.norm(dim=1, keepdim=True)
     return torch.cat([pixels, labels * size], dim=1)
 
@@ -235,7 +236,7 @@ def forward_forward(
     check_shapes(image_size, sizes, n_classes, seed)
     check_positive("threshold", threshold)
     check_positive("sharpness", sharpness)
-    options = {
+    options: dict[str, Any] = {
         "image_size": image_size,
         "hidden": sizes,
         "n_classes": n_classes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -66,11 +66,11 @@ class PredictiveCoding(nn.Module):
     proximal : bool, default=True
         Weigh errors so that F is the proximal problem of the loss, and the update of one image implicit
         gradient descent. Without it all precisions are one.
-    n_steps : int, default=40
+    n_steps : int, default=20
         Steps of settling.
     rate : float, default=0.2
         Their size.
-    step : float, default=0.5
+    step : float, default=0.02
         The rate of learning that precisions stand for, until `make_optimizer` sets it; kept with the weights.
     """
 
@@ -84,9 +84,9 @@ class PredictiveCoding(nn.Module):
         *,
         rule: Rule = "inference",
         proximal: bool = True,
-        n_steps: int = 40,
+        n_steps: int = 20,
         rate: float = 0.2,
-        step: float = 0.5,
+        step: float = 0.02,
     ) -> None:
         super().__init__()
         self.n_pixels = n_pixels
@@ -174,7 +174,7 @@ class PredictiveCoding(nn.Module):
         with torch.set_grad_enabled(self.rule == "backprop"):
             loss = (self.ascend(pixels)[-1] - target).square().sum(1).mean() / 2
         if self.rule == "backprop":
-            loss.backward()
+            torch.autograd.backward(loss)
             return {"loss": loss.detach()}
         settled = self.settle(pixels, target, fixed=self.rule == "fixed-prediction")
         # Precisions are those of lr times the loss, and the optimiser multiplies by lr.
@@ -209,7 +209,8 @@ class PredictiveCoding(nn.Module):
         even: bool,
     ) -> None:
         for number in range(1, len(activities) - 1):
-            pull = weighted[number] @ self.maps[number].weight
+            weight: Tensor = self.maps[number].get_parameter("weight")
+            pull = weighted[number] @ weight
             if not even:
                 # A precision falls with the squared norm s of what is read: dp/ds = -p^2, for all layers.
                 pull = pull + weighted[number].square().sum(1, keepdim=True) * rates[number]
@@ -234,7 +235,7 @@ def predictive_coding(
     n_classes: int = 10,
     rule: Rule = "inference",
     proximal: bool = True,
-    n_steps: int = 40,
+    n_steps: int = 20,
     rate: float = 0.2,
     seed: int = 0,
 ) -> Network:
@@ -258,7 +259,7 @@ def predictive_coding(
         backpropagation. "backprop" is the twin: the same network, its squared error backpropagated.
     proximal : bool, default=True
         Precisions of the proximal problem; otherwise all are one.
-    n_steps : int, default=40
+    n_steps : int, default=20
         Steps of settling.
     rate : float, default=0.2
         Their size, in (0, 1].
@@ -293,7 +294,7 @@ def predictive_coding(
     check_shapes(image_size, sizes, n_classes, seed)
     check_count("n_steps", n_steps, least=1)
     check_positive("rate", rate)
-    options = {
+    options: dict[str, Any] = {
         "image_size": image_size,
         "hidden": sizes,
         "n_classes": n_classes,
@@ -302,7 +303,7 @@ def predictive_coding(
         "rate": rate,
         "seed": seed,
     }
-    lr = 0.5
+    lr = 0.02
 
     def build() -> PredictiveCoding:
         return PredictiveCoding(
@@ -322,7 +323,7 @@ def predictive_coding(
         seeded(build, seed),
         square(image_size),
         layers=tuple(taps),
-        recipe=Recipe(optimizer="sgd", lr=lr, epochs=40, batch_size=64),
+        recipe=Recipe(optimizer="sgd", lr=lr, epochs=30, batch_size=16),
         matched=None if rule == "backprop" else partial(predictive_coding, **options, rule="backprop"),
         options={**options, "rule": rule},
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from ..._core.checks import check_option
 from ..._core.errors import InputError
-from .._images import check_count, square
+from .._images import square
 from .._network import Network, declared
 from .._recipe import Recipe
 from ..standard._random_weights import seeded
@@ -21,7 +21,7 @@ Rule = Literal["soft-hebb", "random", "backprop"]
 
 
 def soft_hebb_change(
-    weight: Tensor, inputs: Tensor, *, inverse_temperature: float, anti: bool = True
+    weight: Tensor, inputs: Tensor, *, inverse_temperature: float, anti: bool = False
 ) -> Tensor:
     """Return the rule's change of weights, averaged over inputs, before any rate of learning.
 
@@ -34,7 +34,7 @@ def soft_hebb_change(
     inputs : Tensor of shape (n_samples, n_inputs)
     inverse_temperature : float
         Of the competition; large is winner-take-all.
-    anti : bool, default=True
+    anti : bool, default=False
         Turn the sign of y for all but the winner, which pushes losers away.
 
     Returns
@@ -68,18 +68,18 @@ class SoftHebbBlock(nn.Module):
         Of the patches, odd.
     inverse_temperature : float
         Of the competition.
-    radius : float
-        Norm of weights at the start.
+    anti : bool
+        Whether losers are pushed away.
     """
 
-    def __init__(
-        self, n_in: int, n_out: int, *, width: int, inverse_temperature: float, radius: float
-    ) -> None:
+    def __init__(self, n_in: int, n_out: int, *, width: int, inverse_temperature: float, anti: bool) -> None:
         super().__init__()
         self.width = width
         self.inverse_temperature = inverse_temperature
+        self.anti = anti
         self.norm = nn.BatchNorm2d(n_in, affine=False)
-        self.weight = nn.Parameter(torch.randn(n_out, n_in * width**2) * radius / (n_in * width**2) ** 0.5)
+        # Norms of about a half: at one learning would stop, and losers above it are pushed away without end.
+        self.weight = nn.Parameter(torch.randn(n_out, n_in * width**2) / (4 * n_in * width**2) ** 0.5)
         self.drive = nn.Identity()
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -97,9 +97,12 @@ class SoftHebbBlock(nn.Module):
         pad = self.width // 2
         padded = nn.functional.pad(self.norm(maps), (pad,) * 4, mode="reflect")
         patches = nn.functional.unfold(padded, self.width).transpose(1, 2).flatten(0, 1)
-        found = soft_hebb_change(self.weight, patches, inverse_temperature=self.inverse_temperature)
+        found = soft_hebb_change(
+            self.weight, patches, inverse_temperature=self.inverse_temperature, anti=self.anti
+        )
         found = found / found.abs().max().clamp_min(1e-12)
-        return found * (1 - self.weight.norm(dim=1, keepdim=True)).abs().sqrt()
+        scaled: Tensor = found * (1 - self.weight.norm(dim=1, keepdim=True)).abs().sqrt()
+        return scaled
 
 
 class SoftHebb(nn.Module):
@@ -117,6 +120,8 @@ class SoftHebb(nn.Module):
         See :func:`soft_hebb`.
     inverse_temperature : float, default=1.0
         Of the competition, in all blocks.
+    anti : bool, default=False
+        Whether losers are pushed away.
     """
 
     def __init__(
@@ -127,6 +132,7 @@ class SoftHebb(nn.Module):
         *,
         rule: Rule = "soft-hebb",
         inverse_temperature: float = 1.0,
+        anti: bool = False,
     ) -> None:
         super().__init__()
         self.n_classes = n_classes
@@ -138,9 +144,11 @@ class SoftHebb(nn.Module):
                 n_out,
                 width=5 if number == 1 else 3,
                 inverse_temperature=inverse_temperature,
-                # Twins start where soft-Hebb ends: at norm one.
-                radius=25.0 if rule == "soft-hebb" else 1.0,
+                anti=anti,
             )
+            if rule != "soft-hebb":
+                # Twins start where soft-Hebb ends.
+                block.weight.data /= block.weight.data.norm(dim=1, keepdim=True)
             block.weight.requires_grad_(rule != "random")
             self.add_module(f"l{number}", block)
         n_features = hidden[-1] * (image_size // 2 ** len(hidden)) ** 2
@@ -178,7 +186,7 @@ class SoftHebb(nn.Module):
         if self.rule == "backprop":
             with torch.enable_grad():
                 loss = nn.functional.cross_entropy(self(inputs), targets)
-                loss.backward()
+                torch.autograd.backward(loss)
             return {"loss": loss.detach(), **self._norms()}
         with torch.no_grad():
             maps = inputs
@@ -194,10 +202,12 @@ class SoftHebb(nn.Module):
             return {"loss": nn.functional.cross_entropy(scores, targets), **self._norms()}
 
     def make_optimizer(self, lr: float) -> torch.optim.Optimizer:
-        """Return plain descent, a hundredth of `lr` for the readout, whose inputs are many."""
+        """Return plain descent, a twentieth of `lr` for the readout, whose inputs are many."""
         weights = [block.weight for block in self.blocks if block.weight.requires_grad]
-        groups = [{"params": list(self.readout.parameters()), "lr": lr / 100}]
-        return torch.optim.SGD([{"params": weights}, *groups] if weights else groups, lr=lr)
+        groups: list[dict[str, Any]] = [{"params": list(self.readout.parameters()), "lr": lr / 20}]
+        if weights:
+            groups.append({"params": weights})
+        return torch.optim.SGD(groups, lr=lr)
 
     def _norms(self) -> dict[str, Tensor]:
         return {
@@ -213,11 +223,12 @@ def soft_hebb(
     n_classes: int = 10,
     rule: Rule = "soft-hebb",
     inverse_temperature: float = 1.0,
+    anti: bool = False,
     seed: int = 0,
 ) -> Network:
     """Build a convolutional network whose blocks learn by soft-Hebb.
 
-    Units of a block compete for every patch; the winner moves towards it and the others away
+    Units of a block compete for every patch and move towards it by their shares
     (:func:`soft_hebb_change`), until their weights are prototypes of norm one. A linear readout learns the
     labels.
 
@@ -227,13 +238,15 @@ def soft_hebb(
         Height and width, in pixels, that images are brought to; at least 4 times 2 to the number of blocks
         but one.
     hidden : list of int, optional
-        Maps of each block; [96, 384] by default, the first two of the paper's three.
+        Maps of each block; [32, 128] by default (the paper's deep network has 96, 384 and 1536).
     n_classes : int, default=10
         Units of the readout.
     rule : {"soft-hebb", "random", "backprop"}, default="soft-hebb"
         "random" keeps random weights of norm one; "backprop" teaches all of them by cross-entropy.
     inverse_temperature : float, default=1.0
         Of the competition.
+    anti : bool, default=False
+        Push losers away, as the deep version of the rule does.
     seed : int, default=0
         Draws weights.
 
@@ -256,7 +269,7 @@ def soft_hebb(
     Journé A, Garcia Rodriguez H, Guo Q, Moraitis T (2023). Hebbian deep learning without feedback. ICLR.
     arXiv:2209.11883
     """
-    sizes = [96, 384] if hidden is None else list(hidden)
+    sizes = [32, 128] if hidden is None else list(hidden)
     check_option("rule", rule, ("soft-hebb", "random", "backprop"))
     check_shapes(image_size, sizes, n_classes, seed)
     check_positive("inverse_temperature", inverse_temperature)
@@ -265,18 +278,24 @@ def soft_hebb(
             f"`image_size` is {image_size}, too small for {len(sizes)} blocks that halve it; "
             f"take at least {4 * 2 ** (len(sizes) - 1)}, or fewer `hidden`."
         )
-    options = {
+    options: dict[str, Any] = {
         "image_size": image_size,
         "hidden": sizes,
         "n_classes": n_classes,
         "inverse_temperature": inverse_temperature,
+        "anti": anti,
         "seed": seed,
     }
     return declared(
         "soft-hebb" if rule == "soft-hebb" else f"soft-hebb-{rule}",
         seeded(
             lambda: SoftHebb(
-                image_size, sizes, n_classes, rule=rule, inverse_temperature=inverse_temperature
+                image_size,
+                sizes,
+                n_classes,
+                rule=rule,
+                inverse_temperature=inverse_temperature,
+                anti=anti,
             ),
             seed,
         ),

@@ -21,7 +21,8 @@ from ._liquid_dynamics import BASELINE, LARGEST_WEIGHT, Astrocyte, Liquid, self_
 
 Plasticity = Literal["astrocyte", "stdp", "none"]
 
-_N_FIRST_IMAGES, _IMAGE_MS = 300, 20
+# Milliseconds that each image of the first stream lasts.
+_IMAGE_MS = 20
 # Spikes per millisecond of a white pixel.
 _LARGEST_RATE = 0.1
 # The paper's 0.015 at 1,000 neurons.
@@ -105,6 +106,7 @@ def liquid(
     plasticity: Plasticity = "astrocyte",
     contact: float = 1.0,
     initial_weight: float = 1.0,
+    n_first_images: int = 300,
     image_size: int = 32,
     seed: int = 0,
 ) -> Network:
@@ -112,7 +114,7 @@ def liquid(
 
     Neurons with current and membrane dynamics (64 ms, 2 ms; threshold 20, refractory 2 ms) on a cubic grid,
     four in five excitatory, fire on the spikes of pixels. Before use, weights change by spike timing while
-    procedural images (300, 20 ms each) go by; the astrocyte sets how much they are depressed, so that the
+    procedural images go by; the astrocyte sets how much they are depressed, so that the
     liquid fires about as much as its input whatever the weights began with. Then they are fixed. The
     readout is linear, is random in the default build, and is all that training changes.
 
@@ -134,6 +136,8 @@ def liquid(
         Factor on the probabilities of a connection.
     initial_weight : float, default=1.0
         Absolute value of every weight before plasticity, at most 3.
+    n_first_images : int, default=300
+        Procedural images that go by while weights change, 20 ms each.
     image_size : int, default=32
         Height and width, in pixels, that images are brought to; at least `grid`.
     seed : int, default=0
@@ -166,6 +170,7 @@ def liquid(
     check_count("n_bins", n_bins, least=1)
     check_count("n_steps", n_steps, least=1)
     check_count("n_classes", n_classes, least=2)
+    check_count("n_first_images", n_first_images, least=1)
     check_count("image_size", image_size, least=grid)
     check_count("seed", seed, least=0)
     if n_steps % n_bins:
@@ -177,7 +182,9 @@ def liquid(
     module = _drawn(side, grid, n_steps, n_bins, n_classes, contact, initial_weight, seed)
     if plasticity != "none":
         astrocyte = module.astro if plasticity == "astrocyte" else None
-        self_organise(module.liquid, _first_stream(module, image_size, seed), astrocyte=astrocyte)
+        self_organise(
+            module.liquid, _first_stream(module, n_first_images, image_size, seed), astrocyte=astrocyte
+        )
     trained = plasticity != "none"
     options: dict[str, Any] = {
         "side": side,
@@ -187,11 +194,12 @@ def liquid(
         "n_classes": n_classes,
         "contact": contact,
         "initial_weight": initial_weight,
+        "n_first_images": n_first_images,
         "image_size": image_size,
         "seed": seed,
     }
     name = {"astrocyte": "liquid", "stdp": "liquid-stdp", "none": "liquid-untrained"}[plasticity]
-    said = f"{_N_FIRST_IMAGES} procedural images drawn by seed {seed}" if trained else "nothing: as drawn"
+    said = f"{n_first_images} procedural images drawn by seed {seed}" if trained else "nothing: as drawn"
     return declared(
         name,
         module,
@@ -213,6 +221,7 @@ def liquid_stdp(
     n_classes: int = 10,
     contact: float = 1.0,
     initial_weight: float = 1.0,
+    n_first_images: int = 300,
     image_size: int = 32,
     seed: int = 0,
 ) -> Network:
@@ -220,7 +229,8 @@ def liquid_stdp(
 
     Parameters
     ----------
-    side, grid, n_steps, n_bins, n_classes, contact, initial_weight, image_size, seed
+    side, grid, n_steps, n_bins, n_classes, contact, initial_weight,
+    n_first_images, image_size, seed
         As for :func:`liquid`.
 
     Returns
@@ -236,6 +246,7 @@ def liquid_stdp(
         plasticity="stdp",
         contact=contact,
         initial_weight=initial_weight,
+        n_first_images=n_first_images,
         image_size=image_size,
         seed=seed,
     )
@@ -250,6 +261,7 @@ def liquid_untrained(
     n_classes: int = 10,
     contact: float = 1.0,
     initial_weight: float = 1.0,
+    n_first_images: int = 300,
     image_size: int = 32,
     seed: int = 0,
 ) -> Network:
@@ -257,7 +269,8 @@ def liquid_untrained(
 
     Parameters
     ----------
-    side, grid, n_steps, n_bins, n_classes, contact, initial_weight, image_size, seed
+    side, grid, n_steps, n_bins, n_classes, contact, initial_weight,
+    n_first_images, image_size, seed
         As for :func:`liquid`.
 
     Returns
@@ -273,6 +286,7 @@ def liquid_untrained(
         plasticity="none",
         contact=contact,
         initial_weight=initial_weight,
+        n_first_images=n_first_images,
         image_size=image_size,
         seed=seed,
     )
@@ -307,10 +321,10 @@ def _drawn(
     return seeded(build, derive_seed(seed, "liquid", "readout"))
 
 
-def _first_stream(module: LiquidNetwork, image_size: int, seed: int) -> Tensor:
+def _first_stream(module: LiquidNetwork, n_images: int, image_size: int, seed: int) -> Tensor:
     """Return the input spikes (n_steps, n_inputs) of images that follow each other."""
     drawn = procedural_images(
-        _N_FIRST_IMAGES, size=max(8, image_size), random_state=derive_seed(seed, "liquid", "images")
+        n_images, size=max(8, image_size), random_state=derive_seed(seed, "liquid", "images")
     )
     rate = module.rates(torch.from_numpy(drawn.astype(np.float32) / 255).permute(0, 3, 1, 2))
     total = module.phase + torch.cumsum(rate.repeat_interleave(_IMAGE_MS, 0), 0)

@@ -76,7 +76,7 @@ class FilmPreparation:
 
     def times_s(self) -> NDArray[np.float64]:
         """Return the centre of each step, from the start of the clip."""
-        return self.first_s + self.step_s * np.arange(self.n_steps)
+        return self.first_s + self.step_s * np.arange(self.n_steps, dtype=np.float64)
 
     def facts(self) -> dict[str, Any]:
         """Return the same as JSON values, for keys and reports."""

@@ -119,7 +119,7 @@ def load_from(place: Place, load: Callable[[bool], T], *, what: str) -> T:
         raise
     except kinds as error:
         raise InputError(
-            f"{place.source} cannot be loaded as a Hugging Face {what}: {_reason(error)}"
+            f"{place.source} cannot be loaded as a Hugging Face {what}: {first_line(error)}"
         ) from error
 
 
@@ -147,8 +147,16 @@ def check_loaded(name: str, info: dict[str, Any]) -> None:
     Raises
     ------
     InputError
-        With the number of tensors that are missing, and the first of them.
+        With the number of tensors that are missing or of another shape, and the first of them.
     """
+    mismatched = sorted(info.get("mismatched_keys", ()))
+    if mismatched:
+        key, came, wanted = mismatched[0]
+        raise InputError(
+            f"the weights of {name!r} have another shape than the model's in {len(mismatched)} tensors (first "
+            f"{key}, {tuple(came)} instead of {tuple(wanted)}); the files are not those of this architecture. "
+            "Download them again."
+        )
     missing = sorted(key for key in info.get("missing_keys", ()) if "pooler" not in key)
     if missing:
         raise InputError(
@@ -156,12 +164,3 @@ def check_loaded(name: str, info: dict[str, Any]) -> None:
             f"{missing[0]}), which would be random; the files are not those of this architecture. Download "
             "them again."
         )
-
-
-def _reason(error: Exception) -> str:
-    """Return what went wrong; of weights that do not fit, the lines that name them."""
-    lines = [line.strip() for line in str(error).strip().split("\n") if line.strip()]
-    named = [line for line in lines if "MISMATCH" in line or "size mismatch" in line]
-    if named:
-        return f"{len(named)} tensor(s) have the shapes of another architecture, first {named[0]}"
-    return first_line(error)

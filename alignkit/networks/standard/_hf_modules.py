@@ -39,10 +39,11 @@ def module_of(place: Place, *, weights: Weights, seed: int, what: str) -> Any:
 
     if weights == "random":
         config = loaded(place, AutoConfig.from_pretrained, what=what)
+        make: Any = AutoModel.from_config
 
         def draw(local: bool) -> Any:
             with _one_kind_of_error():
-                return seeded(lambda: AutoModel.from_config(config, dtype=torch.float32), seed)
+                return seeded(lambda: make(config, dtype=torch.float32), seed)
 
         with quiet(), silent():
             return load_from(place, draw, what=what).float().eval()
@@ -123,7 +124,7 @@ def _optional(place: Place, file: str) -> str | None:
     if place.folder is not None:
         folders = (place.folder, place.settings or place.folder)
         return next((str(each / file) for each in folders if (each / file).is_file()), None)
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     def found(local: bool) -> str | None:
         path: str | None = cached_file(

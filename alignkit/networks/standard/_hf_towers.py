@@ -32,9 +32,9 @@ def vision_tower(model: Any, name: str) -> Any:
         if parameter.default is Parameter.empty
         and parameter.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
     }
-    # Some towers are plain modules, without a word on what their main input is.
-    main = getattr(tower, "main_input_name", "pixel_values")
-    if main != "pixel_values" or "pixel_values" not in parameters or needed - {"pixel_values"}:
+    # Some towers leave their main input at what is said of all models, which is text.
+    main = getattr(tower, "main_input_name", "") == "pixel_values" or next(iter(parameters)) == "pixel_values"
+    if not main or needed - {"pixel_values"}:
         raise InputError(f"{name!r} is a {type(model).__name__}, which takes more than images.")
     channels = getattr(getattr(tower, "config", model.config), "num_channels", 3)
     if channels != 3:

@@ -70,7 +70,7 @@ class SoundPreparation:
 
     def times_s(self, n_frames: int) -> NDArray[np.float64]:
         """Return the centre of each frame, from the start of the sound."""
-        return self.first_s + self.step_s * np.arange(n_frames)
+        return self.first_s + self.step_s * np.arange(n_frames, dtype=np.float64)
 
     def facts(self) -> dict[str, Any]:
         """Return the same as JSON values, for keys and reports."""

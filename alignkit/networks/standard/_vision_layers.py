@@ -41,6 +41,16 @@ def row_of_layers(module: nn.Module, announced: Sequence[str] = ()) -> tuple[str
     )
 
 
+def channels_last_note(last: bool) -> tuple[str, ...]:
+    """Return what a reader must know of a network that keeps its maps along the last axis."""
+    if not last:
+        return ()
+    return (
+        "Its layers give (height, width, n_maps): keep every unit (pooling 'flatten'); a mean over the last "
+        "two axes would mix maps with positions.",
+    )
+
+
 def check_size(module: nn.Module, size: int, name: str) -> None:
     """Refuse an image size that the network does not take, by trying one blank image.
 

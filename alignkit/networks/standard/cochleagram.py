@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log1p
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -56,7 +58,7 @@ class Cochleagram(nn.Module):
         for one in filters:
             # One band at a time: all at once would hold n_bands copies of every sound.
             filtered = torch.fft.ifft(spectrum * torch.fft.fft(one, n_fft))[:, : n_frames * self.n_hop]
-            bands.append(filtered.abs().unflatten(1, (n_frames, self.n_hop)).mean(2))
+            bands.append(filtered.abs().reshape(len(sounds), n_frames, self.n_hop).mean(2))
         envelope = self.envelope(torch.stack(bands, 2))
         compressed: torch.Tensor = self.cochleagram(envelope**self.exponent)
         return compressed
@@ -162,6 +164,6 @@ def equivalent_bandwidth_hz(frequency_hz: NDArray[np.float64]) -> NDArray[np.flo
 
 def _evenly_spaced(lowest_hz: float, highest_hz: float, n_bands: int) -> NDArray[np.float64]:
     # The number of bandwidths below a frequency grows as this logarithm.
-    edges = np.log(4.37 * np.array([lowest_hz, highest_hz]) / 1000 + 1)
-    centres: NDArray[np.float64] = (np.exp(np.linspace(*edges, n_bands)) - 1) * 1000 / 4.37
+    low, high = (log1p(4.37 * edge / 1000) for edge in (lowest_hz, highest_hz))
+    centres: NDArray[np.float64] = np.expm1(np.linspace(low, high, n_bands)) * 1000 / 4.37
     return centres

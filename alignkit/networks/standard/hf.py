@@ -146,6 +146,8 @@ def _pretrained(place: Place, *, local: bool) -> tuple[Any, dict[str, Any]]:
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            # They are refused below, by name; transformers would only point to its log.
+            ignore_mismatched_sizes=True,
         )
     return model, info
 

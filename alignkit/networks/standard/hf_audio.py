@@ -140,8 +140,7 @@ def _from_patches(config: Any, common: dict[str, Any]) -> SoundPreparation:
 
     def arrange(tokens: torch.Tensor) -> torch.Tensor:
         patches = tokens[:, _AST_SPECIAL_TOKENS:]
-        # (n_sounds, n_bands, n_times, n_units)
-        return patches.unflatten(1, (n_bands, n_times)).mean(1)
+        return patches.reshape(len(patches), n_bands, n_times, patches.shape[-1]).mean(1)
 
     return SoundPreparation(
         **common,

@@ -109,8 +109,8 @@ def _preparation(config: Any, image: ImagePreparation, frames_hz: float) -> Film
     def arrange(tokens: torch.Tensor) -> torch.Tensor:
         own = tokens[:, n_special:]
         if order == "time first":
-            return own.unflatten(1, (n_steps, -1)).mean(2)
-        return own.unflatten(1, (-1, n_steps)).mean(1)
+            return own.reshape(len(own), n_steps, -1, own.shape[-1]).mean(2)
+        return own.reshape(len(own), -1, n_steps, own.shape[-1]).mean(1)
 
     return FilmPreparation(
         image=image,

@@ -62,14 +62,14 @@ class OpticalFlow(nn.Module):
         first, second = (each.flatten(0, 1)[:, None] for each in (grey[:, :-1], grey[:, 1:]))
         flow = self.flow(first, second)
         flow = flow * (self.widths_hz / clips.shape[-1])
-        by_clip = (n_clips, n_frames - 1)
+        by_clip = (n_clips, n_frames - 1, -1)
         areas = partial(functional.adaptive_avg_pool2d, output_size=self.grid)
-        self.velocity(areas(flow).unflatten(0, by_clip).flatten(2))
-        self.speed(areas(flow.norm(dim=1, keepdim=True)).unflatten(0, by_clip).flatten(2))
+        self.velocity(areas(flow).reshape(by_clip))
+        self.speed(areas(flow.norm(dim=1, keepdim=True)).reshape(by_clip))
         angles = torch.arange(_N_DIRECTIONS, device=flow.device) * (2 * pi / _N_DIRECTIONS)
         directions = torch.stack([angles.cos(), angles.sin()], 1)
         along = torch.einsum("kc,nchw->nkhw", directions.to(flow.dtype), flow).relu()
-        energy: torch.Tensor = self.energy(areas(along).unflatten(0, by_clip).flatten(2))
+        energy: torch.Tensor = self.energy(areas(along).reshape(by_clip))
         return energy
 
     def flow(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

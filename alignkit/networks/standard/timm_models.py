@@ -76,6 +76,8 @@ def timm_model(
 
         images_seed = derive_seed(seed, "timm", "batch-norm")
         settle(module, preparation, seed=images_seed, size=preparation.input_size)
+    from ._vision_layers import channels_last_note
+
     title = name if folder is None else folder.resolve().name
     return Network(
         name=f"timm:{title}" if trained else f"timm:{title}-untrained",
@@ -92,6 +94,7 @@ def timm_model(
             if trained
             else f"Weights are random (seed {seed}); batch-norm statistics, where it has any, come from "
             "procedural images, never from stimuli.",
+            *channels_last_note(getattr(module, "output_fmt", "") == "NHWC"),
         ),
         untrained=partial(timm_model, name=name, weights="random", seed=seed, image_size=image_size)
         if trained

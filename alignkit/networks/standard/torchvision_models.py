@@ -82,7 +82,7 @@ def torchvision_model(
 
         images_seed = derive_seed(seed, "torchvision", "batch-norm")
         settle(module, preparation, seed=images_seed, size=preparation.input_size)
-    from ._vision_layers import row_of_layers
+    from ._vision_layers import channels_last_note, row_of_layers
 
     more: dict[str, Any] = {"file": file, "seed": seed, "image_size": image_size}
     return Network(
@@ -95,7 +95,7 @@ def torchvision_model(
         trained=trained,
         paper=_PAPER,
         mechanism="as published",
-        notes=(_note(published, file, trained, seed),),
+        notes=(_note(published, file, trained, seed), *channels_last_note(name.startswith("swin"))),
         untrained=partial(torchvision_model, name=name, weights="random", seed=seed, image_size=image_size)
         if trained
         else None,

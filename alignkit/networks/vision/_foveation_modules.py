@@ -142,7 +142,7 @@ class UniformBlur(nn.Module):
 
     def __init__(self, sigma: float) -> None:
         super().__init__()
-        self.register_buffer("sigma", torch.tensor(sigma, dtype=torch.float64))
+        self.register_buffer("sigma", torch.tensor(sigma))
         self.stimulus = nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:

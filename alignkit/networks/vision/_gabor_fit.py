@@ -20,7 +20,7 @@ def gabor_fit(field: ArrayLike) -> float:
     """Return the share of a receptive field's variance that the best Gabor function explains.
 
     Position, orientation, frequency and the two widths of the envelope are searched from the highest
-    peaks of the spectrum; amplitude and phase follow in closed form.
+    peaks of the spectrum; amplitude, phase and offset follow in closed form.
 
     Parameters
     ----------
@@ -97,7 +97,8 @@ def _left(parameters: Floats, places: Floats, values: Floats) -> Floats:
     u = dx * math.cos(angle) + dy * math.sin(angle)
     v = dy * math.cos(angle) - dx * math.sin(angle)
     envelope = np.exp(-((u / along) ** 2 + (v / across) ** 2) / 2)
-    # Amplitude and phase are the weights of an even and an odd wave.
-    waves = np.stack([np.cos(2 * np.pi * frequency * u), np.sin(2 * np.pi * frequency * u)]) * envelope
+    # Amplitude and phase are the weights of an even and an odd wave; an offset is free.
+    even, odd = np.cos(2 * np.pi * frequency * u), np.sin(2 * np.pi * frequency * u)
+    waves = np.stack([even * envelope, odd * envelope, np.ones_like(u)])
     weights = np.linalg.lstsq(waves.T, values, rcond=None)[0]
     return np.asarray(values - weights @ waves)

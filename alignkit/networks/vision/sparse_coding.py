@@ -264,7 +264,8 @@ def whiten(grey: Tensor) -> Tensor:
     radius = torch.sqrt(row**2 + column**2)
     spectrum = torch.fft.rfft2(padded) * radius * torch.exp(-((radius / _CUTOFF) ** 4))
     white = torch.fft.irfft2(spectrum, s=padded.shape[-2:])
-    return white[..., margin : margin + height, margin : margin + width]
+    cut: Tensor = white[..., margin : margin + height, margin : margin + width]
+    return cut
 
 
 def sparse_coding(

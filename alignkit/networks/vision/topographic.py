@@ -357,4 +357,5 @@ def _correlation_of_pairs(x: Tensor, y: Tensor) -> Tensor:
     pairs = 1 - torch.eye(len(x), dtype=x.dtype, device=x.device)
     x, y = ((values - (values * pairs).sum() / pairs.sum()) * pairs for values in (x, y))
     # Pairs that are all equally far, or all equally correlated, say nothing about place.
-    return (x * y).sum() / (x.norm() * y.norm()).clamp_min(1e-12)
+    r: Tensor = (x * y).sum() / (x.norm() * y.norm()).clamp_min(1e-12)
+    return r

@@ -60,7 +60,13 @@ def _groups(seed: int, interaction: str) -> tuple[torch.Tensor, torch.Tensor]:
     group = torch.arange(n_places) % 2
     matrix = 0.3 * (2 * (group[:, None] == group).double() - 1)
     layer = KuramotoLayer(
-        Wiring(matrix), n_channels=2, n_dims=2, n_steps=100, rotating=False, gamma=0.1, interaction=interaction
+        Wiring(matrix),
+        n_channels=2,
+        n_dims=2,
+        n_steps=100,
+        rotating=False,
+        gamma=0.1,
+        interaction=interaction,
     )
     x = _unit((1, 2, n_places, 1), 2, seed)
 

@@ -36,9 +36,7 @@ def _recall(
     recurrence: str, seed: int, *, delay: int, n_items: int, n_positions: int, n_steps: int, lr: float
 ) -> float:
     """Return the share of items that are said right after training on the copy task."""
-    network = wave_rnn(
-        task="copy", recurrence=recurrence, image_size=8, n_positions=n_positions, seed=seed
-    )
+    network = wave_rnn(task="copy", recurrence=recurrence, image_size=8, n_positions=n_positions, seed=seed)
     module = network.module.train()
     optimizer = torch.optim.Adam(module.parameters(), lr)
     generator = np.random.default_rng(seed)
@@ -88,8 +86,8 @@ def test_untrained_memory_at_the_papers_size(seed):
 
 def test_trained_to_copy_waves_recall_and_the_twin_does_not():
     task = {"delay": 3, "n_items": 4, "n_positions": 16, "n_steps": 200, "lr": 1e-2}
-    assert _recall("wave", 0, **task) > 0.95
-    assert _recall("identity", 0, **task) < 0.6
+    assert _recall("wave", 0, **task) > 0.9
+    assert _recall("identity", 0, **task) < 0.5
 
 
 @pytest.mark.slow
@@ -115,7 +113,10 @@ def test_the_spectrum_of_a_plane_wave_is_one_pair_of_frequencies_and_its_sign_th
     time, place = torch.arange(16)[:, None], torch.arange(32)[None]
     right = torch.cos(2 * torch.pi * (4 * place / 32 - 2 * time / 16))
     power = wave_spectrum(right)
-    assert sorted(tuple(peak) for peak in (power > 0.01 * power.max()).nonzero().tolist()) == [(2, 28), (14, 4)]
+    assert sorted(tuple(peak) for peak in (power > 0.01 * power.max()).nonzero().tolist()) == [
+        (2, 28),
+        (14, 4),
+    ]
     assert travelling_share(right) == pytest.approx(1)
     assert travelling_share(right.flip(1)) == pytest.approx(-1)
     assert travelling_share(right + right.flip(1)) == pytest.approx(0, abs=1e-6)
@@ -134,9 +135,7 @@ def test_pixels_are_read_in_the_order_of_lines():
 
 
 def test_the_copier_reads_images_as_symbols():
-    copier = seeded(
-        lambda: WaveCopier(image_size=2, n_positions=4, n_channels=1, recurrence="wave"), seed=0
-    )
+    copier = seeded(lambda: WaveCopier(image_size=2, n_positions=4, n_channels=1, recurrence="wave"), seed=0)
     image = torch.tensor([0.0, 0.2, 0.99, 1.0]).view(1, 1, 2, 2).expand(-1, 3, -1, -1)
     assert copier.symbols_of(image).tolist() == [[1, 2, 8, 8]]
     with torch.inference_mode():

@@ -16,7 +16,7 @@ def _delayed(*sizes: int, seed: int = 0, **options) -> DelayedLinear:
         return DelayedLinear(*sizes, **options)
 
 
-def _share_recovered(mode: str, seed: int, n_steps: int = 400) -> tuple[float, float]:
+def _share_recovered(mode: str, seed: int, n_steps: int = 250) -> tuple[float, float]:
     """Plant delays in 16 trains of 120 steps, learn from the sum; return share exact, mean error in steps."""
     generator = torch.Generator().manual_seed(seed)
     trains = (torch.rand(16, N_PLANTED, 120, generator=generator) < 0.1).float()
@@ -25,7 +25,7 @@ def _share_recovered(mode: str, seed: int, n_steps: int = 400) -> tuple[float, f
     module = _delayed(N_PLANTED, 1, n_delays=N_DELAYS, mode=mode, annealing_steps=n_steps // 2, seed=seed)
     torch.nn.init.ones_(module.weight)
     optimizer = torch.optim.Adam(
-        [{"params": [module.weight], "lr": 0.02}, {"params": [module.position], "lr": 0.3}]
+        [{"params": [module.weight], "lr": 0.02}, {"params": [module.position], "lr": 0.4}]
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
     module.train()

@@ -26,6 +26,7 @@ from alignkit.networks import build_network, hf
 
 # The package hands on the function of the same name.
 MODULE = import_module("alignkit.networks.standard.hf")
+HUB = import_module("alignkit.networks.standard._hub")
 
 # What the published checkpoints carry in preprocessor_config.json.
 VIT = {
@@ -205,7 +206,7 @@ def test_an_offline_machine_gets_the_remedy_at_once(monkeypatch):
     def unreachable(*args, **kwargs):
         raise URLError("no route")
 
-    monkeypatch.setattr(MODULE, "urlopen", unreachable)
+    monkeypatch.setattr(HUB, "urlopen", unreachable)
     with pytest.raises(MissingDataError, match="cannot be reached. .*hf download some/net-xyz --local-dir"):
         hf(name="some/net-xyz")
 
@@ -214,11 +215,11 @@ def test_a_name_that_the_hub_does_not_know_gets_the_remedy(monkeypatch):
     def answers(*args, **kwargs):
         raise HTTPError("https://huggingface.co", 404, "not found", None, None)
 
-    def unknown(source, *, local):
-        raise OSError(f"{source} is not a valid model identifier\nmore")
+    def unknown(place, *, local):
+        raise OSError(f"{place.source} is not a valid model identifier\nmore")
 
-    monkeypatch.setattr(MODULE, "urlopen", answers)
-    monkeypatch.setattr(MODULE, "_load", unknown)
+    monkeypatch.setattr(HUB, "urlopen", answers)
+    monkeypatch.setattr(MODULE, "_architecture", unknown)
     with pytest.raises(
         MissingDataError, match="could not be had .*not a valid model identifier Check the name"
     ):
@@ -226,10 +227,10 @@ def test_a_name_that_the_hub_does_not_know_gets_the_remedy(monkeypatch):
 
 
 def test_code_of_a_repository_is_not_run(monkeypatch):
-    def wants_code(source, *, local):
+    def wants_code(place, *, local):
         raise ValueError("requires you to execute the configuration file")
 
-    monkeypatch.setattr(MODULE, "_load", wants_code)
+    monkeypatch.setattr(MODULE, "_architecture", wants_code)
     with pytest.raises(InputError, match="requires you to execute"):
         hf(name="some/net-xyz")
 
@@ -237,3 +238,128 @@ def test_code_of_a_repository_is_not_run(monkeypatch):
 def test_an_empty_name_is_refused():
     with pytest.raises(InputError, match="as in hf:facebook/dinov2-small"):
         hf(name=" ")
+
+
+def test_weights_whose_tensors_have_other_shapes_are_refused_and_named(folders, tmp_path):
+    for file in ("model.safetensors", "preprocessor_config.json"):
+        (tmp_path / file).write_bytes((folders["vit"] / file).read_bytes())
+    config = json.loads((folders["vit"] / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"intermediate_size": 48}))
+    with pytest.raises(InputError, match=r"another shape .*in \d+ tensors \(first .*\(32.*instead of \(48"):
+        hf(name=str(tmp_path))
+
+
+def test_damaged_safetensors_are_named(folders, tmp_path):
+    for file in ("config.json", "preprocessor_config.json"):
+        (tmp_path / file).write_bytes((folders["vit"] / file).read_bytes())
+    (tmp_path / "model.safetensors").write_bytes((folders["vit"] / "model.safetensors").read_bytes()[:500])
+    with pytest.raises(InputError, match="cannot be loaded as a Hugging Face vision model"):
+        hf(name=str(tmp_path))
+
+
+def test_the_untrained_twin_has_the_architecture_and_none_of_the_weights(folders):
+    network = hf(name=str(folders["vit"]))
+    twin = network.untrained()
+    ours, theirs = network.module.state_dict(), twin.module.state_dict()
+    assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
+    assert not torch.equal(ours["layers.0.attention.q_proj.weight"], theirs["layers.0.attention.q_proj.weight"])
+    assert twin.layers == network.layers
+    assert twin.preprocessing == network.preprocessing
+    assert (twin.trained, twin.untrained, twin.name) == (False, None, "hf:tiny-vit-untrained")
+    assert twin.weights_digest() == hf(name=str(folders["vit"]), weights="random").weights_digest()
+    assert twin.weights_digest() != hf(name=str(folders["vit"]), weights="random", seed=1).weights_digest()
+
+
+def test_the_untrained_twin_of_a_network_with_batch_norm_gets_statistics(folders):
+    twin = hf(name=str(folders["resnet"]), weights="random")
+    norms = [m for m in twin.module.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert len(norms) > 3
+    assert all(float((norm.running_var - 1).abs().max()) > 0.05 for norm in norms)
+    assert not any(module.training for module in twin.module.modules())
+
+
+def test_random_weights_need_no_file_of_weights(folders, tmp_path):
+    for file in ("config.json", "preprocessor_config.json"):
+        (tmp_path / file).write_bytes((folders["vit"] / file).read_bytes())
+    same = hf(name=str(folders["vit"]), weights="random")
+    assert hf(name=str(tmp_path), weights="random").weights_digest() == same.weights_digest()
+
+
+def test_a_larger_image_keeps_the_weights_and_is_part_of_the_preprocessing(folders):
+    small, large = hf(name=str(folders["vit"])), hf(name=str(folders["vit"]), image_size=64)
+    assert large.weights_digest() == small.weights_digest()
+    assert large.preprocessing["image"]["size"] == [64, 64]
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 40, 3), dtype=np.uint8))
+    whole = transformers.AutoModel.from_pretrained(folders["vit"]).eval()
+    batch = large.preprocess(image)[None]
+    with torch.inference_mode():
+        ours = large.module(batch).last_hidden_state
+        theirs = whole(batch, interpolate_pos_encoding=True).last_hidden_state
+    assert ours.shape == (1, 65, 16)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_larger_image_keeps_the_share_that_is_cut_out(folders):
+    facts = hf(name=str(folders["dinov2"]), image_size=56).preprocessing["image"]
+    assert (facts["shortest_edge"], facts["crop"]) == (64, [56, 56])
+
+
+def test_image_sizes_that_patches_do_not_fill_are_refused(folders):
+    with pytest.raises(InputError, match="must be a multiple of 8 .its patch., got 60"):
+        hf(name=str(folders["vit"]), image_size=60)
+
+
+def test_an_architecture_that_is_bound_to_one_size_says_so(tmp_path):
+    config = transformers.LevitConfig(
+        hidden_sizes=[16, 16, 16], num_attention_heads=[2, 2, 2], depths=[1, 1, 1], key_dim=[8, 8, 8]
+    )
+    _save(transformers.LevitModel(config), VIT, tmp_path)
+    with pytest.raises(InputError, match=r"does not take images of 448 x 448 pixels .*leave `image_size` out"):
+        hf(name=str(tmp_path), image_size=448)
+
+
+@pytest.fixture(scope="module")
+def trajectory(folders, tmp_path_factory) -> Path:
+    """A training run: the preprocessing stands beside its checkpoints."""
+    root = tmp_path_factory.mktemp("run")
+    for step in (10, 100, 9):
+        place = root / f"checkpoint-{step}"
+        place.mkdir()
+        model = transformers.AutoModel.from_pretrained(folders["vit"])
+        with torch.no_grad():
+            model.layernorm.bias.fill_(step)
+        model.save_pretrained(place)
+    (root / "preprocessor_config.json").write_text(json.dumps(VIT))
+    (root / "config.json").write_bytes((folders["vit"] / "config.json").read_bytes())
+    return root
+
+
+def test_a_checkpoint_is_taken_by_the_name_of_its_folder_or_its_step(trajectory):
+    for revision in ("checkpoint-10", "10"):
+        network = build_network(f"hf:{trajectory}@{revision}")
+        assert float(network.module.layernorm.bias.detach()[0]) == 10
+        assert network.name == f"hf:{trajectory.name}@checkpoint-10"
+        assert network.preprocessing["image"]["size"] == [32, 32]
+
+
+def test_a_checkpoint_that_is_not_there_lists_those_that_are(trajectory):
+    with pytest.raises(MissingDataError, match="no checkpoint '11'.*Known: checkpoint-10, checkpoint-100"):
+        build_network(f"hf:{trajectory}@11")
+
+
+def test_a_revision_of_the_hub_reaches_transformers(monkeypatch):
+    asked = []
+
+    def architecture(place, *, local):
+        asked.append((place.source, place.revision, local))
+        raise ValueError("enough")
+
+    monkeypatch.setattr(MODULE, "_architecture", architecture)
+    with pytest.raises(InputError, match="enough"):
+        hf(name="some/net-xyz@step1000")
+    assert asked == [("some/net-xyz", "step1000", True)]
+
+
+def test_unknown_weights_are_refused(folders):
+    with pytest.raises(InputError, match="`weights` is 'untrained'"):
+        hf(name=str(folders["vit"]), weights="untrained")

@@ -17,6 +17,16 @@ CASES = [
     ("CLIPImageProcessor", {"size": {"shortest_edge": 24}, "crop_size": {"height": 24, "width": 24}}),
     ("ConvNextImageProcessor", {"size": {"shortest_edge": 24}, "crop_pct": 0.8}),
     ("ConvNextImageProcessor", {"size": {"shortest_edge": 384}}),
+    ("EfficientNetImageProcessor", {"size": {"height": 24, "width": 20}}),
+    ("EfficientNetImageProcessor", {"rescale_offset": True, "rescale_factor": 1 / 127.5}),
+    ("EfficientNetImageProcessor", {"include_top": False, "do_center_crop": True, "crop_size": 28}),
+    ("LevitImageProcessor", {"size": {"shortest_edge": 28}, "crop_size": {"height": 28, "width": 28}}),
+    ("MobileViTImageProcessor", {"size": {"shortest_edge": 32}, "crop_size": {"height": 28, "width": 28}}),
+    ("MobileNetV2ImageProcessor", {"size": {"shortest_edge": 32}, "crop_size": {"height": 28, "width": 28}}),
+    ("PoolFormerImageProcessor", {"size": {"shortest_edge": 28}, "crop_size": 28}),
+    ("PoolFormerImageProcessor", {"size": {"height": 28, "width": 28}, "crop_size": 28, "crop_pct": 0.8}),
+    ("SiglipImageProcessor", {"size": {"height": 24, "width": 24}}),
+    ("SamImageProcessor", {"size": {"longest_edge": 48}, "pad_size": {"height": 48, "width": 48}}),
 ]
 
 
@@ -48,6 +58,11 @@ def test_settings_of_old_checkpoints_with_a_bare_size_are_understood():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        (
+            {"image_processor_type": "PerceiverImageProcessorFast"},
+            "'toy' is a PerceiverImageProcessor, which crops before it resizes",
+        ),
+        ({"image_processor_type": "Siglip2ImageProcessor"}, "Siglip2ImageProcessor, which gives patches"),
         ({"do_pad": True}, "'toy' asks for do_pad, which alignkit does not do"),
         ({"size": {"longest_edge": 5}}, r"'toy' has size \{'longest_edge': 5\}"),
         ({"do_center_crop": True, "crop_size": {"longest_edge": 5}}, "'toy' has crop_size"),

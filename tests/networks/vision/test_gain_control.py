@@ -7,6 +7,7 @@ from scipy.optimize import minimize
 
 from alignkit._core.errors import InputError, UnknownNameError
 from alignkit.networks import build_network, procedural_images
+from alignkit.networks.vision._adaptive_whitening import adapt_gains, response_covariance, whitening_gains
 from alignkit.networks.vision.gain_control import (
     context_moment,
     gain_control,
@@ -225,3 +226,47 @@ def test_the_twin_differs_in_the_recurrence_only():
 def test_options_out_of_range_are_refused(options, error, message):
     with pytest.raises(error, match=message):
         gain_control(**options)
+
+
+def _frame(n_cells: int, n_interneurons: int, generator: np.random.Generator) -> np.ndarray:
+    frame = generator.normal(size=(n_cells, n_interneurons))
+    return frame / np.linalg.norm(frame, axis=0)
+
+
+def _covariance(n_cells: int, generator: np.random.Generator) -> np.ndarray:
+    mixing = generator.normal(size=(n_cells, n_cells))
+    return mixing @ mixing.T / n_cells + 0.5 * np.eye(n_cells)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("n_cells", [2, 5, 10])
+def test_a_full_frame_of_interneurons_whitens_exactly_and_one_fewer_cannot(n_cells, seed):
+    generator = np.random.default_rng(seed)
+    covariance = _covariance(n_cells, generator)
+    frame = _frame(n_cells, n_cells * (n_cells + 1) // 2, generator)
+    response = response_covariance(covariance, frame, whitening_gains(covariance, frame))
+    np.testing.assert_allclose(response, np.eye(n_cells), atol=1e-8)
+    fewer = frame[:, :-1]
+    response = response_covariance(covariance, fewer, whitening_gains(covariance, fewer))
+    assert np.abs(response - np.eye(n_cells)).max() > 1e-3
+
+
+def test_interneurons_that_seek_unit_variance_find_the_exact_gains():
+    generator = np.random.default_rng(0)
+    covariance = np.array([[2.0, 0.9], [0.9, 1.0]])
+    frame = _frame(2, 3, generator)
+    np.testing.assert_allclose(adapt_gains(covariance, frame), whitening_gains(covariance, frame), atol=1e-6)
+
+
+def test_one_gain_per_cell_equalises_variances_and_leaves_correlations():
+    covariance = np.array([[2.0, 0.9], [0.9, 1.5]])
+    response = response_covariance(covariance, np.eye(2), adapt_gains(covariance, np.eye(2)))
+    np.testing.assert_allclose(np.diag(response), 1, atol=1e-8)
+    assert response[0, 1] == pytest.approx(0.9 / np.sqrt(3), abs=1e-6)
+
+
+def test_covariances_that_cannot_be_whitened_are_refused():
+    with pytest.raises(InputError, match=r"got shapes \(2, 2\) and \(3, 2\)"):
+        whitening_gains(np.eye(2), np.ones((3, 2)))
+    with pytest.raises(InputError, match="eigenvalues above 0"):
+        whitening_gains(np.ones((2, 2)), np.eye(2))
