@@ -12,6 +12,7 @@ from ._output import print_json, print_table
 _COLUMNS = (
     "name", "family", "modality", "kind", "subjects", "stimuli", "size", "licence", "summary",
 )  # fmt: skip
+_MODEL_COLUMNS = ("name", "family", "mechanism", "parameters", "learns", "paper")
 
 
 class Family(StrEnum):
@@ -40,4 +41,5 @@ def list_names(
     if json:
         print_json(rows)
     else:
-        print_table(rows, [column for column in _COLUMNS if any(column in row for row in rows)])
+        wanted = _MODEL_COLUMNS if family is Family.models else _COLUMNS
+        print_table(rows, [column for column in wanted if any(column in row for row in rows)])

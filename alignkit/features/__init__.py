@@ -7,8 +7,10 @@ from __future__ import annotations
 from ._circumstances import Precision
 from ._passes import Steps
 from .extract import extract
+from .films import film_features, film_tracks
 from .pooling import POOLINGS, Pooling, pool
 from .projection import SparseProjection
+from .sounds import sound_features, sound_tracks
 from .words import sentence_embeddings, text_features, word_features, word_tracks
 
 __all__ = [
@@ -18,8 +20,12 @@ __all__ = [
     "SparseProjection",
     "Steps",
     "extract",
+    "film_features",
+    "film_tracks",
     "pool",
     "sentence_embeddings",
+    "sound_features",
+    "sound_tracks",
     "text_features",
     "word_features",
     "word_tracks",

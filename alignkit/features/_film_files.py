@@ -148,7 +148,8 @@ def _video_ends(path: Path) -> NDArray[np.float64]:
     starts = [start for start, _ in shown]
     steps = [later - earlier for earlier, later in pairwise(starts)]
     last = shown[-1][1] or (float(np.median(steps)) if steps else 0.0)
-    return np.array([*starts[1:], starts[-1] + last]) - starts[0]
+    ends: NDArray[np.float64] = np.array([*starts[1:], starts[-1] + last]) - starts[0]
+    return ends
 
 
 def _video_frames(path: Path, wanted: set[int], n_frames: int) -> Iterator[tuple[int, Image]]:

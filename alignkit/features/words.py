@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,9 +12,9 @@ from numpy.typing import NDArray
 from .._core.checks import check_option, did_you_mean
 from .._core.device import pick_device
 from .._core.errors import InputError
-from .._core.progress import track
 from ..networks._images import check_count
 from ..recordings.tracks import Track
+from ._text_passes import Batch, passes, rows_of
 
 if TYPE_CHECKING:
     import torch
@@ -101,11 +99,11 @@ def word_features(
     order = np.argsort([word.number for window in windows for word in window.words])
     first = 0
     remedy = f"choose a smaller `window_words` than {window_words}"
-    for batch in _passes(model, [window.text for window in windows], step, device, remedy=remedy):
+    for batch in passes(model, [window.text for window in windows], step, device, remedy=remedy):
         part = windows[first : first + len(batch.mask)]
         rows, own = _tokens_of_words(batch, part, word_pooling, model.name)
         for name in names:
-            found[name].append(_rows(model, batch, name, own, rows))
+            found[name].append(rows_of(model, batch, name, own, rows))
         first += len(part)
     return {name: _finite(model, name, np.concatenate(each)[order]) for name, each in found.items()}
 
@@ -249,20 +247,10 @@ def text_features(
     names = _checked_layers(model, layers)
     step = check_count("batch_size", batch_size, least=1)
     found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
-    for batch in _passes(model, listed, step, device, remedy="shorten it, or cut it into sentences"):
+    for batch in passes(model, listed, step, device, remedy="shorten it, or cut it into sentences"):
         for name in names:
-            found[name].append(_rows(model, batch, name, batch.mask))
+            found[name].append(rows_of(model, batch, name, batch.mask))
     return {name: _finite(model, name, np.concatenate(rows)) for name, rows in found.items()}
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """What the model gave for some texts: hidden states, and where each token ends in its text."""
-
-    hidden: Sequence[torch.Tensor]
-    pooled: torch.Tensor | None
-    mask: torch.Tensor
-    ends: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -283,56 +271,8 @@ class _Word:
     before: int | None = None
 
 
-def _passes(
-    model: LanguageModel, texts: Sequence[str], step: int, device: str, *, remedy: str
-) -> Iterator[_Batch]:
-    import torch
-
-    place = pick_device(device)
-    takes = signature(model.module.forward).parameters
-    # Nothing is generated: keys and values of earlier tokens would only fill memory.
-    options = {"use_cache": False} if "use_cache" in takes else {}
-    with torch.inference_mode(), _placed(model.module, place):
-        for first in track(range(0, len(texts), step), f"features of {model.name}"):
-            tokens = _padded(model, texts[first : first + step], remedy)
-            ends = tokens.pop("ends").to(place)
-            given = {key: value.to(place) for key, value in tokens.items() if key in takes}
-            output = model.module(**given, output_hidden_states=True, **options)
-            pooled = output.get("pooler_output") if model.pooling == "own" else None
-            yield _Batch(output.hidden_states, pooled, tokens["attention_mask"].bool().to(place), ends)
-
-
-def _padded(model: LanguageModel, texts: Sequence[str], remedy: str) -> dict[str, torch.Tensor]:
-    """Return tokens of texts, filled up on the right: many tokenizers have no padding, or put it left."""
-    import torch
-
-    found = model.tokenizer(
-        list(texts), padding=False, truncation=False, return_offsets_mapping=True, verbose=False
-    )
-    longest = max(map(len, found["input_ids"]))
-    if longest > model.max_tokens:
-        raise InputError(
-            f"{model.name!r} takes texts of at most {model.max_tokens} tokens, got one of {longest}; "
-            f"{remedy}."
-        )
-    padding = getattr(model.tokenizer, "pad_token_id", None) or 0
-    rows: dict[str, list[list[int]]] = {
-        "input_ids": found["input_ids"],
-        "attention_mask": [[1] * len(ids) for ids in found["input_ids"]],
-        "ends": [[end for _, end in offsets] for offsets in found["offset_mapping"]],
-    }
-    if "token_type_ids" in found:
-        rows["token_type_ids"] = found["token_type_ids"]
-    return {
-        key: torch.tensor(
-            [row + [padding if key == "input_ids" else 0] * (max(longest, 1) - len(row)) for row in each]
-        )
-        for key, each in rows.items()
-    }
-
-
 def _tokens_of_words(
-    batch: _Batch, windows: Sequence[_Window], pooling: WordPooling, model: str
+    batch: Batch, windows: Sequence[_Window], pooling: WordPooling, model: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return for each word the text it is in, and which of its tokens stand for it."""
     wanted = [(row, word) for row, window in enumerate(windows) for word in window.words]
@@ -353,40 +293,6 @@ def _tokens_of_words(
     if pooling == "last":
         own = positions == (own * positions).amax(1, keepdim=True)
     return rows, own
-
-
-def _rows(
-    model: LanguageModel,
-    batch: _Batch,
-    layer: str,
-    own: torch.Tensor,
-    of: torch.Tensor | None = None,
-) -> NDArray[np.float32]:
-    """Return a row per word or text: the mean over the tokens of `own`, or the sentence's vector."""
-    import torch
-
-    if layer == "sentence":
-        rows = torch.nn.functional.normalize(_sentences(model, batch), dim=1)
-        rows = rows if of is None else rows[of]
-    else:
-        hidden = batch.hidden[model.layers.index(layer)].float()
-        weights = own.float()[..., None]
-        rows = ((hidden if of is None else hidden[of]) * weights).sum(1) / weights.sum(1)
-    values: NDArray[np.float32] = rows.cpu().numpy().copy()
-    return values
-
-
-def _sentences(model: LanguageModel, batch: _Batch) -> torch.Tensor:
-    last = batch.hidden[-1].float()
-    if batch.pooled is not None:
-        return batch.pooled.float()
-    if model.pooling == "first":
-        return last[:, 0]
-    if model.pooling == "last":
-        ends = batch.mask.sum(1) - 1
-        return last[range(len(last)), ends]
-    weights = batch.mask.float()[..., None]
-    return (last * weights).sum(1) / weights.sum(1)
 
 
 def _windows(words: Sequence[str], n_words: int) -> list[_Window]:
@@ -436,17 +342,6 @@ def written(words: Sequence[str]) -> str:
         is_attached = not position or word.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'") in _CLITICS
         pieces.append(word if is_attached else f" {word}")
     return "".join(pieces)
-
-
-@contextmanager
-def _placed(module: torch.nn.Module, device: torch.device) -> Iterator[None]:
-    """Put the module on the device for a while."""
-    before = next(module.parameters()).device
-    module.to(device).eval()
-    try:
-        yield
-    finally:
-        module.to(before)
 
 
 def _checked_texts(name: str, texts: Sequence[str]) -> list[str]:

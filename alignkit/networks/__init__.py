@@ -22,62 +22,195 @@ from .training import _facts as _training
 from .vision import _facts as _vision
 
 if TYPE_CHECKING:
+    from ._footprint import Footprint, footprint
+    from ._language import build_language_model
+    from .spiking._liquid_dynamics import branching, self_organise
+    from .spiking.convolutional import (
+        SpikingConvolutional,
+        spiking_conv,
+        spiking_conv_hard,
+        spiking_conv_mpbn,
+        spiking_conv_no_mpbn,
+    )
+    from .spiking.delays import DelayedLinear
+    from .spiking.early_exit import (
+        Exits,
+        calibrate_gap,
+        calibrate_temperature,
+        calibration_error,
+        exit_by_confidence,
+        exit_by_gap,
+        fixed_accuracy,
+    )
+    from .spiking.lif import LIF
+    from .spiking.liquid import liquid, liquid_stdp, liquid_untrained
+    from .spiking.matched import spiking_conv_relu, spiking_recurrent_tanh
+    from .spiking.membrane_norm import MembraneNorm, fold_thresholds
+    from .spiking.membrane_rectifier import quantization_error, rectify_membrane
+    from .spiking.recurrent import (
+        SpikingRecurrent,
+        spiking_recurrent,
+        spiking_recurrent_constant,
+        spiking_recurrent_frozen,
+    )
     from .standard.checkpoints import checkpoints_of
+    from .standard.cochleagram import cochleagram
     from .standard.hf import hf
+    from .standard.hf_audio import hf_audio
+    from .standard.hf_language import hf_language
+    from .standard.hf_video import hf_video
+    from .standard.mel_spectrogram import mel_spectrogram
     from .standard.minilm import load_minilm, random_minilm
+    from .standard.optical_flow import optical_flow
     from .standard.random_resnet50 import random_resnet50
     from .standard.random_vit_s import random_vit_s
     from .training.labelled_images import LabelledImages, labelled_images
     from .training.shapes import shape_images
     from .training.trained import Training, epochs_of, train_network, trained
+    from .vision._adaptive_whitening import whitening_gains
+    from .vision._gabor_fit import gabor_fit
     from .vision.gabor_energy import gabor_energy
+    from .vision.gain_control import gain_control, gain_control_uncoupled
     from .vision.hmax import hmax, hmax_untrained
     from .vision.pixels import pixels
+    from .vision.sparse_coding import proximal, sparse_code, sparse_coding, sparse_coding_l1
+    from .vision.topographic import (
+        cluster_score,
+        plain_sheet,
+        selectivity_maps,
+        spatial_loss,
+        topographic_sheet,
+    )
 
 __all__ = [
     "LANGUAGE_MODELS",
+    "LIF",
     "NETWORKS",
+    "DelayedLinear",
+    "Exits",
+    "Footprint",
     "LabelledImages",
     "LanguageModel",
     "Learner",
+    "MembraneNorm",
     "Network",
     "Recipe",
+    "SpikingConvolutional",
+    "SpikingRecurrent",
     "Training",
+    "branching",
+    "build_language_model",
     "build_network",
+    "calibrate_gap",
+    "calibrate_temperature",
+    "calibration_error",
     "checkpoints_of",
     "choose_layers",
+    "cluster_score",
+    "cochleagram",
     "epochs_of",
+    "exit_by_confidence",
+    "exit_by_gap",
+    "fixed_accuracy",
+    "fold_thresholds",
+    "footprint",
     "gabor_energy",
+    "gabor_fit",
+    "gain_control",
+    "gain_control_uncoupled",
     "hf",
+    "hf_audio",
+    "hf_language",
+    "hf_video",
     "hmax",
     "hmax_untrained",
     "labelled_images",
+    "liquid",
+    "liquid_stdp",
+    "liquid_untrained",
     "load_minilm",
+    "mel_spectrogram",
+    "optical_flow",
     "pixels",
+    "plain_sheet",
     "present",
     "present_to",
     "procedural_images",
+    "proximal",
+    "quantization_error",
     "random_minilm",
     "random_resnet50",
     "random_vit_s",
+    "rectify_membrane",
+    "selectivity_maps",
+    "self_organise",
     "shape_images",
+    "sparse_code",
+    "sparse_coding",
+    "sparse_coding_l1",
+    "spatial_loss",
+    "spiking_conv",
+    "spiking_conv_hard",
+    "spiking_conv_mpbn",
+    "spiking_conv_no_mpbn",
+    "spiking_conv_relu",
+    "spiking_recurrent",
+    "spiking_recurrent_constant",
+    "spiking_recurrent_frozen",
+    "spiking_recurrent_tanh",
     "split_kind",
+    "topographic_sheet",
     "train_network",
     "trained",
+    "whitening_gains",
 ]
 
 _DECLARED = (_standard, _vision, _spiking, _local_learning, _dynamics, _training)
 _HOMES = {
+    "Footprint": "_footprint",
+    "footprint": "_footprint",
+    "build_language_model": "_language",
+    "branching": "spiking._liquid_dynamics",
+    "self_organise": "spiking._liquid_dynamics",
+    "SpikingConvolutional": "spiking.convolutional",
+    "spiking_conv": "spiking.convolutional",
+    "spiking_conv_hard": "spiking.convolutional",
+    "spiking_conv_mpbn": "spiking.convolutional",
+    "spiking_conv_no_mpbn": "spiking.convolutional",
+    "DelayedLinear": "spiking.delays",
+    "Exits": "spiking.early_exit",
+    "calibrate_gap": "spiking.early_exit",
+    "calibrate_temperature": "spiking.early_exit",
+    "calibration_error": "spiking.early_exit",
+    "exit_by_confidence": "spiking.early_exit",
+    "exit_by_gap": "spiking.early_exit",
+    "fixed_accuracy": "spiking.early_exit",
+    "LIF": "spiking.lif",
+    "liquid": "spiking.liquid",
+    "liquid_stdp": "spiking.liquid",
+    "liquid_untrained": "spiking.liquid",
+    "spiking_conv_relu": "spiking.matched",
+    "spiking_recurrent_tanh": "spiking.matched",
+    "MembraneNorm": "spiking.membrane_norm",
+    "fold_thresholds": "spiking.membrane_norm",
+    "quantization_error": "spiking.membrane_rectifier",
+    "rectify_membrane": "spiking.membrane_rectifier",
+    "SpikingRecurrent": "spiking.recurrent",
+    "spiking_recurrent": "spiking.recurrent",
+    "spiking_recurrent_constant": "spiking.recurrent",
+    "spiking_recurrent_frozen": "spiking.recurrent",
     "checkpoints_of": "standard.checkpoints",
+    "cochleagram": "standard.cochleagram",
     "hf": "standard.hf",
+    "hf_audio": "standard.hf_audio",
+    "hf_language": "standard.hf_language",
+    "hf_video": "standard.hf_video",
+    "mel_spectrogram": "standard.mel_spectrogram",
     "load_minilm": "standard.minilm",
     "random_minilm": "standard.minilm",
+    "optical_flow": "standard.optical_flow",
     "random_resnet50": "standard.random_resnet50",
     "random_vit_s": "standard.random_vit_s",
-    "gabor_energy": "vision.gabor_energy",
-    "hmax": "vision.hmax",
-    "hmax_untrained": "vision.hmax",
-    "pixels": "vision.pixels",
     "LabelledImages": "training.labelled_images",
     "labelled_images": "training.labelled_images",
     "shape_images": "training.shapes",
@@ -85,6 +218,23 @@ _HOMES = {
     "epochs_of": "training.trained",
     "train_network": "training.trained",
     "trained": "training.trained",
+    "whitening_gains": "vision._adaptive_whitening",
+    "gabor_fit": "vision._gabor_fit",
+    "gabor_energy": "vision.gabor_energy",
+    "gain_control": "vision.gain_control",
+    "gain_control_uncoupled": "vision.gain_control",
+    "hmax": "vision.hmax",
+    "hmax_untrained": "vision.hmax",
+    "pixels": "vision.pixels",
+    "proximal": "vision.sparse_coding",
+    "sparse_code": "vision.sparse_coding",
+    "sparse_coding": "vision.sparse_coding",
+    "sparse_coding_l1": "vision.sparse_coding",
+    "cluster_score": "vision.topographic",
+    "plain_sheet": "vision.topographic",
+    "selectivity_maps": "vision.topographic",
+    "spatial_loss": "vision.topographic",
+    "topographic_sheet": "vision.topographic",
 }
 _EAGER = [name for name in __all__ if name not in _HOMES]
 __getattr__, __dir__ = lazy_names(__name__, _HOMES, *_EAGER)

@@ -279,6 +279,7 @@ def _network_candidate(
     from ..features import extract
     from ..networks import choose_layers
 
+    _check_modality(network, stimuli)
     layers = network.layers if wanted is None else choose_layers(network, wanted)
     seed = derive_seed(plan.seed, "projection")
     chosen = options.model_dump(exclude={"device"})
@@ -293,6 +294,9 @@ def _network_candidate(
     inputs = {"weights": network.weights_digest(), "stimuli": stimuli.digest}
 
     def make(folder: Path) -> None:
+        if stimuli.kind != "image":
+            _timed_features(network, stimuli, layers, options, plan).save(folder)
+            return
         extract(
             network,
             stimuli,
@@ -325,4 +329,27 @@ def _network_candidate(
         trained=network.trained,
         paper=network.paper,
         notes=network.notes,
+    )
+
+
+def _check_modality(network: Network, stimuli: StimulusSet) -> None:
+    # A network of images takes films frame by frame.
+    taken = {"image": ("image", "video"), "audio": ("audio",), "video": ("video",)}[network.modality]
+    if stimuli.kind not in taken:
+        raise InputError(
+            f"the network {network.name!r} takes {network.modality} stimuli, and these are {stimuli.kind}; "
+            "choose another network."
+        )
+
+
+def _timed_features(
+    network: Network, stimuli: StimulusSet, layers: Sequence[str], options: FeatureOptions, plan: Plan
+) -> Features:
+    from ..features import film_features, sound_features
+
+    average = options.steps == "mean"
+    if stimuli.kind == "audio":
+        return sound_features(stimuli, network, layers=layers, average=average, device=plan.device)
+    return film_features(
+        stimuli, network, layers=layers, pooling=options.pooling, average=average, device=plan.device
     )

@@ -276,9 +276,13 @@ def _networks(
     config: RunConfig, dataset: Dataset, axis: TimeAxis | None, *, base: Path, plan: Plan, store: Store
 ) -> list[Candidate]:
     if axis is not None:
-        return word_candidates(config.models, dataset, axis, config.timing, store=store, plan=plan, base=base)
+        return word_candidates(
+            config.models, dataset, axis, config.timing, store=store, plan=plan, base=base, twins=config.twins
+        )
     if dataset.stimuli is not None and dataset.stimuli.kind == "text":
-        return text_candidates(config.models, dataset.stimuli, store=store, plan=plan, base=base)
+        return text_candidates(
+            config.models, dataset.stimuli, store=store, plan=plan, base=base, twins=config.twins
+        )
     if dataset.stimuli is None:
         raise InputError(
             f"`models` need stimuli, and {dataset.name!r} comes without them; leave `models` out, or "

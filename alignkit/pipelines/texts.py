@@ -9,17 +9,23 @@ from .._core.progress import track
 from ..recordings.features import Features
 from ..recordings.stimuli import StimulusSet
 from .candidates import Candidate
-from .config import ModelComponent
+from .config import ModelComponent, TwinKind
 from .options import plain
 from .plan import Plan
 from .store import Store
-from .words import language_model_of
+from .words import ChosenLanguageModel, language_models
 
 TEXTS_VERSION = 1
 
 
 def text_candidates(
-    models: Sequence[ModelComponent], stimuli: StimulusSet, *, store: Store, plan: Plan, base: Path
+    models: Sequence[ModelComponent],
+    stimuli: StimulusSet,
+    *,
+    store: Store,
+    plan: Plan,
+    base: Path,
+    twins: Sequence[TwinKind] = (),
 ) -> list[Candidate]:
     """Take every language model's features of the texts, from the store where they are there.
 
@@ -28,18 +34,18 @@ def text_candidates(
     InputError
         If a model takes images, or has no such layer.
     """
+    models_and_twins = language_models(models, base, "texts", twins)
     return [
-        _text_candidate(model, stimuli, store=store, plan=plan, base=base)
-        for model in track(models, "features")
+        _text_candidate(each, stimuli, store=store, plan=plan) for each in track(models_and_twins, "features")
     ]
 
 
 def _text_candidate(
-    model: ModelComponent, stimuli: StimulusSet, *, store: Store, plan: Plan, base: Path
+    chosen: ChosenLanguageModel, stimuli: StimulusSet, *, store: Store, plan: Plan
 ) -> Candidate:
     from ..features import text_features
 
-    language, layers = language_model_of(model, base, "texts")
+    language, layers = chosen.model, chosen.layers
     ids = stimuli.stimulus_ids
     weights = language.weights_digest()
 
@@ -60,7 +66,7 @@ def _text_candidate(
         make=make,
     )
     return Candidate(
-        name=model.name or language.name,
+        name=chosen.name,
         family=language.family,
         layers=layers,
         digest=folder.name,
@@ -69,4 +75,5 @@ def _text_candidate(
         trained=language.trained,
         paper=language.paper,
         notes=language.notes,
+        twin_of=chosen.twin_of,
     )

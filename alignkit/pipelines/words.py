@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,8 @@ from .._core.errors import InputError
 from .._core.progress import track
 from ..datasets import Dataset
 from ..recordings.tracks import Track
-from .candidates import Candidate, located
-from .config import ModelComponent, TimingOptions
+from .candidates import Candidate, expanded, located
+from .config import ModelComponent, TimingOptions, TwinKind
 from .continuous import TimeAxis, timed_candidate
 from .options import check_options, plain
 from .plan import Plan
@@ -33,6 +34,7 @@ def word_candidates(
     store: Store,
     plan: Plan,
     base: Path,
+    twins: Sequence[TwinKind] = (),
 ) -> list[Candidate]:
     """Take every language model's features of the words, from the store where they are there.
 
@@ -47,10 +49,38 @@ def word_candidates(
             f"`models` need words with their times, and {dataset.name!r} comes without them; leave "
             "`models` out."
         )
+    models_and_twins = language_models(models, base, "words", twins)
     return [
-        _word_candidate(model, words, axis, timing, store=store, plan=plan, base=base)
-        for model in track(models, "features")
+        _word_candidate(each, words, axis, timing, store=store, plan=plan)
+        for each in track(models_and_twins, "features")
     ]
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenLanguageModel:
+    """A language model of a run, what it is called there, its layers, and what it is a twin of."""
+
+    name: str
+    model: LanguageModel
+    layers: tuple[str, ...]
+    twin_of: tuple[tuple[str, str], ...] = ()
+
+
+def language_models(
+    models: Sequence[ModelComponent], base: Path, what: str, twins: Sequence[TwinKind]
+) -> list[ChosenLanguageModel]:
+    """Build language models, one per checkpoint, and the untrained twins that are asked for."""
+    made = []
+    for model in expanded(models, base):
+        language, layers = language_model_of(model, base, what)
+        name = model.name or language.name
+        made.append(ChosenLanguageModel(name, language, layers))
+        if "untrained" in twins and language.trained and language.untrained is not None:
+            twin = ChosenLanguageModel(
+                f"{name}-untrained", language.untrained(), layers, ((name, "untrained"),)
+            )
+            made.append(twin)
+    return made
 
 
 def language_model_of(model: ModelComponent, base: Path, what: str) -> tuple[LanguageModel, tuple[str, ...]]:
@@ -78,18 +108,17 @@ def language_model_of(model: ModelComponent, base: Path, what: str) -> tuple[Lan
 
 
 def _word_candidate(
-    model: ModelComponent,
+    chosen: ChosenLanguageModel,
     words: Track,
     axis: TimeAxis,
     timing: TimingOptions,
     *,
     store: Store,
     plan: Plan,
-    base: Path,
 ) -> Candidate:
     from ..features.words import word_tracks
 
-    language, layers = language_model_of(model, base, "words")
+    language, layers = chosen.model, chosen.layers
 
     def make(folder: Path) -> None:
         made = word_tracks(words, language, layers=layers, device=plan.device)
@@ -109,11 +138,12 @@ def _word_candidate(
         make=make,
     )
     facts: dict[str, Any] = {"trained": language.trained, "paper": language.paper, "notes": language.notes}
-    return timed_candidate(
-        model.name or language.name,
+    candidate = timed_candidate(
+        chosen.name,
         {layer: Track.load(folder / str(number)) for number, layer in enumerate(layers)},
         axis,
         timing,
         family=language.family,
         **facts,
     )
+    return replace(candidate, twin_of=chosen.twin_of)

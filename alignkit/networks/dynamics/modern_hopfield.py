@@ -71,7 +71,7 @@ class ModernHopfield(nn.Module):
 def modern_hopfield(
     *,
     image_size: int = 24,
-    n_patterns: int = 1000,
+    n_patterns: int = 500,
     patterns: Patterns = "images",
     beta: float = 16.0,
     n_steps: int = 3,
@@ -83,7 +83,7 @@ def modern_hopfield(
     ----------
     image_size : int, default=24
         Height and width, in pixels; one neuron per pixel.
-    n_patterns : int, default=1000
+    n_patterns : int, default=500
         Stored patterns, each of length 1.
     patterns : {"images", "random"}, default="images"
         Procedural images (never stimuli), or Gaussian noise: the untrained twin.
@@ -128,7 +128,7 @@ def modern_hopfield(
 
 
 def modern_hopfield_untrained(
-    *, image_size: int = 24, n_patterns: int = 1000, beta: float = 16.0, n_steps: int = 3, seed: int = 0
+    *, image_size: int = 24, n_patterns: int = 500, beta: float = 16.0, n_steps: int = 3, seed: int = 0
 ) -> Network:
     """Build :func:`modern_hopfield` with ``patterns="random"``.
 
@@ -147,7 +147,7 @@ def modern_hopfield_untrained(
 
 
 def modern_hopfield_diffuse(
-    *, image_size: int = 24, n_patterns: int = 1000, n_steps: int = 3, seed: int = 0
+    *, image_size: int = 24, n_patterns: int = 500, n_steps: int = 3, seed: int = 0
 ) -> Network:
     """Build :func:`modern_hopfield` with a `beta` of 0.1, at which every cue ends near the patterns' mean.
 

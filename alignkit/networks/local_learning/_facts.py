@@ -55,7 +55,8 @@ _pair(
     layers=("l1", "l2", "goodness"),
     twin_layers=("l1", "l2", "readout"),
     paper="Hinton 2022, arXiv:2212.13345",
-    parameters=0,
+    parameters=267_200,
+    twin_parameters=267_210,
     summary="two layers, each with its own goodness of image and label",
 )
 _pair(
@@ -64,7 +65,7 @@ _pair(
     mechanism="activities settle between image and target before weights change",
     layers=tuple(f"{tap}{number}" for number in (1, 2, 3) for tap in ("prediction", "z", "e")),
     paper="Alonso et al. 2022, NeurIPS, arXiv:2206.00164",
-    parameters=0,
+    parameters=50_698,
     summary="inference learning in three layers; errors as layers of their own",
 )
 _pair(
@@ -73,7 +74,7 @@ _pair(
     mechanism="errors reach every layer through fixed random weights",
     layers=("l1", "l2", "readout"),
     paper="Nøkland 2016, NeurIPS, arXiv:1609.01596; Launay et al. 2020, NeurIPS, arXiv:2006.12878",
-    parameters=0,
+    parameters=134_154,
     summary="two hidden layers taught by random projections of the output's error",
 )
 NETWORKS.declare(
@@ -83,7 +84,7 @@ NETWORKS.declare(
     mechanism="none (only the readout learns)",
     layers=("l1", "l2", "readout"),
     paper="Nøkland 2016, NeurIPS, arXiv:1609.01596",
-    parameters=0,
+    parameters=134_154,
     trained=False,
     learns=True,
     summary="direct-feedback-alignment with hidden layers as drawn: the twin whose feedback stays random",
@@ -95,7 +96,7 @@ _pair(
     layers=("u_free", "u_nudged", "error"),
     paper="Scellier & Bengio 2017, Front Comput Neurosci 11:24, doi:10.3389/fncom.2017.00024; "
     "Laborieux & Zenke 2024, ICLR, arXiv:2309.02214",
-    parameters=0,
+    parameters=35_466,
     summary="a hidden layer with separate weights up and down that homeostasis makes agree",
 )
 NETWORKS.declare(
@@ -105,7 +106,7 @@ NETWORKS.declare(
     mechanism="contrast of two resting states, without homeostasis",
     layers=("u_free", "u_nudged", "error"),
     paper="Laborieux & Zenke 2024, ICLR, arXiv:2309.02214",
-    parameters=0,
+    parameters=35_466,
     trained=False,
     learns=True,
     summary="equilibrium-propagation whose weights up and down stay unrelated: its failing twin",
@@ -135,7 +136,7 @@ for _name, _mechanism, _summary in (
         mechanism=_mechanism,
         layers=("l1", "readout"),
         paper=_DALE,
-        parameters=0,
+        parameters=34_186,
         trained=False,
         learns=True,
         summary=_summary,
@@ -151,7 +152,7 @@ _pair(
     mechanism="soft winner-take-all with a Hebbian rule",
     layers=("l1", "l2", "readout"),
     paper=_SOFT_HEBB,
-    parameters=0,
+    parameters=59_754,
     summary="two convolutions that learn without labels, under a linear readout",
 )
 NETWORKS.declare(
@@ -161,7 +162,7 @@ NETWORKS.declare(
     mechanism="none (only the readout learns)",
     layers=("l1", "l2", "readout"),
     paper=_SOFT_HEBB,
-    parameters=0,
+    parameters=20_490,
     trained=False,
     learns=True,
     summary="soft-hebb with random weights of norm one: the twin without prototypes",

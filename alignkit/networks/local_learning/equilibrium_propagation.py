@@ -413,8 +413,10 @@ def equilibrium_propagation(
             seed=noise,
         )
 
+    unrelated = feedback == "separate" and homeostasis == 0
+    suffix = "-backprop" if rule == "backprop" else "-asymmetric" if unrelated else ""
     return declared(
-        "equilibrium-propagation" + ("-backprop" if rule == "backprop" else ""),
+        f"equilibrium-propagation{suffix}",
         seeded(build, seed),
         square(image_size),
         recipe=Recipe(optimizer="adam", lr=5e-3, epochs=20, batch_size=64),

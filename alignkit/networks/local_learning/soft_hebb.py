@@ -19,6 +19,9 @@ from ._perceptron import check_positive, check_shapes, one_hot
 
 Rule = Literal["soft-hebb", "random", "backprop"]
 
+# Of the first, second, and later blocks, relative to the first: as in the deep network of Journé et al.
+_COMPETITION = (1.0, 0.65, 0.25)
+
 
 def soft_hebb_change(
     weight: Tensor, inputs: Tensor, *, inverse_temperature: float, anti: bool = False
@@ -119,7 +122,7 @@ class SoftHebb(nn.Module):
     rule : {"soft-hebb", "random", "backprop"}, default="soft-hebb"
         See :func:`soft_hebb`.
     inverse_temperature : float, default=1.0
-        Of the competition, in all blocks.
+        Of the first block's competition; the second has .65 of it, later ones a quarter.
     anti : bool, default=False
         Whether losers are pushed away.
     """
@@ -143,7 +146,7 @@ class SoftHebb(nn.Module):
                 n_in,
                 n_out,
                 width=5 if number == 1 else 3,
-                inverse_temperature=inverse_temperature,
+                inverse_temperature=inverse_temperature * _COMPETITION[min(number, 3) - 1],
                 anti=anti,
             )
             if rule != "soft-hebb":
@@ -244,7 +247,7 @@ def soft_hebb(
     rule : {"soft-hebb", "random", "backprop"}, default="soft-hebb"
         "random" keeps random weights of norm one; "backprop" teaches all of them by cross-entropy.
     inverse_temperature : float, default=1.0
-        Of the competition.
+        Of the first block's competition; the second has .65 of it, later ones a quarter.
     anti : bool, default=False
         Push losers away, as the deep version of the rule does.
     seed : int, default=0

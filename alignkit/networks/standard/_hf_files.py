@@ -153,9 +153,9 @@ def check_loaded(name: str, info: dict[str, Any]) -> None:
     if mismatched:
         key, came, wanted = mismatched[0]
         raise InputError(
-            f"the weights of {name!r} have another shape than the model's in {len(mismatched)} tensors (first "
-            f"{key}, {tuple(came)} instead of {tuple(wanted)}); the files are not those of this architecture. "
-            "Download them again."
+            f"the weights of {name!r} have another shape than the model's in {len(mismatched)} tensors "
+            f"(first {key}, {tuple(came)} instead of {tuple(wanted)}); the files are not those of this "
+            "architecture. Download them again."
         )
     missing = sorted(key for key in info.get("missing_keys", ()) if "pooler" not in key)
     if missing:

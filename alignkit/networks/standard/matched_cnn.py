@@ -93,7 +93,7 @@ def widths_for(n_parameters: int) -> tuple[int, ...]:
     first = np.sqrt(n_parameters / quadratic)
     candidates = []
     # Around the width that the leading term asks for, the last stage takes up what rounding leaves.
-    for width in first * np.linspace(0.4, 1.2, 400):
+    for width in first * np.linspace(0.4, 1.2, 160):
         head = tuple(max(1, round(width * growth)) for growth in _GROWTH[:-1])
         rest = n_parameters - _count(head)
         last = max(1, round(rest / (9 * head[-1] + 2)))

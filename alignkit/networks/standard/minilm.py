@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,7 @@ def load_minilm(*, folder: Path | None = None) -> LanguageModel:
         trained=True,
         family="language",
         notes=("It was trained on pairs of English texts, to put texts of one meaning close together.",),
+        untrained=partial(random_minilm, folder=folder),
     )
 
 
@@ -159,7 +161,14 @@ def _fill(module: torch.nn.Module, place: Path) -> None:
 
 
 def _model(
-    name: str, module: torch.nn.Module, place: Path, *, trained: bool, family: str, notes: tuple[str, ...]
+    name: str,
+    module: torch.nn.Module,
+    place: Path,
+    *,
+    trained: bool,
+    family: str,
+    notes: tuple[str, ...],
+    untrained: Callable[[], LanguageModel] | None = None,
 ) -> LanguageModel:
     from transformers import AutoTokenizer
 
@@ -184,6 +193,7 @@ def _model(
         trained=trained,
         paper=LANGUAGE_MODELS.facts(name)["paper"],
         notes=notes,
+        untrained=untrained,
     )
 
 

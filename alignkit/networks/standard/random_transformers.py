@@ -45,7 +45,8 @@ def random_swin_tiny(*, image_size: int = 224, seed: int = 0) -> Network:
     Parameters
     ----------
     image_size : int, default=224
-        Height and width, in pixels, that images are brought to; a multiple of 32.
+        Height and width, in pixels, that images are brought to; a multiple of 32 and at least
+        224, below which the last windows would be larger than the image.
     seed : int, default=0
         Draws the weights.
 
@@ -58,7 +59,7 @@ def random_swin_tiny(*, image_size: int = 224, seed: int = 0) -> Network:
     Raises
     ------
     InputError
-        If `image_size` is no multiple of 32 or `seed` is no whole number of at least 0.
+        If `image_size` is below 224 or no multiple of 32, or `seed` is no whole number of at least 0.
 
     References
     ----------
@@ -66,5 +67,5 @@ def random_swin_tiny(*, image_size: int = 224, seed: int = 0) -> Network:
     https://doi.org/10.1109/ICCV48922.2021.00986
     """
     return random_network(
-        "random-swin-tiny", swin_tiny_tapped, image_size=image_size, seed=seed, least=32, multiple=32
+        "random-swin-tiny", swin_tiny_tapped, image_size=image_size, seed=seed, least=224, multiple=32
     )

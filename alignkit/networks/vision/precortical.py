@@ -166,9 +166,11 @@ def precortical(
 
     Notes
     -----
-    That learned layers make a network robust to changes of light and contrast, as the paper reports, did
-    not show in small experiments: with 8 x 8 digits the spread over seeds is larger than the effect.
-    With fixed kernels the answer does not depend on the light level at all, by construction.
+    On 8 x 8 digits (1,400 to learn from, 10 epochs, 10 seeds) learned layers did not make the network
+    robust to shifts of light as the paper reports: median accuracy .39 against .51 of the plain twin,
+    better on 4 of 10 seeds. Under changes of contrast it was .94 against .91, better on 9 of 10 (one of
+    them a seed whose twin learned nothing). With fixed kernels the answer does not depend on the light
+    level at all, by construction: .95 in any light.
 
     References
     ----------

@@ -50,7 +50,7 @@ def _trained(
 @pytest.mark.parametrize("seed", range(5))
 def test_activity_becomes_sparse_as_text_is_learned(seed):
     loss, shares = _trained(seed, 200, n_windows=8, length=64, lr=RECIPE.lr)
-    assert loss < 2.8
+    assert loss < 3.0
     assert shares["x_sparse"] < 0.35
     assert shares["xy"] < 0.15
 

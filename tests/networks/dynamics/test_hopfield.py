@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from alignkit._core.errors import InputError, UnknownNameError
-from alignkit.networks.dynamics._hopfield_reader import signs
+from alignkit.networks.dynamics._hopfield_reader import signs, stored_patterns
 from alignkit.networks.dynamics.hopfield import ClassicalHopfield, hebbian_counts, hopfield
 
 
@@ -106,14 +106,24 @@ def test_cues_are_not_written_to():
     assert torch.equal(cue, before)
 
 
-def test_a_stored_image_is_recalled_from_a_noisy_copy_and_coin_tosses_are_not_it():
-    network = hopfield(image_size=16, n_patterns=3)
+def test_stored_images_are_recalled_from_noisy_cues_and_coin_tosses_are_other_patterns():
+    network = hopfield()
     module = network.module
+    stored = stored_patterns(module, 28, "images", 0)
+    assert torch.equal(module.memory.counts, hebbian_counts(stored))
+    wrong = torch.rand(stored.shape, generator=torch.Generator().manual_seed(0)) < 0.1
+    with torch.inference_mode():
+        recalled = module.memory(torch.where(wrong, -stored, stored))
+    assert float((recalled * stored).mean()) > 0.99
+    assert not torch.equal(module.memory.counts, network.untrained().module.memory.counts)
+
+
+def test_cues_do_not_depend_on_contrast():
+    module = hopfield(image_size=16, n_patterns=3).module
     image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         assert set(module.cue(image).unique().tolist()) == {-1.0, 1.0}
         assert float((module.cue(0.5 + image / 4) - module.cue(image)).abs().mean()) < 0.05
-    assert not torch.equal(module.memory.counts, network.untrained().module.memory.counts)
 
 
 def test_a_plain_image_is_one_cue_whatever_its_brightness():

@@ -85,7 +85,7 @@ def test_untrained_memory_at_the_papers_size(seed):
 
 
 def test_trained_to_copy_waves_recall_and_the_twin_does_not():
-    task = {"delay": 3, "n_items": 4, "n_positions": 16, "n_steps": 200, "lr": 1e-2}
+    task = {"delay": 3, "n_items": 4, "n_positions": 12, "n_steps": 150, "lr": 1.5e-2}
     assert _recall("wave", 0, **task) > 0.9
     assert _recall("identity", 0, **task) < 0.5
 
@@ -93,7 +93,7 @@ def test_trained_to_copy_waves_recall_and_the_twin_does_not():
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_trained_to_copy_over_twenty_steps(seed):
-    task = {"delay": 20, "n_items": 10, "n_positions": 64, "n_steps": 1200, "lr": 2e-3}
+    task = {"delay": 20, "n_items": 10, "n_positions": 48, "n_steps": 500, "lr": 5e-3}
     assert _recall("wave", seed, **task) > 0.98
     assert _recall("identity", seed, **task) < 0.75
 

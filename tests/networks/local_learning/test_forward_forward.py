@@ -113,7 +113,7 @@ def _mechanism(digits, train, heard, *, seed, size, hidden, epochs, lr=None):
 
 
 def test_it_learns_digits_with_sparser_layers_than_its_twin(digits, train, heard):
-    ours, twin = _mechanism(digits, train, heard, seed=0, size=8, hidden=[150, 150], epochs=12, lr=5e-3)
+    ours, twin = _mechanism(digits, train, heard, seed=0, size=8, hidden=[100, 100], epochs=10, lr=5e-3)
     assert ours[0] > 0.85
     assert ours[1] > twin[1] + 0.2
 

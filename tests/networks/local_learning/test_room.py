@@ -54,9 +54,7 @@ def test_layers_run_once_and_do_not_depend_on_the_batch(name, images, heard):
         assert values.shape[0] == 6
         assert torch.isfinite(values).all()
         assert float(values.std(0).max()) > 0, f"{layer} says the same of every image"
-        torch.testing.assert_close(
-            values, torch.cat([each[layer] for each in alone]), rtol=1e-4, atol=1e-5
-        )
+        torch.testing.assert_close(values, torch.cat([each[layer] for each in alone]), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,7 +16,10 @@ def _run(root, *names):
 @pytest.mark.parametrize(
     ("names", "ordered"),
     [
-        (("checkpoint-100", "checkpoint-9", "checkpoint-20"), ("checkpoint-9", "checkpoint-20", "checkpoint-100")),
+        (
+            ("checkpoint-100", "checkpoint-9", "checkpoint-20"),
+            ("checkpoint-9", "checkpoint-20", "checkpoint-100"),
+        ),
         (("step1000", "step0", "step512"), ("step0", "step512", "step1000")),
         (("epoch_10", "epoch_2"), ("epoch_2", "epoch_10")),
     ],

@@ -262,7 +262,9 @@ def test_the_untrained_twin_has_the_architecture_and_none_of_the_weights(folders
     twin = network.untrained()
     ours, theirs = network.module.state_dict(), twin.module.state_dict()
     assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
-    assert not torch.equal(ours["layers.0.attention.q_proj.weight"], theirs["layers.0.attention.q_proj.weight"])
+    assert not torch.equal(
+        ours["layers.0.attention.q_proj.weight"], theirs["layers.0.attention.q_proj.weight"]
+    )
     assert twin.layers == network.layers
     assert twin.preprocessing == network.preprocessing
     assert (twin.trained, twin.untrained, twin.name) == (False, None, "hf:tiny-vit-untrained")
@@ -314,7 +316,9 @@ def test_an_architecture_that_is_bound_to_one_size_says_so(tmp_path):
         hidden_sizes=[16, 16, 16], num_attention_heads=[2, 2, 2], depths=[1, 1, 1], key_dim=[8, 8, 8]
     )
     _save(transformers.LevitModel(config), VIT, tmp_path)
-    with pytest.raises(InputError, match=r"does not take images of 448 x 448 pixels .*leave `image_size` out"):
+    with pytest.raises(
+        InputError, match=r"does not take images of 448 x 448 pixels .*leave `image_size` out"
+    ):
         hf(name=str(tmp_path), image_size=448)
 
 

@@ -55,7 +55,12 @@ CASES = [
     ("ConvNextV2", STAGES, 64, 4),
     ("Swin", WINDOWS | {"window_size": 4}, 32, 2),
     ("Swinv2", WINDOWS | {"window_size": 4}, 32, 2),
-    ("ResNet", {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 2], "layer_type": "basic"}, 32, 2),
+    (
+        "ResNet",
+        {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 2], "layer_type": "basic"},
+        32,
+        2,
+    ),
     ("RegNet", STAGES | {"embedding_size": 8, "groups_width": 4}, 32, 4),
     ("MobileNetV1", {"depth_multiplier": 0.25, "min_depth": 4}, 32, 26),
     ("MobileNetV2", {"depth_multiplier": 0.25, "min_depth": 4, "finegrained_output": False}, 32, 16),
@@ -86,7 +91,12 @@ CASES = [
     ("PvtV2", PYRAMID, 64, 4),
     ("Segformer", PYRAMID, 64, 4),
     ("PoolFormer", {"hidden_sizes": [8, 8, 8, 8], "depths": [1, 2, 1, 1]}, 64, 5),
-    ("Hiera", {"image_size": [64, 64], "embed_dim": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2]}, 64, 4),
+    (
+        "Hiera",
+        {"image_size": [64, 64], "embed_dim": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2]},
+        64,
+        4,
+    ),
     ("SwiftFormer", {"depths": [1, 1, 1, 1], "embed_dims": [8, 8, 8, 8]}, 64, 7),
     ("MobileViTV2", {"image_size": 64, "width_multiplier": 0.25}, 64, 5),
 ]

@@ -10,6 +10,7 @@ from scipy.io import wavfile
 
 from alignkit._core.errors import InputError, MissingDataError
 from alignkit.features.sounds import sound_features
+from alignkit.networks import build_network
 from alignkit.networks.standard import _hf_modules, _hub
 from alignkit.networks.standard.hf_audio import hf_audio
 
@@ -142,6 +143,11 @@ def test_random_weights_come_from_the_seed_and_the_twin_has_the_same_frames(fold
     assert twin.weights_digest() == again.weights_digest() != network.weights_digest()
     other = hf_audio(name=str(folders["wav2vec2"]), weights="random", seed=1)
     assert other.weights_digest() != twin.weights_digest()
+
+
+def test_networks_of_sounds_are_built_by_name(folders):
+    network = build_network(f"hf-audio:{folders['whisper']}", {"weights": "random", "seed": 2})
+    assert (network.name, network.options["seed"]) == ("hf-audio:tiny-whisper-untrained", 2)
 
 
 def test_what_is_no_network_of_sounds_is_refused(tmp_path, folders):

@@ -335,6 +335,23 @@ def test_the_text_side_of_clip_reads_left_to_right_and_its_sentences_are_in_the_
     np.testing.assert_allclose(sentence_embeddings(texts, model), expected, atol=1e-5)
 
 
+def test_checkpoints_of_a_training_run_are_taken_from_a_folder_by_their_names(tmp_path, folders):
+    run = tmp_path / "run"
+    for step in (10, 20):
+        folder = save("gpt2", run / f"checkpoint-{step}")
+        model = transformers.GPT2LMHeadModel.from_pretrained(folder)
+        with torch.no_grad():
+            model.transformer.wte.weight.mul_(step)
+        model.save_pretrained(folder)
+    (run / "config.json").write_bytes((run / "checkpoint-10/config.json").read_bytes())
+    first, second = (hf_language(name=f"{run}@{step}") for step in (10, 20))
+    assert second.name == "hf:run@checkpoint-20"
+    found = [
+        text_features(["the rabbit"], each, layers=["embedding"])["embedding"] for each in (first, second)
+    ]
+    assert abs(found[1] - found[0]).max() > 0.1
+
+
 def test_a_name_with_a_revision_asks_the_cache_for_that_revision(monkeypatch, offline):
     asked = []
 

@@ -10,6 +10,7 @@ import transformers
 from PIL import Image
 
 from alignkit._core.errors import InputError, MissingDataError
+from alignkit.networks import build_network
 from alignkit.networks.standard import _hf_modules, _hub
 from alignkit.networks.standard.hf_video import hf_video
 
@@ -171,6 +172,11 @@ def test_the_untrained_twin_has_the_shapes_of_the_trained_network(folders):
     again = hf_video(name=str(folders["timesformer"]), frames_hz=2.0, weights="random")
     assert twin.weights_digest() == again.weights_digest()
     assert (twin.trained, twin.family) == (False, "untrained")
+
+
+def test_networks_of_films_are_built_by_name(folders):
+    network = build_network(f"hf-video:{folders['vivit']}", {"frames_hz": 2.0})
+    assert (network.name, network.preprocess.window_s) == ("hf-video:tiny-vivit", 2.0)
 
 
 def test_what_is_no_network_of_films_is_refused(tmp_path, folders):

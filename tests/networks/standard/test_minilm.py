@@ -197,3 +197,9 @@ def test_the_twin_of_the_package_starts_as_bert_does():
     weights = state["encoder.layer.3.attention.self.query.weight"].numpy()
     assert weights.std() == pytest.approx(0.02, rel=0.02)
     assert np.all(state["encoder.layer.3.attention.self.query.bias"].numpy() == 0)
+
+
+def test_the_trained_model_builds_its_untrained_twin(folder):
+    twin = load_minilm(folder=folder).untrained()
+    assert twin.weights_digest() == random_minilm(folder=folder).weights_digest()
+    assert twin.untrained is None

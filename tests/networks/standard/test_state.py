@@ -27,7 +27,9 @@ def test_tensors_come_back_from_both_formats(tmp_path):
 
 def test_pickled_objects_are_refused_and_not_run(tmp_path):
     torch.save({"weight": _Payload()}, tmp_path / "model.pth")
-    with pytest.raises(InputError, match="model.pth holds more than tensors.*can run code and are not opened"):
+    with pytest.raises(
+        InputError, match="model.pth holds more than tensors.*can run code and are not opened"
+    ):
         read_state(tmp_path / "model.pth")
 
 

@@ -107,7 +107,9 @@ def test_another_image_size_is_prepared_and_tried(timm, tmp_path):
 
     timm.create_model = lambda name, **more: SizedNet()
     SizedNet = type("SizedNet", (_Net,), {"set_input_size": refuse})
-    with pytest.raises(InputError, match="64 x 64 pixels .not a multiple of the patch.; leave `image_size` out"):
+    with pytest.raises(
+        InputError, match="64 x 64 pixels .not a multiple of the patch.; leave `image_size` out"
+    ):
         build_network("timm:toy", {"weights": "random", "image_size": 64})
 
 
@@ -130,7 +132,7 @@ def test_an_architecture_without_published_weights_says_so(timm):
 @pytest.mark.parametrize(
     ("kind", "error", "message"),
     [
-        ("timm:resnet5", InputError, "timm has no network 'resnet5': did you mean 'resnet18'"),
+        ("timm:resnet5", InputError, "timm has no network 'resnet5': did you mean 'resnet50' or 'resnet18'"),
         ("timm:", InputError, "as in timm:resnet50.a1_in1k"),
         ("timm:./nowhere", MissingDataError, "nowhere does not exist"),
     ],
@@ -152,7 +154,9 @@ def test_folders_that_hold_something_else_are_refused(timm, tmp_path):
 
 
 def test_weights_of_another_architecture_are_refused_by_name(timm, tmp_path):
-    with pytest.raises(InputError, match=r"another shape \(first head.weight is \(10, 6\) instead of \(10, 4\)"):
+    with pytest.raises(
+        InputError, match=r"another shape \(first head.weight is \(10, 6\) instead of \(10, 4\)"
+    ):
         build_network(f"timm:{_folder(tmp_path, width=6)}")
 
 

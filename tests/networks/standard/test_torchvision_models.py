@@ -25,7 +25,11 @@ class _Net(nn.Module):
     def __init__(self, width: int = 4) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(3, width, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Conv2d(width, width, 3), nn.ReLU()
+            nn.Conv2d(3, width, 3),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            nn.Conv2d(width, width, 3),
+            nn.ReLU(),
         )
         self.classifier = nn.Linear(width, 10)
         self.fixed = 0
@@ -110,7 +114,9 @@ def test_the_untrained_twin_is_drawn_by_its_seed(torchvision, tmp_path):
 
 
 def test_an_offline_machine_is_told_which_file_to_bring(torchvision):
-    wanted = r"'toy' are not in torch's cache and cannot be downloaded \(.*no route.*\).*V2.pth, bring.*`file`"
+    wanted = (
+        r"'toy' are not in torch's cache and cannot be downloaded \(.*no route.*\).*V2.pth, bring.*`file`"
+    )
     with pytest.raises(MissingDataError, match=wanted):
         build_network("torchvision:toy")
 
@@ -139,7 +145,10 @@ def test_pickles_and_weights_of_another_architecture_are_refused(torchvision, tm
     ("kind", "message"),
     [
         ("torchvision:vgg12", "torchvision has no classifier 'vgg12': did you mean 'vgg1"),
-        ("torchvision:toy@IMAGENET1K_V3", "'toy' of torchvision has no weights 'IMAGENET1K_V3': did you mean"),
+        (
+            "torchvision:toy@IMAGENET1K_V3",
+            "'toy' of torchvision has no weights 'IMAGENET1K_V3': did you mean",
+        ),
         ("torchvision:", "as in torchvision:resnet50"),
     ],
 )

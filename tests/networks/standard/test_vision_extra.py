@@ -36,7 +36,9 @@ def test_a_package_built_for_another_torch_gives_the_remedy(package, tmp_path, m
     text = "raise RuntimeError('operator torchvision::nms does not exist\\nmore')"
     (tmp_path / package / "__init__.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
-    wanted = rf"{package} cannot be imported here \(RuntimeError: operator .* not exist\); pip install .*vision"
+    wanted = (
+        rf"{package} cannot be imported here \(RuntimeError: operator .* not exist\); pip install .*vision"
+    )
     with pytest.raises(MissingDataError, match=wanted):
         vision_package(package)
     with pytest.raises(MissingDataError, match=wanted):

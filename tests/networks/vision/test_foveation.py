@@ -42,7 +42,7 @@ def _blur(size: int = 224, degrees: float = 24.0, fixation: tuple[float, float] 
 
 
 def _texture(
-    seed: int = 0, *, n_iterations: int = 3, fixation: tuple[float, float] = CENTRE
+    seed: int = 0, *, n_iterations: int = 10, fixation: tuple[float, float] = CENTRE
 ) -> FoveatedTexture:
     return FoveatedTexture(
         image_size=SIZE,
@@ -201,8 +201,8 @@ def test_texture_keeps_the_statistics_of_regions_not_their_pixels_and_blur_does_
         ours = _region_report(texture, images, texture(images))
         theirs = _region_report(texture, images, twin(images))
     assert ours[0] < 0.5
-    assert ours[1] < 0.12
-    assert ours[2] < 0.12
+    assert ours[1] < 0.05
+    assert ours[2] < 0.05
     assert theirs[0] > 0.9
 
 
@@ -219,14 +219,14 @@ def test_more_rounds_bring_the_statistics_nearer():
     images = _pink(1, SIZE, 5)
     errors = []
     with torch.inference_mode():
-        for n_iterations in (1, 6):
+        for n_iterations in (1, 4):
             texture = _texture(n_iterations=n_iterations)
             errors.append(_region_report(texture, images, texture(images))[1])
-    assert errors[1] < 0.6 * errors[0]
+    assert errors[1] < 0.7 * errors[0]
 
 
 def test_the_fovea_of_the_texture_is_the_image_to_the_bit_and_values_stay_in_range():
-    texture, images = _texture(fixation=(0.3, 0.6)), _pink(2, SIZE, 1)
+    texture, images = _texture(fixation=(0.3, 0.6), n_iterations=2), _pink(2, SIZE, 1)
     kept = images.clone()
     with torch.inference_mode():
         seen = texture(images)
