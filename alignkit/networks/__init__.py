@@ -69,10 +69,24 @@ if TYPE_CHECKING:
     from .training.trained import Training, epochs_of, train_network, trained
     from .vision._adaptive_whitening import whitening_gains
     from .vision._gabor_fit import gabor_fit
+    from .vision.cornet import (
+        cornet_feedforward,
+        cornet_r,
+        cornet_r_untied,
+        cornet_rt,
+        cornet_rt_untied,
+        cornet_s,
+        cornet_s_feedforward,
+        cornet_s_untied,
+        cornet_z,
+        cornet_z_strided,
+    )
+    from .vision.foveation import foveated_blur, foveated_texture, uniform_blur
     from .vision.gabor_energy import gabor_energy
     from .vision.gain_control import gain_control, gain_control_uncoupled
     from .vision.hmax import hmax, hmax_untrained
     from .vision.pixels import pixels
+    from .vision.precortical import precortical, precortical_dog, precortical_plain
     from .vision.sparse_coding import proximal, sparse_code, sparse_coding, sparse_coding_l1
     from .vision.topographic import (
         cluster_score,
@@ -81,6 +95,7 @@ if TYPE_CHECKING:
         spatial_loss,
         topographic_sheet,
     )
+    from .vision.vone import vone, vone_learned, vone_uniform
 
 __all__ = [
     "LANGUAGE_MODELS",
@@ -108,12 +123,24 @@ __all__ = [
     "choose_layers",
     "cluster_score",
     "cochleagram",
+    "cornet_feedforward",
+    "cornet_r",
+    "cornet_r_untied",
+    "cornet_rt",
+    "cornet_rt_untied",
+    "cornet_s",
+    "cornet_s_feedforward",
+    "cornet_s_untied",
+    "cornet_z",
+    "cornet_z_strided",
     "epochs_of",
     "exit_by_confidence",
     "exit_by_gap",
     "fixed_accuracy",
     "fold_thresholds",
     "footprint",
+    "foveated_blur",
+    "foveated_texture",
     "gabor_energy",
     "gabor_fit",
     "gain_control",
@@ -133,6 +160,9 @@ __all__ = [
     "optical_flow",
     "pixels",
     "plain_sheet",
+    "precortical",
+    "precortical_dog",
+    "precortical_plain",
     "present",
     "present_to",
     "procedural_images",
@@ -162,6 +192,10 @@ __all__ = [
     "topographic_sheet",
     "train_network",
     "trained",
+    "uniform_blur",
+    "vone",
+    "vone_learned",
+    "vone_uniform",
     "whitening_gains",
 ]
 
@@ -220,12 +254,28 @@ _HOMES = {
     "trained": "training.trained",
     "whitening_gains": "vision._adaptive_whitening",
     "gabor_fit": "vision._gabor_fit",
+    "cornet_feedforward": "vision.cornet",
+    "cornet_r": "vision.cornet",
+    "cornet_r_untied": "vision.cornet",
+    "cornet_rt": "vision.cornet",
+    "cornet_rt_untied": "vision.cornet",
+    "cornet_s": "vision.cornet",
+    "cornet_s_feedforward": "vision.cornet",
+    "cornet_s_untied": "vision.cornet",
+    "cornet_z": "vision.cornet",
+    "cornet_z_strided": "vision.cornet",
+    "foveated_blur": "vision.foveation",
+    "foveated_texture": "vision.foveation",
+    "uniform_blur": "vision.foveation",
     "gabor_energy": "vision.gabor_energy",
     "gain_control": "vision.gain_control",
     "gain_control_uncoupled": "vision.gain_control",
     "hmax": "vision.hmax",
     "hmax_untrained": "vision.hmax",
     "pixels": "vision.pixels",
+    "precortical": "vision.precortical",
+    "precortical_dog": "vision.precortical",
+    "precortical_plain": "vision.precortical",
     "proximal": "vision.sparse_coding",
     "sparse_code": "vision.sparse_coding",
     "sparse_coding": "vision.sparse_coding",
@@ -235,6 +285,9 @@ _HOMES = {
     "selectivity_maps": "vision.topographic",
     "spatial_loss": "vision.topographic",
     "topographic_sheet": "vision.topographic",
+    "vone": "vision.vone",
+    "vone_learned": "vision.vone",
+    "vone_uniform": "vision.vone",
 }
 _EAGER = [name for name in __all__ if name not in _HOMES]
 __getattr__, __dir__ = lazy_names(__name__, _HOMES, *_EAGER)
