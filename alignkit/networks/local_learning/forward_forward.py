@@ -106,9 +106,7 @@ class ForwardForward(nn.Module):
         The layers themselves are heard once, with the neutral label: every class in equal parts.
         """
         pixels = grey_pixels(images, self.n_pixels)
-        neutral = torch.full_like(pixels[:, : self.n_classes], 1 / self.n_classes)
-        if self.n_classes > self.n_pixels:
-            neutral = pixels.new_full((len(pixels), self.n_classes), 1 / self.n_classes)
+        neutral = pixels.new_full((len(pixels), self.n_classes), 1 / self.n_classes)
         activities = labelled(pixels, neutral)
         for stage in self.stages:
             activities = stage(activities)

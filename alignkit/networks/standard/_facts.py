@@ -52,7 +52,7 @@ NETWORKS.declare(
     mechanism="plain convolutions",
     layers=("stage1", "stage2", "stage3", "stage4", "stage5"),
     paper="",
-    parameters=999795,
+    parameters=1000360,
     trained=False,
     summary="five plain convolutions of a given number of parameters, random weights: the twin of others",
 )

@@ -10,25 +10,9 @@ from ..._core.errors import InputError
 from ..._core.random import derive_seed
 from .._images import check_count
 from .._network import Network
-from ._hf_files import Place, check_files, check_loaded, find_place, folder_of, load_from, read_settings
+from ._hf_files import Place, check_loaded, find_place, load_from, read_settings
 from ._hf_settings import preparation_of
-from ._hub import first_line, hub_answers, quiet
-
-# TEMPORARY: `_hf_source` and `hf_audio` still import these names from here.
-_check_loaded, _hub_answers, _line, _quiet = check_loaded, hub_answers, first_line, quiet
-
-
-def _blocks(tower: Any, name: str) -> tuple[str, ...]:
-    from ._hf_towers import blocks_of
-
-    return blocks_of(tower, name)
-
-
-def _folder(name: str) -> Any:
-    folder = folder_of(name)
-    if folder is not None:
-        check_files(folder, weights=True)
-    return folder
+from ._hub import quiet
 
 
 def hf(
