@@ -18,7 +18,9 @@ def add_to(app: typer.Typer) -> None:
 
 def train(
     network: Annotated[str, typer.Argument(help="A network that learns; `alignkit list models`.")],
-    data: Annotated[str, typer.Option(help="digits, shapes, or a folder with a folder per class.")],
+    data: Annotated[
+        str, typer.Option(help="digits, shapes, a folder with one per class, copy, or a text file.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the trained network.")],
     epochs: Annotated[int | None, typer.Option(help="By default those of the network's recipe.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples per step; by default the recipe's.")] = None,

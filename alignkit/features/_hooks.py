@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from .._core.checks import check_unique, did_you_mean
 from .._core.errors import InputError
+from ..networks._layers import choose_layers
 
 if TYPE_CHECKING:
     import torch
@@ -16,21 +15,9 @@ if TYPE_CHECKING:
     from ..networks._network import Network
 
 
-def check_layers(network: Network, layers: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the layers to listen to: those asked for, or the network's own."""
-    if layers is None:
-        return network.layers
-    if isinstance(layers, str) or not layers:
-        raise InputError(f"`layers` must be a list of at least one layer name, got {layers!r}.")
-    check_unique("layers", layers)
-    known = {name for name, _ in network.module.named_modules() if name}
-    for layer in layers:
-        if layer not in known:
-            # A network has hundreds of modules: the message lists its own layers and what comes near.
-            near = get_close_matches(str(layer), sorted(known), n=5, cutoff=0.5)
-            options = sorted({*network.layers, *near})
-            raise InputError(f"`layers` of {network.name!r} holds {layer!r}, {did_you_mean(layer, options)}")
-    return tuple(layers)
+def check_layers(network: Network, layers: Sequence[str | float] | None) -> tuple[str, ...]:
+    """Return the names of the layers to listen to: those asked for, or the network's own."""
+    return network.layers if layers is None else choose_layers(network, layers)
 
 
 @contextmanager

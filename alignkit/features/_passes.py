@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -36,12 +36,17 @@ class Reduction:
         None keeps every unit.
     seed : int
         Of the extraction; each layer's matrix has a seed derived from it.
+    channels_last : collection of str
+        Layers whose maps are (n_stimuli, height, width, n_maps).
     """
 
-    def __init__(self, pooling: Pooling, most_units: int | None, seed: int) -> None:
+    def __init__(
+        self, pooling: Pooling, most_units: int | None, seed: int, channels_last: Collection[str] = ()
+    ) -> None:
         self.pooling = pooling
         self.most_units = most_units
         self.seed = seed
+        self.channels_last = channels_last
         self.n_units: dict[str, int] = {}
         self.projections: dict[str, SparseProjection] = {}
 
@@ -49,7 +54,8 @@ class Reduction:
         """Return rows (n_stimuli, kept), float32 and of their own memory, and which of them are finite."""
         import torch
 
-        pooled = pool(output if output.dtype == torch.float32 else output.float(), self.pooling)
+        single = output if output.dtype == torch.float32 else output.float()
+        pooled = pool(single, self.pooling, channels_last=layer in self.channels_last)
         finite = _finite_rows(pooled)
         self.n_units[layer] = pooled.shape[1]
         if self.most_units is not None and pooled.shape[1] > self.most_units:

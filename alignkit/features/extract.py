@@ -45,7 +45,7 @@ def extract(
     stimuli: StimulusSet,
     folder: str | Path,
     *,
-    layers: Sequence[str] | None = None,
+    layers: Sequence[str | float] | None = None,
     pooling: Pooling = "flatten",
     projection: Projection = "auto",
     steps: Steps = "all",
@@ -70,10 +70,12 @@ def extract(
     folder : path
         Where plan, arrays and index are written. Finished features of the same plan are returned as they
         are; an unfinished extraction of another plan is begun anew, with a warning.
-    layers : sequence of str, optional
-        Names of submodules; by default those the network declares.
+    layers : sequence of str or float, optional
+        Names of submodules, globs of names (``"blocks.*"``), or depths between 0, the first of the layers
+        that the network declares, and 1, the last; by default all that it declares.
     pooling : str, default="flatten"
-        See :func:`alignkit.features.pool`. Of layers that run several times, each step is pooled.
+        See :func:`alignkit.features.pool`. Of layers that run several times, each step is pooled. Where maps
+        lie along the last axis (`network.channels_last`), it is they that are kept apart all the same.
     projection : int, "auto", {"eps": float} or None, default="auto"
         Layers with more units than this are projected to so many by :class:`SparseProjection`; "auto"
         is 4,096, at which distances between stimuli vary by about 1 %. ``{"eps": 0.1}`` takes the
@@ -120,6 +122,8 @@ def extract(
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     torch_device = pick_device(device)
+    # Where every unit is kept, the order of the axes decides nothing.
+    last = [] if pooling == "flatten" else [name for name in names if name in network.channels_last]
     request = {
         "network": network.name,
         "layers": list(names),
@@ -129,12 +133,13 @@ def extract(
         "batch_size": batch_size,
         "precision": precision,
         "random_state": random_state,
+        **({"channels_last": last} if last else {}),
         **circumstances(network, stimuli, torch_device),
     }
     with explain_full_disk(target), alone_in(target):
         plan, done = find_state(target, plain(request), len(stimuli))
         if plan is None or done < len(stimuli):
-            passes = Passes(network, names, Reduction(pooling, units, random_state), steps)
+            passes = Passes(network, names, Reduction(pooling, units, random_state, last), steps)
             with ready(network, torch_device, precision):
                 plan = plan or _new_plan(network, stimuli, plain(request), torch_device)
                 plan.save(target)
@@ -262,6 +267,7 @@ def _facts(plan: ExtractionPlan) -> dict[str, Any]:
         "projection": {name: each["kept"] for name, each in plan.layers.items() if each["seed"] is not None},
         "units": {name: each["units"] for name, each in plan.layers.items()},
         "n_times": several,
+        "channels_last": request.get("channels_last", []),
         "dtype": "float32",
         "batch_size": plan.batch_size,
         "smaller_batches": plan.batches[1:],

@@ -39,7 +39,7 @@ POOLINGS: tuple[Pooling, ...] = (
 )
 
 
-def pool(output: torch.Tensor, pooling: Pooling) -> torch.Tensor:
+def pool(output: torch.Tensor, pooling: Pooling, *, channels_last: bool = False) -> torch.Tensor:
     """Return a layer's output as (n_stimuli, n_units).
 
     Parameters
@@ -53,6 +53,9 @@ def pool(output: torch.Tensor, pooling: Pooling) -> torch.Tensor:
         ``"class-token"`` takes the first token; ``"grid-4"`` averages each map over 4 x 4 cells of (nearly)
         equal size, which keeps coarsely where something is: (n_stimuli, n_maps * 16), cells row by row
         within a map. Outputs that are (n_stimuli, n_units) stay as they are.
+    channels_last : bool, default=False
+        Whether outputs of four axes are (n_stimuli, height, width, n_maps) instead. ``"flatten"`` keeps the
+        order of units that the output has.
 
     Returns
     -------
@@ -75,6 +78,8 @@ def pool(output: torch.Tensor, pooling: Pooling) -> torch.Tensor:
     check_option("pooling", pooling, POOLINGS)
     if output.ndim == 2 or (pooling == "flatten" and output.ndim > 2):
         return output.flatten(1)
+    if channels_last and output.ndim == 4:
+        output = output.permute(0, 3, 1, 2)
     if pooling in ("mean", "max") and output.ndim in (3, 4):
         positions = (1,) if output.ndim == 3 else (2, 3)
         return output.mean(positions) if pooling == "mean" else output.amax(positions)

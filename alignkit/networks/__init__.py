@@ -24,6 +24,35 @@ from .vision import _facts as _vision
 if TYPE_CHECKING:
     from ._footprint import Footprint, footprint
     from ._language import build_language_model
+    from .dynamics.akorn import akorn, akorn_objects, akorn_objects_uncoupled, akorn_uncoupled
+    from .dynamics.capacity import memory_capacity
+    from .dynamics.copying import copy_sequences
+    from .dynamics.dragon_hatchling import dragon_hatchling, dragon_hatchling_signed, dragon_hatchling_softmax
+    from .dynamics.hopfield import hopfield, hopfield_synchronous, hopfield_untrained
+    from .dynamics.leaky_memory import elm_neuron, elm_neuron_short
+    from .dynamics.modern_hopfield import modern_hopfield, modern_hopfield_diffuse, modern_hopfield_untrained
+    from .dynamics.reservoir import ei_reservoir, ei_reservoir_global, ei_reservoir_untrained
+    from .dynamics.wave_rnn import wave_rnn, wave_rnn_identity
+    from .local_learning.equilibrium_propagation import (
+        equilibrium_propagation,
+        equilibrium_propagation_asymmetric,
+        equilibrium_propagation_backprop,
+    )
+    from .local_learning.exponentiated_dale import (
+        ExponentiatedGradient,
+        dale_clamped,
+        dale_exponentiated,
+        dale_gradient,
+    )
+    from .local_learning.feedback_alignment import (
+        alignment,
+        direct_feedback_alignment,
+        direct_feedback_alignment_backprop,
+        direct_feedback_alignment_readout,
+    )
+    from .local_learning.forward_forward import forward_forward, forward_forward_backprop
+    from .local_learning.predictive_coding import predictive_coding, predictive_coding_backprop
+    from .local_learning.soft_hebb import soft_hebb, soft_hebb_backprop, soft_hebb_random
     from .spiking._liquid_dynamics import branching, self_organise
     from .spiking.convolutional import (
         SpikingConvolutional,
@@ -59,14 +88,25 @@ if TYPE_CHECKING:
     from .standard.hf_audio import hf_audio
     from .standard.hf_language import hf_language
     from .standard.hf_video import hf_video
+    from .standard.matched_cnn import matched_cnn
     from .standard.mel_spectrogram import mel_spectrogram
     from .standard.minilm import load_minilm, random_minilm
     from .standard.optical_flow import optical_flow
+    from .standard.random_cnns import (
+        random_alexnet,
+        random_convnext_tiny,
+        random_mobilenet_v2,
+        random_resnet18,
+    )
     from .standard.random_resnet50 import random_resnet50
+    from .standard.random_transformers import random_deit_tiny, random_swin_tiny
     from .standard.random_vit_s import random_vit_s
+    from .standard.timm_models import timm_model
+    from .standard.torchvision_models import torchvision_model
     from .training.labelled_images import LabelledImages, labelled_images
     from .training.shapes import shape_images
-    from .training.trained import Training, epochs_of, train_network, trained
+    from .training.trained import Training, epochs_of, train_network, trained, trained_language
+    from .twins import matched_twin, untrained_twin
     from .vision._adaptive_whitening import whitening_gains
     from .vision._gabor_fit import gabor_fit
     from .vision.cornet import (
@@ -103,6 +143,7 @@ __all__ = [
     "NETWORKS",
     "DelayedLinear",
     "Exits",
+    "ExponentiatedGradient",
     "Footprint",
     "LabelledImages",
     "LanguageModel",
@@ -113,6 +154,11 @@ __all__ = [
     "SpikingConvolutional",
     "SpikingRecurrent",
     "Training",
+    "akorn",
+    "akorn_objects",
+    "akorn_objects_uncoupled",
+    "akorn_uncoupled",
+    "alignment",
     "branching",
     "build_language_model",
     "build_network",
@@ -123,6 +169,7 @@ __all__ = [
     "choose_layers",
     "cluster_score",
     "cochleagram",
+    "copy_sequences",
     "cornet_feedforward",
     "cornet_r",
     "cornet_r_untied",
@@ -133,12 +180,31 @@ __all__ = [
     "cornet_s_untied",
     "cornet_z",
     "cornet_z_strided",
+    "dale_clamped",
+    "dale_exponentiated",
+    "dale_gradient",
+    "direct_feedback_alignment",
+    "direct_feedback_alignment_backprop",
+    "direct_feedback_alignment_readout",
+    "dragon_hatchling",
+    "dragon_hatchling_signed",
+    "dragon_hatchling_softmax",
+    "ei_reservoir",
+    "ei_reservoir_global",
+    "ei_reservoir_untrained",
+    "elm_neuron",
+    "elm_neuron_short",
     "epochs_of",
+    "equilibrium_propagation",
+    "equilibrium_propagation_asymmetric",
+    "equilibrium_propagation_backprop",
     "exit_by_confidence",
     "exit_by_gap",
     "fixed_accuracy",
     "fold_thresholds",
     "footprint",
+    "forward_forward",
+    "forward_forward_backprop",
     "foveated_blur",
     "foveated_texture",
     "gabor_energy",
@@ -151,30 +217,50 @@ __all__ = [
     "hf_video",
     "hmax",
     "hmax_untrained",
+    "hopfield",
+    "hopfield_synchronous",
+    "hopfield_untrained",
     "labelled_images",
     "liquid",
     "liquid_stdp",
     "liquid_untrained",
     "load_minilm",
+    "matched_cnn",
+    "matched_twin",
     "mel_spectrogram",
+    "memory_capacity",
+    "modern_hopfield",
+    "modern_hopfield_diffuse",
+    "modern_hopfield_untrained",
     "optical_flow",
     "pixels",
     "plain_sheet",
     "precortical",
     "precortical_dog",
     "precortical_plain",
+    "predictive_coding",
+    "predictive_coding_backprop",
     "present",
     "present_to",
     "procedural_images",
     "proximal",
     "quantization_error",
+    "random_alexnet",
+    "random_convnext_tiny",
+    "random_deit_tiny",
     "random_minilm",
+    "random_mobilenet_v2",
+    "random_resnet18",
     "random_resnet50",
+    "random_swin_tiny",
     "random_vit_s",
     "rectify_membrane",
     "selectivity_maps",
     "self_organise",
     "shape_images",
+    "soft_hebb",
+    "soft_hebb_backprop",
+    "soft_hebb_random",
     "sparse_code",
     "sparse_coding",
     "sparse_coding_l1",
@@ -189,13 +275,19 @@ __all__ = [
     "spiking_recurrent_frozen",
     "spiking_recurrent_tanh",
     "split_kind",
+    "timm_model",
     "topographic_sheet",
+    "torchvision_model",
     "train_network",
     "trained",
+    "trained_language",
     "uniform_blur",
+    "untrained_twin",
     "vone",
     "vone_learned",
     "vone_uniform",
+    "wave_rnn",
+    "wave_rnn_identity",
     "whitening_gains",
 ]
 
@@ -204,6 +296,46 @@ _HOMES = {
     "Footprint": "_footprint",
     "footprint": "_footprint",
     "build_language_model": "_language",
+    "akorn": "dynamics.akorn",
+    "akorn_objects": "dynamics.akorn",
+    "akorn_objects_uncoupled": "dynamics.akorn",
+    "akorn_uncoupled": "dynamics.akorn",
+    "memory_capacity": "dynamics.capacity",
+    "copy_sequences": "dynamics.copying",
+    "dragon_hatchling": "dynamics.dragon_hatchling",
+    "dragon_hatchling_signed": "dynamics.dragon_hatchling",
+    "dragon_hatchling_softmax": "dynamics.dragon_hatchling",
+    "hopfield": "dynamics.hopfield",
+    "hopfield_synchronous": "dynamics.hopfield",
+    "hopfield_untrained": "dynamics.hopfield",
+    "elm_neuron": "dynamics.leaky_memory",
+    "elm_neuron_short": "dynamics.leaky_memory",
+    "modern_hopfield": "dynamics.modern_hopfield",
+    "modern_hopfield_diffuse": "dynamics.modern_hopfield",
+    "modern_hopfield_untrained": "dynamics.modern_hopfield",
+    "ei_reservoir": "dynamics.reservoir",
+    "ei_reservoir_global": "dynamics.reservoir",
+    "ei_reservoir_untrained": "dynamics.reservoir",
+    "wave_rnn": "dynamics.wave_rnn",
+    "wave_rnn_identity": "dynamics.wave_rnn",
+    "equilibrium_propagation": "local_learning.equilibrium_propagation",
+    "equilibrium_propagation_asymmetric": "local_learning.equilibrium_propagation",
+    "equilibrium_propagation_backprop": "local_learning.equilibrium_propagation",
+    "ExponentiatedGradient": "local_learning.exponentiated_dale",
+    "dale_clamped": "local_learning.exponentiated_dale",
+    "dale_exponentiated": "local_learning.exponentiated_dale",
+    "dale_gradient": "local_learning.exponentiated_dale",
+    "alignment": "local_learning.feedback_alignment",
+    "direct_feedback_alignment": "local_learning.feedback_alignment",
+    "direct_feedback_alignment_backprop": "local_learning.feedback_alignment",
+    "direct_feedback_alignment_readout": "local_learning.feedback_alignment",
+    "forward_forward": "local_learning.forward_forward",
+    "forward_forward_backprop": "local_learning.forward_forward",
+    "predictive_coding": "local_learning.predictive_coding",
+    "predictive_coding_backprop": "local_learning.predictive_coding",
+    "soft_hebb": "local_learning.soft_hebb",
+    "soft_hebb_backprop": "local_learning.soft_hebb",
+    "soft_hebb_random": "local_learning.soft_hebb",
     "branching": "spiking._liquid_dynamics",
     "self_organise": "spiking._liquid_dynamics",
     "SpikingConvolutional": "spiking.convolutional",
@@ -239,12 +371,21 @@ _HOMES = {
     "hf_audio": "standard.hf_audio",
     "hf_language": "standard.hf_language",
     "hf_video": "standard.hf_video",
+    "matched_cnn": "standard.matched_cnn",
     "mel_spectrogram": "standard.mel_spectrogram",
     "load_minilm": "standard.minilm",
     "random_minilm": "standard.minilm",
     "optical_flow": "standard.optical_flow",
+    "random_alexnet": "standard.random_cnns",
+    "random_convnext_tiny": "standard.random_cnns",
+    "random_mobilenet_v2": "standard.random_cnns",
+    "random_resnet18": "standard.random_cnns",
     "random_resnet50": "standard.random_resnet50",
+    "random_deit_tiny": "standard.random_transformers",
+    "random_swin_tiny": "standard.random_transformers",
     "random_vit_s": "standard.random_vit_s",
+    "timm_model": "standard.timm_models",
+    "torchvision_model": "standard.torchvision_models",
     "LabelledImages": "training.labelled_images",
     "labelled_images": "training.labelled_images",
     "shape_images": "training.shapes",
@@ -252,6 +393,9 @@ _HOMES = {
     "epochs_of": "training.trained",
     "train_network": "training.trained",
     "trained": "training.trained",
+    "trained_language": "training.trained",
+    "matched_twin": "twins",
+    "untrained_twin": "twins",
     "whitening_gains": "vision._adaptive_whitening",
     "gabor_fit": "vision._gabor_fit",
     "cornet_feedforward": "vision.cornet",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .._core.checks import did_you_mean
 from .._core.errors import InputError
 from .._core.registry import Registry
+from ._recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +58,8 @@ class LanguageModel:
         Builds the same network before training; None where it is untrained itself.
     options : mapping
         What the factory was called with, as JSON values.
+    recipe : Recipe, optional
+        How it is trained here; None where it is not.
     """
 
     name: str
@@ -73,6 +76,7 @@ class LanguageModel:
     pooling: SentencePooling = "mean"
     untrained: Callable[[], LanguageModel] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Recipe | None = None
 
     @property
     def n_parameters(self) -> int:

@@ -44,6 +44,10 @@ class Network:
         What sets it apart, in a few words.
     modality : {"image", "audio", "video"}
         What a stimulus is.
+    channels_last : tuple of str
+        Names of the submodules whose outputs are (n_images, height, width, n_maps), as those of Swin
+        transformers are; other outputs of four axes are (n_images, n_maps, height, width). Poolings over
+        positions need to know.
     visual_degrees : float, optional
         Width of the visual field, in degrees, that its input stands for.
     recipe : Recipe, optional
@@ -67,6 +71,7 @@ class Network:
     notes: tuple[str, ...] = ()
     mechanism: str = ""
     modality: Literal["image", "audio", "video"] = "image"
+    channels_last: tuple[str, ...] = ()
     visual_degrees: float | None = None
     recipe: Recipe | None = None
     untrained: Callable[[], Network] | None = None

@@ -145,8 +145,15 @@ def named_networks(names: Sequence[str]) -> list[str]:
         source, _, pattern = name.partition(":")
         if name == "all":
             rows = NETWORKS.rows()
-            twins = {row.get(key) for row in rows for key in ("twin", "matched")}
-            made += [r["name"] for r in rows if r["name"] not in twins and "required" not in r]
+            controls = {name for row in rows for name in row.get("controls", ())}
+            controls |= {row.get(key) for row in rows for key in ("twin", "matched")}
+            made += [
+                row["name"]
+                for row in rows
+                if row["name"] not in controls
+                and "required" not in row
+                and row.get("modality", "image") == "image"
+            ]
         elif source == "trained" and any(sign in pattern for sign in "*?["):
             whole = Path(pattern).expanduser().absolute()
             found = sorted(path for path in Path("/").glob(str(whole)[1:]) if path.is_dir())

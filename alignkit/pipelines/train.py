@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.checks import did_you_mean
 from .._core.errors import InputError
+from .._core.registry import Registry
 from .options import check_options, plain
 
 if TYPE_CHECKING:
@@ -68,14 +69,15 @@ def train_model(
     keep_epochs: bool = False,
 ) -> TrainingResult:
     """Check the options of a network and train it; see :func:`alignkit.networks.train_network`."""
-    from ..networks import NETWORKS, train_network
+    from ..networks import LANGUAGE_MODELS, NETWORKS, train_network
 
-    learners = [name for name in NETWORKS if NETWORKS.facts(name).get("learns")]
-    if kind not in NETWORKS:
+    registry: Registry[Any] = LANGUAGE_MODELS if kind in LANGUAGE_MODELS else NETWORKS
+    learners = [row["name"] for row in (*NETWORKS.rows(), *LANGUAGE_MODELS.rows()) if row.get("learns")]
+    if kind not in registry:
         raise InputError(f"the network to train is {kind!r}, {did_you_mean(kind, learners)}")
     if kind not in learners:
         raise InputError(f"the network {kind!r} has nothing to learn. These have: {', '.join(learners)}.")
-    checked = check_options(NETWORKS[kind], options, where=f"network {kind!r}", base=Path.cwd())
+    checked = check_options(registry[kind], options, where=f"network {kind!r}", base=Path.cwd())
     given = {name: value for name, value in plain(checked).items() if name in options}
     return TrainingResult(
         train_network(

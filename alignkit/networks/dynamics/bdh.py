@@ -147,6 +147,18 @@ class DragonHatchling(nn.Module):
         reading: Reading = self(input_ids)
         return reading.logits.transpose(1, 2)
 
+    def learn(self, inputs: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Fill gradients by the cross-entropy of the byte that follows each, and return it.
+
+        Parameters
+        ----------
+        inputs, targets : int64 Tensor of shape (n_texts, n_tokens)
+            Bytes, and the byte after each.
+        """
+        loss = nn.functional.cross_entropy(self.next_byte_scores(inputs), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return {"loss": loss.detach()}
+
     def read(
         self, input_ids: torch.Tensor, state: HebbianState | None = None
     ) -> tuple[torch.Tensor, HebbianState]:

@@ -12,7 +12,7 @@ from ..standard._random_weights import seeded
 from ._bytes import ByteTokenizer
 from .bdh import Activations, Attention, DragonHatchling
 
-RECIPE = Recipe(data="text", optimizer="adamw", lr=1e-3, weight_decay=0.1, epochs=1, batch_size=16)
+RECIPE = Recipe(data="text", optimizer="adamw", lr=1e-3, weight_decay=0.1, epochs=3, batch_size=16)
 
 
 def dragon_hatchling(
@@ -121,6 +121,7 @@ def dragon_hatchling(
         paper=facts["paper"],
         reads="left to right",
         options=options,
+        recipe=RECIPE,
         notes=(f"Weights are random (seed {seed}); activity becomes sparse by training only.",),
     )
 

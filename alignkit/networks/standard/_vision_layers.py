@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +12,8 @@ from torch import nn
 
 from ..._core.errors import InputError
 from ._hub import first_line
+
+logger = logging.getLogger(__name__)
 
 # Rows of blocks, by the names that timm and torchvision give them.
 _ROWS = ("features", "encoder.layers", "trunk_output", "stages", "blocks", "layers")
@@ -41,14 +45,72 @@ def row_of_layers(module: nn.Module, announced: Sequence[str] = ()) -> tuple[str
     )
 
 
-def channels_last_note(last: bool) -> tuple[str, ...]:
-    """Return what a reader must know of a network that keeps its maps along the last axis."""
-    if not last:
-        return ()
-    return (
-        "Its layers give (height, width, n_maps): keep every unit (pooling 'flatten'); a mean over the last "
-        "two axes would mix maps with positions.",
+def channels_last_layers(module: nn.Module, size: int) -> tuple[str, ...]:
+    """Return the names of submodules that give (n_images, height, width, n_maps) for square images.
+
+    They are told by the shapes of what one image becomes; values are not computed unless the network insists.
+    Where height, width and number of maps are all the same, an output is taken to be laid out as those of
+    other modules of its class, and with the maps first if those do not agree.
+
+    Parameters
+    ----------
+    module : Module
+        In evaluation mode.
+    size : int
+        Height and width, in pixels, of the images it takes.
+    """
+    shapes = _shapes_of_maps(module, size)
+    known = dict(module.named_modules())
+    by_class: dict[type[nn.Module], set[bool]] = {}
+    for name, (_, first, second, third) in shapes.items():
+        if not first == second == third:
+            by_class.setdefault(type(known[name]), set()).add(first == second)
+    return tuple(
+        name
+        for name, (_, first, second, third) in shapes.items()
+        if first == second and (second != third or by_class.get(type(known[name])) == {True})
     )
+
+
+def _shapes_of_maps(module: nn.Module, size: int) -> dict[str, torch.Size]:
+    """Return the shapes of the outputs of four axes to one image, in the order in which modules run."""
+    try:
+        with torch.no_grad():
+            return _heard(_hollow(module), torch.empty(1, 3, size, size, device="meta"))
+    except Exception:
+        # Some networks look at values on their way, and a tensor of mere shape has none.
+        logger.debug("%s does not run on shapes alone", type(module).__name__, exc_info=True)
+    with torch.no_grad():
+        return _heard(module, torch.zeros(1, 3, size, size))
+
+
+def _hollow(module: nn.Module) -> nn.Module:
+    """Return a copy without values, which takes neither memory nor time."""
+    tensors = (*module.parameters(), *module.buffers())
+    return copy.deepcopy(module, {id(each): torch.empty_like(each, device="meta") for each in tensors})
+
+
+def _heard(module: nn.Module, image: torch.Tensor) -> dict[str, torch.Size]:
+    shapes: dict[str, torch.Size] = {}
+
+    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def note(layer: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Mapping):
+                output = output.get("last_hidden_state", next(iter(output.values()), None))
+            while isinstance(output, list | tuple) and output:
+                output = output[0]
+            if isinstance(output, torch.Tensor) and output.ndim == 4 and len(output) == 1:
+                shapes[name] = output.shape
+
+        return note
+
+    handles = [each.register_forward_hook(hook(name)) for name, each in module.named_modules() if name]
+    try:
+        module(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return shapes
 
 
 def check_size(module: nn.Module, size: int, name: str) -> None:

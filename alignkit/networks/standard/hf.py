@@ -71,6 +71,7 @@ def hf(
     with quiet():
         module, settings = _load(place, None if trained else seed)
     from ._hf_towers import blocks_of, set_image_size, vision_tower
+    from ._vision_layers import channels_last_layers
 
     tower = vision_tower(module, name)
     preparation = preparation_of(settings, network=name)
@@ -94,6 +95,7 @@ def hf(
         paper=place.paper,
         mechanism="as published",
         notes=(_note(place, name, trained, seed),),
+        channels_last=channels_last_layers(tower, preparation.input_size),
         untrained=partial(hf, name=name, weights="random", seed=seed, image_size=image_size)
         if trained
         else None,

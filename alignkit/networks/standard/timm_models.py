@@ -76,13 +76,15 @@ def timm_model(
 
         images_seed = derive_seed(seed, "timm", "batch-norm")
         settle(module, preparation, seed=images_seed, size=preparation.input_size)
-    from ._vision_layers import channels_last_note
+    from ._vision_layers import channels_last_layers
+
+    module = module.float().eval()
 
     title = name if folder is None else folder.resolve().name
     return Network(
         name=f"timm:{title}" if trained else f"timm:{title}-untrained",
         family="pretrained" if trained else "untrained",
-        module=module.float().eval(),
+        module=module,
         layers=_layers(module),
         preprocess=preparation,
         preprocessing={"image": preparation.facts()},
@@ -94,8 +96,8 @@ def timm_model(
             if trained
             else f"Weights are random (seed {seed}); batch-norm statistics, where it has any, come from "
             "procedural images, never from stimuli.",
-            *channels_last_note(getattr(module, "output_fmt", "") == "NHWC"),
         ),
+        channels_last=channels_last_layers(module, preparation.input_size),
         untrained=partial(timm_model, name=name, weights="random", seed=seed, image_size=image_size)
         if trained
         else None,

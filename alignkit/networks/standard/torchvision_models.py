@@ -82,20 +82,22 @@ def torchvision_model(
 
         images_seed = derive_seed(seed, "torchvision", "batch-norm")
         settle(module, preparation, seed=images_seed, size=preparation.input_size)
-    from ._vision_layers import channels_last_note, row_of_layers
+    from ._vision_layers import channels_last_layers, row_of_layers
 
+    module = module.float().eval()
     more: dict[str, Any] = {"file": file, "seed": seed, "image_size": image_size}
     return Network(
         name=f"torchvision:{name}" if trained else f"torchvision:{name}-untrained",
         family="pretrained" if trained else "untrained",
-        module=module.float().eval(),
+        module=module,
         layers=row_of_layers(module),
         preprocess=preparation,
         preprocessing={"image": preparation.facts()},
         trained=trained,
         paper=_PAPER,
         mechanism="as published",
-        notes=(_note(published, file, trained, seed), *channels_last_note(name.startswith("swin"))),
+        notes=(_note(published, file, trained, seed),),
+        channels_last=channels_last_layers(module, preparation.input_size),
         untrained=partial(torchvision_model, name=name, weights="random", seed=seed, image_size=image_size)
         if trained
         else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._language import LANGUAGE_MODELS
 from .._network import NETWORKS
 
 NETWORKS.declare(
@@ -14,4 +15,15 @@ NETWORKS.declare(
     trained=True,
     required=("name",),
     summary="what `alignkit train` wrote: trained:FOLDER, or trained:FOLDER@EPOCH",
+)
+LANGUAGE_MODELS.declare(
+    "trained",
+    "alignkit.networks.training.trained:trained_language",
+    family="language, trained here",
+    mechanism="that of the model",
+    layers=(),
+    paper="",
+    trained=True,
+    required=("name",),
+    summary="a language model that `alignkit train` wrote: trained:FOLDER, or trained:FOLDER@EPOCH",
 )

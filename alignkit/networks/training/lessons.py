@@ -7,13 +7,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, TensorDataset
 
+from ..._core.random import derive_seed
 from .._network import Network
+from ..dynamics._bytes import byte_windows
+from ..dynamics.copying import copy_sequences
 from .labelled_images import LabelledImages
 from .teaching import Lesson
 
 HELD_OUT = 0.2
+N_SEQUENCES = 4000
+N_PIECES = 1600
+PIECE_BYTES = 64
 _MOST_BYTES = 2**30
 
 
@@ -66,3 +72,28 @@ def image_lesson(network: Network, images: LabelledImages, *, seed: int) -> Less
         PreparedImages(images, np.sort(held_out), network),
         has_classes,
     )
+
+
+def copy_lesson(*, seed: int) -> Lesson:
+    """Draw sequences to be repeated after a delay (10 symbols, 20 blanks), a fifth of them held out."""
+    n_held_out = int(HELD_OUT * N_SEQUENCES)
+    sizes = {"training": N_SEQUENCES - n_held_out, "held out": n_held_out}
+    training, held_out = (
+        TensorDataset(*copy_sequences(n, random_state=derive_seed(seed, "copy", name)))
+        for name, n in sizes.items()
+    )
+    return Lesson(training, held_out, has_classes=True)
+
+
+def text_lesson(text: str, *, seed: int) -> Lesson:
+    """Draw pieces of a text; the last fifth of it is held out, so that no byte is on both sides."""
+    cut = int((1 - HELD_OUT) * len(text))
+    n_held_out = int(HELD_OUT * N_PIECES)
+    parts = {"training": (text[:cut], N_PIECES - n_held_out), "held out": (text[cut:], n_held_out)}
+    training, held_out = (
+        TensorDataset(
+            *byte_windows(part, n_windows=n, length=PIECE_BYTES, random_state=derive_seed(seed, "text", name))
+        )
+        for name, (part, n) in parts.items()
+    )
+    return Lesson(training, held_out, has_classes=False)

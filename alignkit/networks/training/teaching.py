@@ -178,7 +178,7 @@ def measure(network: nn.Module, lesson: Lesson, recipe: Recipe) -> Row:
         inputs, targets = inputs.to(device), targets.to(device)
         if lesson.has_classes:
             with torch.no_grad():
-                total += float((network(inputs).argmax(1) == targets).sum())
+                total += _n_right(network(inputs).argmax(1), targets)
         else:
             with torch.enable_grad():
                 total += float(teach_batch(network, inputs, targets)["loss"]) * len(inputs)
@@ -186,6 +186,14 @@ def measure(network: nn.Module, lesson: Lesson, recipe: Recipe) -> Row:
     network.zero_grad()
     network.train()
     return {"held_out_accuracy" if lesson.has_classes else "held_out_loss": total / n_samples}
+
+
+def _n_right(said: torch.Tensor, targets: torch.Tensor) -> float:
+    if targets.ndim == 1:
+        return float((said == targets).sum())
+    # Of sequences the share of symbols counts; 0 is the blank, which is no feat to recall.
+    counts = targets > 0
+    return float((((said == targets) & counts).sum(1) / counts.sum(1)).sum())
 
 
 def teach(teaching: Teaching, *, epochs: int, device: str = "auto") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from ..._core.errors import InputError, MissingDataError
 from ..._core.hashing import digest_json
 from ..._core.random import derive_seed
 from .._build import build_network
+from .._language import LANGUAGE_MODELS, LanguageModel, build_language_model
 from .._network import NETWORKS, Network
 from .._recipe import Recipe
 from ._files import (
@@ -29,12 +30,12 @@ from ._files import (
     write_record,
     write_tensors,
 )
-from .labelled_images import LabelledImages, labelled_images
+from .labelled_images import labelled_images
 
 if TYPE_CHECKING:
     import torch
 
-    from .teaching import Row, Teaching
+    from .teaching import Lesson, Row, Teaching
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,8 @@ def train_network(
     kind : str
         The network.
     data : str or path
-        ``"digits"``, ``"shapes"`` or a folder with a folder of images per class.
+        ``"digits"``, ``"shapes"`` or a folder with a folder of images per class; ``"copy"``, sequences to
+        be repeated after a delay; or a file of text, for language models.
     out : Path
         Where it is kept; new, empty, or of the same training.
     options : mapping, optional
@@ -107,32 +109,41 @@ def train_network(
     Raises
     ------
     InputError
-        If the network learns nothing, a number is out of range, the loss stops being a number, or `out`
-        holds another training.
+        If the network learns nothing, or not from such data, a number is out of range, the loss stops being
+        a number, or `out` holds another training.
     MissingDataError
         If there is no such set.
     """
-    images = labelled_images(data, seed=seed)
-    factory = NETWORKS[kind]
-    given = {"seed": seed} | dict(options or {}) | {"n_classes": len(images.classes)}
-    accepted = inspect.signature(factory).parameters
-    given = {name: value for name, value in given.items() if name in accepted or name in (options or {})}
-    network = build_network(kind, given)
+    facts = (LANGUAGE_MODELS if kind in LANGUAGE_MODELS else NETWORKS).facts(kind)
+    given = dict(options or {})
+    accepted = inspect.signature(_factory(kind)).parameters
+    if "seed" in accepted:
+        given = {"seed": seed} | given
+    source = _source(data, texts="language" in str(facts.get("family", "")), seed=seed)
+    if source.classes and "n_classes" in accepted:
+        given = given | {"n_classes": len(source.classes)}
+    network = _build(kind, given)
     if network.recipe is None:
         raise InputError(f"the network {kind!r} learns nothing; `alignkit list models` says which do.")
+    if network.recipe.data not in source.serves:
+        raise InputError(
+            f"{kind!r} learns from {network.recipe.data}, and {str(data)!r} is no such set: labels and "
+            'images are in "digits", "shapes" or a folder of classes, text in a file, sequences in "copy" '
+            "(with the option task=copy)."
+        )
     recipe = _recipe(network.recipe, epochs, batch_size, lr)
     record = {
         "kind": kind,
         "options": given,
-        "data": {"name": images.name, "digest": images.digest, "classes": list(images.classes)},
+        "data": {"name": source.name, "digest": source.digest, "classes": list(source.classes)},
         "recipe": asdict(recipe),
         "seed": seed,
     }
-    return _Keeper(Path(out), record, keep_epochs).teach(network, images, recipe, device)
+    return _Keeper(Path(out), record, keep_epochs).teach(network, source, recipe, device)
 
 
 def trained(*, name: str) -> Network:
-    """Load a network that ``alignkit train`` wrote.
+    """Load a network of images that ``alignkit train`` wrote.
 
     Parameters
     ----------
@@ -149,12 +160,44 @@ def trained(*, name: str) -> Network:
     MissingDataError
         If the folder holds no trained network, or not that epoch.
     InputError
-        If a file is damaged or its weights are those of another network.
+        If a file is damaged, its weights are those of another network, or it is a language model.
     """
+    network = _loaded(name)
+    if not isinstance(network, Network):
+        raise InputError(f"{name} holds a language model, which takes texts; a network of images is wanted.")
+    return network
+
+
+def trained_language(*, name: str) -> LanguageModel:
+    """Load a language model that ``alignkit train`` wrote; see :func:`trained`.
+
+    Parameters
+    ----------
+    name : str
+        The folder, or ``FOLDER@EPOCH``.
+
+    Returns
+    -------
+    model : LanguageModel
+
+    Raises
+    ------
+    MissingDataError
+        If the folder holds no trained network, or not that epoch.
+    InputError
+        If a file is damaged, its weights are those of another model, or it takes images.
+    """
+    model = _loaded(name)
+    if not isinstance(model, LanguageModel):
+        raise InputError(f"{name} holds a network of images; a language model is wanted.")
+    return model
+
+
+def _loaded(name: str) -> Network | LanguageModel:
     text, _, epoch = name.rpartition("@") if _names_epoch(name) else (name, "", "")
     folder = Path(text).expanduser()
     record = read_record(folder)
-    build = partial(build_network, record["kind"], record["options"])
+    build = partial(_build, record["kind"], record["options"])
     network = build()
     weights = read_tensors(_weights_file(folder, epoch))
     try:
@@ -170,17 +213,18 @@ def trained(*, name: str) -> Network:
         for key, value in last.items()
         if key.startswith("held_out")
     )
-    return replace(
-        network,
-        name=f"{network.name}, {set_name}" + (f", epoch {epoch}" if epoch else ""),
-        module=network.module.eval(),
-        trained=n_epochs > 0,
-        untrained=build if n_epochs > 0 else None,
-        notes=(
+    changes: dict[str, Any] = {
+        "name": f"{network.name}, {set_name}" + (f", epoch {epoch}" if epoch else ""),
+        "family": network.family.removeprefix("random ") if n_epochs else network.family,
+        "module": network.module.eval(),
+        "trained": n_epochs > 0,
+        "untrained": build if n_epochs > 0 else None,
+        "notes": (
             f"{record['kind']} was trained by alignkit on {set_name} for {n_epochs} epochs{measured}.",
             *(note for note in network.notes if not note.startswith("Weights are random")),
         ),
-    )
+    }
+    return replace(network, **changes)
 
 
 def epochs_of(folder: str | Path) -> list[int]:
@@ -199,12 +243,13 @@ class _Keeper:
         self.keep_epochs = keep_epochs
         self.history: list[Row] = []
 
-    def teach(self, network: Network, images: LabelledImages, recipe: Recipe, device: str) -> Training:
-        from .lessons import image_lesson
+    def teach(
+        self, network: Network | LanguageModel, source: _Source, recipe: Recipe, device: str
+    ) -> Training:
         from .teaching import Teaching, teach
 
         seed = self.record["seed"]
-        lesson = image_lesson(network, images, seed=derive_seed(seed, "held out"))
+        lesson = source.lesson(network, derive_seed(seed, "held out"))
         optimizer_state = self._take_up(network)
         if self.keep_epochs and not self.history:
             self._write_epoch(0, network.module.state_dict())
@@ -223,7 +268,7 @@ class _Keeper:
         (self.folder / STATE).unlink(missing_ok=True)
         return Training(self.folder, self.record["kind"], self.record["data"]["name"], tuple(self.history))
 
-    def _take_up(self, network: Network) -> dict[str, Any] | None:
+    def _take_up(self, network: Network | LanguageModel) -> dict[str, Any] | None:
         """Load weights and optimiser of the same training, cut short; refuse another one's folder."""
         unfinished = self.folder / STATE
         if self.folder.is_file():
@@ -277,6 +322,58 @@ class _Keeper:
 
 def _part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {key.removeprefix(prefix): v for key, v in tensors.items() if key.startswith(prefix)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """What is learned from: its name, what it serves, and the lesson it gives a network."""
+
+    name: str
+    digest: str
+    serves: tuple[str, ...]
+    lesson: Callable[[Any, int], Lesson]
+    classes: tuple[str, ...] = ()
+
+
+def _source(data: str | Path, *, texts: bool, seed: int) -> _Source:
+    if str(data) == "copy":
+        name = f"copy task (seed {seed})"
+        return _Source(
+            name, digest_json(["copy", seed]), ("copy",), lambda _, s: _lessons().copy_lesson(seed=s)
+        )
+    path = Path(data).expanduser()
+    if texts or path.is_file():
+        if not path.is_file():
+            raise MissingDataError(f"the text {path} does not exist; name a file of plain text.")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is no text in UTF-8 ({error}).") from error
+        digest = digest_json(text)
+        return _Source(path.name, digest, ("text",), lambda _, s: _lessons().text_lesson(text, seed=s))
+    images = labelled_images(data, seed=seed)
+    return _Source(
+        images.name,
+        images.digest,
+        ("labels", "images"),
+        lambda network, s: _lessons().image_lesson(network, images, seed=s),
+        images.classes,
+    )
+
+
+def _lessons() -> Any:
+    # It imports torch.
+    from . import lessons
+
+    return lessons
+
+
+def _factory(kind: str) -> Callable[..., Network | LanguageModel]:
+    return LANGUAGE_MODELS[kind] if kind in LANGUAGE_MODELS else NETWORKS[kind]
+
+
+def _build(kind: str, options: Mapping[str, Any]) -> Network | LanguageModel:
+    return (build_language_model if kind in LANGUAGE_MODELS else build_network)(kind, options)
 
 
 def _recipe(recipe: Recipe, epochs: int | None, batch_size: int | None, lr: float | None) -> Recipe:
