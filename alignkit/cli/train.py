@@ -31,6 +31,9 @@ def train(
     keep_epochs: Annotated[
         bool, typer.Option("--keep-epochs", help="Keep the weights before training and after every epoch.")
     ] = False,
+    twin: Annotated[
+        bool, typer.Option("--twin", help="Train the standard network of as many parameters too.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a network and keep it; `trained:FOLDER` is then a model for every other command."""
@@ -39,7 +42,7 @@ def train(
     with progress_bars(quiet=json):
         result = train_model(
             network, data=data, out=out, options=options_of(set_), epochs=epochs, batch_size=batch_size,
-            lr=lr, seed=seed, device=device, keep_epochs=keep_epochs,
+            lr=lr, seed=seed, device=device, keep_epochs=keep_epochs, twin=twin,
         )  # fmt: skip
     if json:
         print_json(result.to_json())

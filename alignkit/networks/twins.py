@@ -9,6 +9,10 @@ from ._network import Network
 
 _MATCHED_FAMILY = "matched CNN"
 _LEAST_SIZE = 32
+_CONFOUNDED = (
+    "Its weights are random and the network's are trained: what sets them apart may be training rather than "
+    "the mechanism (`alignkit train --twin` trains both)."
+)
 
 
 def untrained_twin(network: Network) -> Network | None:
@@ -80,6 +84,7 @@ def matched_twin(network: Network) -> Network | None:
 
 def _renamed(network: Network, twin: Network, family: str) -> Network:
     share = twin.n_parameters / network.n_parameters if network.n_parameters else 1.0
+    confounded = network.trained and not twin.trained and network.n_parameters > 0
     return replace(
         twin,
         name=f"{network.name}-matched",
@@ -90,6 +95,7 @@ def _renamed(network: Network, twin: Network, family: str) -> Network:
             *twin.notes,
             f"This is a standard network of {twin.n_parameters:,} parameters, {share:.1%} of "
             f"{network.name}'s.",
+            *((_CONFOUNDED,) if confounded else ()),
         ),
     )
 

@@ -67,6 +67,7 @@ def train_model(
     seed: int = 0,
     device: str = "auto",
     keep_epochs: bool = False,
+    twin: bool = False,
 ) -> TrainingResult:
     """Check the options of a network and train it; see :func:`alignkit.networks.train_network`."""
     from ..networks import LANGUAGE_MODELS, NETWORKS, train_network
@@ -91,5 +92,6 @@ def train_model(
             seed=seed,
             device=device,
             keep_epochs=keep_epochs,
+            twin=twin,
         )
     )

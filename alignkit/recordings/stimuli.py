@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .._core.checks import check_option, check_unique
 from .._core.errors import InputError, MissingDataError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+# TIFF's tag SMaxSampleValue.
+_LARGEST_VALUE = 341
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,12 +177,17 @@ class StimulusSet:
         return self._of(stimulus_id)
 
     def open(self, stimulus_id: str) -> Image:
-        """Return one image, as RGB; transparent pixels are laid on white.
+        """Return one image, as RGB of eight bits, upright; transparent pixels are laid on white.
+
+        It is turned and mirrored as the EXIF orientation of the file says, as browsers and viewers do.
+        Sixteen bits are scaled to eight. Where pixels are floating-point numbers, 1 is white; where they
+        are whole numbers of 32 bits, 65535 is; or what a TIFF declares as its SMaxSampleValue.
 
         Raises
         ------
         InputError
-            If the file is no image, or holds several frames.
+            If the file is no image, holds several frames, or has more than 179 million pixels; or if
+            pixels of 32 bits are NaN, below 0, or above white.
         """
         from PIL import Image, UnidentifiedImageError
 
@@ -191,7 +199,9 @@ class StimulusSet:
                 n_frames = getattr(image, "n_frames", 1)
                 if n_frames > 1:
                     raise InputError(f"{path} holds {n_frames} frames; a still image is wanted.")
-                return _as_rgb(image)
+                return _as_rgb(image, path)
+        except Image.DecompressionBombError as error:
+            raise InputError(f"{path} is too large to open ({error}); scale it down.") from error
         except (UnidentifiedImageError, OSError, SyntaxError) as error:
             raise InputError(f"{path} cannot be read as an image ({error}); replace or remove it.") from error
 
@@ -239,16 +249,36 @@ def _check_texts(table: pd.DataFrame) -> None:
         raise InputError(f"the stimuli {', '.join(empty[:5]) or '(missing)'} have no text; drop them.")
 
 
-def _as_rgb(image: Image) -> Image:
+def _as_rgb(image: Image, path: Path) -> Image:
     from PIL import Image as pillow
+    from PIL import ImageOps
 
-    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
-        # Sixteen bits are scaled, not cut, to eight.
+    # What a TIFF declares goes when the image is turned.
+    declared = getattr(image, "tag_v2", {}).get(_LARGEST_VALUE)
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "F" or image.mode.startswith("I"):
+        # More than eight bits are scaled to eight, not cut.
         values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if image.mode != "F" else max(float(values.max()), 1e-12)
-        image = pillow.fromarray(np.round(values / top * 255).clip(0, 255).astype(np.uint8))
+        white = _white(values, image.mode, declared, path)
+        image = pillow.fromarray(np.round(values / white * 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        white = pillow.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return pillow.alpha_composite(white, rgba).convert("RGB")
+        white_page = pillow.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return pillow.alpha_composite(white_page, rgba).convert("RGB")
     return image.convert("RGB")
+
+
+def _white(values: NDArray[np.float64], mode: str, declared: Any, path: Path) -> float:
+    """Return the value that is white, which never depends on what the image shows."""
+    if mode.startswith("I;16"):
+        return 65535.0
+    kind, white = ("floating-point", 1.0) if mode == "F" else ("32-bit", 65535.0)
+    if declared is not None:
+        white = float(np.max(declared))
+    # Written so that NaN fails it too.
+    if not (0 < white < np.inf and values.min() >= 0 and values.max() <= white):
+        raise InputError(
+            f"{path} has {kind} pixels from {values.min():g} to {values.max():g}; wanted 0 to {white:g}. "
+            "Scale all images of the set alike, or declare the value of white (TIFF tag SMaxSampleValue)."
+        )
+    return white

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -211,6 +212,38 @@ def test_pooling_reaches_the_layers(stimuli, tmp_path):
     first = extract(network, stimuli, tmp_path / "first", layers=["tokens"], pooling="class-token")
     np.testing.assert_allclose(mean["conv"], full["conv"].reshape(-1, 4, 64).mean(2), rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(first["tokens"], full["tokens"].reshape(-1, 64, 4)[:, 0])
+
+
+class Turned(nn.Module):
+    """Maps along the last axis, on which each of 5 maps has a value of its own, and nothing else does."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.arange(5.0).expand(len(images), 8, 8, 5)
+
+
+@pytest.mark.parametrize(("pooling", "repeats"), [("mean", 1), ("max", 1), ("grid-2", 4)])
+def test_maps_along_the_last_axis_stay_apart_from_positions(stimuli, tmp_path, pooling, repeats):
+    network = replace(_network(nn.Sequential(Turned()), ("0",)), channels_last=("0",))
+    features = extract(network, stimuli, tmp_path, pooling=pooling)
+    planted = np.repeat(np.arange(5.0), repeats)
+    np.testing.assert_array_equal(features["0"], np.tile(planted, (N_STIMULI, 1)))
+    assert features.facts["channels_last"] == ["0"]
+    # Features that were made with the axes mixed up are others, and not handed out as these.
+    unaware = replace(network, channels_last=())
+    with pytest.raises(InputError, match="channels_last"):
+        extract(unaware, stimuli, tmp_path, pooling=pooling)
+    mixed = extract(unaware, stimuli, tmp_path / "mixed", pooling=pooling)["0"]
+    assert mixed.shape == (N_STIMULI, 8 * repeats)
+
+
+def test_globs_and_depths_choose_layers(stimuli, tmp_path):
+    network = _network()
+    assert extract(network, stimuli, tmp_path / "glob", layers=["re*", 0.0]).layers == [
+        "relu",
+        "readout",
+        "conv",
+    ]
+    assert extract(network, stimuli, tmp_path / "depth", layers=[1.0]).layers == ["readout"]
 
 
 def test_outputs_of_transformers_are_their_last_hidden_state(stimuli, tmp_path):

@@ -33,6 +33,16 @@ def test_max_takes_the_largest_over_positions_or_tokens():
     assert pool(-_counting(1, 3, 2), "max").tolist() == [[0.0, -1.0]]
 
 
+@pytest.mark.parametrize("pooling", ["mean", "max", "grid-2"])
+def test_maps_along_the_last_axis_are_pooled_as_maps_along_the_first(pooling):
+    maps = _counting(2, 3, 4, 4)
+    turned = maps.permute(0, 2, 3, 1).contiguous()
+    assert torch.equal(pool(turned, pooling, channels_last=True), pool(maps, pooling))
+    assert torch.equal(pool(turned, "flatten", channels_last=True), turned.flatten(1))
+    tokens = _counting(1, 3, 2)
+    assert torch.equal(pool(tokens, "mean", channels_last=True), pool(tokens, "mean"))
+
+
 def test_a_grid_averages_cells_row_by_row_within_each_map():
     pooled = pool(_counting(1, 2, 4, 4), "grid-2")
     assert pooled.tolist() == [[2.5, 4.5, 10.5, 12.5, 18.5, 20.5, 26.5, 28.5]]

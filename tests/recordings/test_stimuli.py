@@ -61,6 +61,64 @@ def test_sixteen_bit_images_are_scaled_and_not_cut(folder):
     np.testing.assert_allclose(opened, ramp / 65535 * 255, atol=0.5)
 
 
+@pytest.mark.parametrize(
+    ("values", "declared", "expected"),
+    [
+        # A dark image stays dark: white does not depend on what an image shows.
+        (np.array([[0.0, 0.1, 0.2]], np.float32), None, [0, 26, 51]),
+        (np.array([[0.0, 51.0, 102.0]], np.float32), 255.0, [0, 51, 102]),
+        (np.array([[0, 257, 65535]], np.int32), None, [0, 1, 255]),
+        (np.array([[0, 1000, 100_000]], np.int32), 100_000, [0, 3, 255]),
+    ],
+)
+def test_pixels_of_32_bits_are_scaled_by_what_is_white(tmp_path, values, declared, expected):
+    tags = {} if declared is None else {341: declared}
+    Image.fromarray(values).save(tmp_path / "deep.tif", tiffinfo=tags)
+    opened = np.asarray(StimulusSet.from_folder(tmp_path).open("deep"))
+    assert opened[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.array([[0.0, 200.0]], np.float32), "floating-point pixels from 0 to 200; wanted 0 to 1. Scale all"),
+        (np.array([[-0.5, 1.0]], np.float32), "floating-point pixels from -0.5 to 1; wanted 0 to 1"),
+        (np.array([[0.5, np.nan]], np.float32), "floating-point pixels from nan to nan"),
+        (np.array([[0.5, np.inf]], np.float32), "floating-point pixels from 0.5 to inf"),
+        (np.array([[0, 70_000]], np.int32), "32-bit pixels from 0 to 70000; wanted 0 to 65535"),
+        (np.array([[-1, 0]], np.int32), "32-bit pixels from -1 to 0"),
+    ],
+)
+def test_pixels_that_are_no_brightness_are_refused(tmp_path, values, message):
+    Image.fromarray(values).save(tmp_path / "deep.tif")
+    with pytest.raises(InputError, match=message):
+        StimulusSet.from_folder(tmp_path).open("deep")
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [(1, None), (2, "FLIP_LEFT_RIGHT"), (3, "ROTATE_180"), (6, "ROTATE_270"), (8, "ROTATE_90")],
+)
+def test_images_come_upright_as_their_exif_orientation_says(tmp_path, suffix, orientation, turn):
+    pixels = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3) * 3
+    stored = Image.fromarray(pixels)
+    exif = Image.Exif()
+    exif[274] = orientation
+    more = {"lossless": True} if suffix == "webp" else {}
+    stored.save(tmp_path / f"photo.{suffix}", exif=exif, **more)
+    opened = StimulusSet.from_folder(tmp_path).open("photo")
+    upright = stored if turn is None else stored.transpose(Image.Transpose[turn])
+    np.testing.assert_array_equal(np.asarray(opened), np.asarray(upright))
+
+
+def test_an_image_too_large_to_open_is_refused(folder, monkeypatch):
+    # Pillow refuses from twice this number on.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
+    with pytest.raises(InputError, match=r"b.png is too large to open \(Image size \(12 pixels\)"):
+        StimulusSet.from_folder(folder).open("b")
+
+
 def test_damaged_and_moving_images_are_named(folder):
     (folder / "a.jpg").write_bytes((folder / "a.jpg").read_bytes()[:50])
     frames = [Image.new("RGB", (4, 4), (value, 0, 0)) for value in (0, 99)]

@@ -74,14 +74,19 @@ def channels_last_layers(module: nn.Module, size: int) -> tuple[str, ...]:
 
 def _shapes_of_maps(module: nn.Module, size: int) -> dict[str, torch.Size]:
     """Return the shapes of the outputs of four axes to one image, in the order in which modules run."""
-    try:
-        with torch.no_grad():
-            return _heard(_hollow(module), torch.empty(1, 3, size, size, device="meta"))
-    except Exception:
-        # Some networks look at values on their way, and a tensor of mere shape has none.
-        logger.debug("%s does not run on shapes alone", type(module).__name__, exc_info=True)
+    name = type(module).__name__
     with torch.no_grad():
-        return _heard(module, torch.zeros(1, 3, size, size))
+        try:
+            return _heard(_hollow(module), torch.empty(1, 3, size, size, device="meta"))
+        except Exception:
+            # Some networks look at values on their way, and a tensor of mere shape has none.
+            logger.debug("%s does not run on shapes alone", name, exc_info=True)
+        try:
+            return _heard(module, torch.zeros(1, 3, size, size))
+        except Exception:
+            # What does not take such an image says so itself when images come.
+            logger.debug("%s does not take images of %d pixels", name, size, exc_info=True)
+    return {}
 
 
 def _hollow(module: nn.Module) -> nn.Module:

@@ -16,6 +16,7 @@ RECORD = "network.json"
 WEIGHTS = "weights.safetensors"
 STATE = "unfinished.safetensors"
 EPOCHS = "epochs"
+MATCHED = "matched"
 _FORMAT = 1
 _KIND = "trained network"
 

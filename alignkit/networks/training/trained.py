@@ -19,6 +19,7 @@ from .._network import NETWORKS, Network
 from .._recipe import Recipe
 from ._files import (
     EPOCHS,
+    MATCHED,
     RECORD,
     STATE,
     WEIGHTS,
@@ -75,6 +76,7 @@ def train_network(
     seed: int = 0,
     device: str = "auto",
     keep_epochs: bool = False,
+    twin: bool = False,
 ) -> Training:
     """Train a registered network on a small labelled set and keep it.
 
@@ -101,10 +103,14 @@ def train_network(
         "auto" takes CUDA when it is there.
     keep_epochs : bool, default=False
         Keep the weights after every epoch, and before the first: ``trained:FOLDER@3`` is epoch 3.
+    twin : bool, default=False
+        Train the standard network of as many parameters as well, the same way, into ``matched/`` of `out`:
+        only against that one does a difference speak of the mechanism.
 
     Returns
     -------
     training : Training
+        Of the network.
 
     Raises
     ------
@@ -139,7 +145,21 @@ def train_network(
         "recipe": asdict(recipe),
         "seed": seed,
     }
-    return _Keeper(Path(out), record, keep_epochs).teach(network, source, recipe, device)
+    training = _Keeper(Path(out), record, keep_epochs).teach(network, source, recipe, device)
+    if twin:
+        matched, matched_options = _matched(kind, given, network)
+        train_network(
+            matched,
+            data=data,
+            out=Path(out) / MATCHED,
+            options=matched_options,
+            epochs=recipe.epochs,
+            batch_size=batch_size,
+            lr=lr,
+            seed=seed,
+            device=device,
+        )
+    return training
 
 
 def trained(*, name: str) -> Network:
@@ -207,6 +227,7 @@ def _loaded(name: str) -> Network | LanguageModel:
         raise InputError(f"the weights in {folder} are not those of {record['kind']!r}: {line}") from error
     n_epochs = int(epoch) if epoch else len(record["history"])
     set_name = record["data"]["name"]
+    short = set_name.partition(" (")[0]
     last = {} if n_epochs == 0 else record["history"][n_epochs - 1]
     measured = "".join(
         f", held-out {key.removeprefix('held_out_')} {value:.3f}"
@@ -214,7 +235,7 @@ def _loaded(name: str) -> Network | LanguageModel:
         if key.startswith("held_out")
     )
     changes: dict[str, Any] = {
-        "name": f"{network.name}, {set_name}" + (f", epoch {epoch}" if epoch else ""),
+        "name": f"{network.name}:{short}" + (f"@{epoch}" if epoch else ""),
         "family": network.family.removeprefix("random ") if n_epochs else network.family,
         "module": network.module.eval(),
         "trained": n_epochs > 0,
@@ -224,6 +245,8 @@ def _loaded(name: str) -> Network | LanguageModel:
             *(note for note in network.notes if not note.startswith("Weights are random")),
         ),
     }
+    if n_epochs and (folder / MATCHED / RECORD).is_file():
+        changes["matched"] = partial(_loaded, str(folder / MATCHED))
     return replace(network, **changes)
 
 
@@ -322,6 +345,22 @@ class _Keeper:
 
 def _part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {key.removeprefix(prefix): v for key, v in tensors.items() if key.startswith(prefix)}
+
+
+def _matched(
+    kind: str, options: Mapping[str, Any], network: Network | LanguageModel
+) -> tuple[str, dict[str, Any]]:
+    """Return the registered standard network of as many parameters, and its options."""
+    facts = (LANGUAGE_MODELS if kind in LANGUAGE_MODELS else NETWORKS).facts(kind)
+    name = facts.get("matched") or facts.get("twin")
+    if name is None and isinstance(network, LanguageModel):
+        raise InputError(f"{kind!r} names no twin; train it without one.")
+    if name is None:
+        size = next((v for k, v in options.items() if k == "image_size"), None)
+        made: dict[str, Any] = {"n_parameters": network.n_parameters}
+        return "matched-cnn", made if size is None else made | {"image_size": size}
+    accepted = inspect.signature(_factory(name)).parameters
+    return str(name), {k: v for k, v in options.items() if k in accepted}
 
 
 @dataclass(frozen=True, eq=False)

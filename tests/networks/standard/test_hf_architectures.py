@@ -12,6 +12,7 @@ from PIL import Image
 
 from alignkit._core.errors import InputError
 from alignkit.networks import hf
+from alignkit.networks.standard._vision_layers import channels_last_layers
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
 PATCHES = SMALL | {"image_size": 32, "patch_size": 8}
@@ -182,3 +183,50 @@ def test_towers_that_want_more_than_images_are_refused(tmp_path):
     values = {"text_config": TEXT, "vision_config": SMALL | {"num_patches": 16, "patch_size": 8}}
     with pytest.raises(InputError, match="is a Siglip2Model, which takes more than images"):
         hf(name=_saved("Siglip2", values, 32, tmp_path))
+
+
+def _built(name: str, values: dict):
+    config = getattr(transformers, f"{name}Config")(**values)
+    return transformers.AutoModel.from_config(config).eval()
+
+
+def test_layers_with_their_maps_along_the_last_axis_are_known():
+    wide = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 64}
+    windows = {"window_size": 2, "mlp_dim": 8, "output_channels": 8, "global_attn_indexes": [1]}
+    sam = _built("SamVision", wide | windows)
+    found = channels_last_layers(sam, 64)
+    assert {"vision_encoder.layers.0", "vision_encoder.layers.1"} <= set(found)
+    assert "vision_encoder.neck" not in found
+    # Its blocks take maps first and give maps first, and have them last within.
+    det = channels_last_layers(_built("VitDet", wide | {"pretrain_image_size": 64}), 64)
+    assert "encoder.layer.0.mlp" in det
+    assert "encoder.layer.0" not in det
+    assert channels_last_layers(_built("ViT", PATCHES), 32) == ()
+
+
+class _Turned(torch.nn.Module):
+    def __init__(self, n_maps: int, peek: bool = False) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, n_maps, 4, 4)
+        self.block1 = torch.nn.LayerNorm(n_maps)
+        self.narrow = torch.nn.Linear(n_maps, 5)
+        self.block2 = torch.nn.LayerNorm(5)
+        self.peek = peek
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.block1(self.conv(images).permute(0, 2, 3, 1))
+        if self.peek and float(maps.sum()) > 1e9:
+            raise AssertionError
+        return self.block2(self.narrow(maps))
+
+
+@pytest.mark.parametrize("peek", [False, True])
+@pytest.mark.parametrize("n_maps", [6, 8])
+def test_as_many_maps_as_rows_are_told_by_other_modules_of_the_class(n_maps, peek):
+    # 32 pixels make 8 x 8 positions; with 8 maps the shape alone says nothing.
+    found = channels_last_layers(_Turned(n_maps, peek).eval(), 32)
+    assert found == ("block1", "narrow", "block2")
+
+
+def test_a_network_that_does_not_take_the_image_has_no_layers_that_are_known():
+    assert channels_last_layers(torch.nn.Linear(7, 7), 32) == ()

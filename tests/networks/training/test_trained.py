@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,15 @@ import torch
 from torch import nn
 
 from alignkit._core.errors import InputError, MissingDataError
-from alignkit.networks import NETWORKS, Network, Recipe, build_network, epochs_of, train_network
+from alignkit.networks import (
+    NETWORKS,
+    Network,
+    Recipe,
+    build_network,
+    epochs_of,
+    train_network,
+    trained_language,
+)
 from alignkit.networks._images import square
 from alignkit.networks.training import lessons, teaching
 from alignkit.networks.training._files import STATE, WEIGHTS
@@ -248,3 +257,84 @@ def test_a_damaged_unfinished_training_is_named(tmp_path):
     (tmp_path / "t" / STATE).write_bytes(b"nothing")
     with pytest.raises(InputError, match="is damaged.*remove it and train again"):
         train_network("linear", data="digits", out=tmp_path / "t")
+
+
+@pytest.mark.slow
+def test_the_copy_task_is_learned_by_waves_and_not_by_their_twin(tmp_path):
+    recalled = {}
+    for kind in ("wave-rnn", "wave-rnn-identity"):
+        training = train_network(kind, data="copy", out=tmp_path / kind, options={"task": "copy"}, epochs=2)
+        recalled[kind] = training.history[-1]["held_out_accuracy"]
+    # Chance is one of eight symbols.
+    assert recalled["wave-rnn"] > 0.6
+    assert recalled["wave-rnn-identity"] < 0.3
+
+
+def test_sequences_are_trained_on_and_only_recalled_symbols_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(lessons, "N_SEQUENCES", 100)
+    options = {"task": "copy", "n_positions": 12, "n_channels": 2}
+    training = train_network("wave-rnn", data="copy", out=tmp_path / "t", options=options, epochs=1)
+    assert 0 <= training.history[-1]["held_out_accuracy"] < 0.5
+    assert build_network(f"trained:{tmp_path / 't'}").trained
+    targets = torch.tensor([[0, 0, 3, 4], [0, 0, 5, 6]])
+    # The blanks are all right: they say nothing.
+    assert teaching._n_right(torch.tensor([[0, 0, 3, 4], [0, 0, 5, 1]]), targets) == 1.5
+    assert teaching._n_right(torch.zeros(2, 4, dtype=torch.int64), targets) == 0
+    assert teaching._n_right(torch.tensor([1, 2]), torch.tensor([1, 3])) == 1
+
+
+def test_a_text_is_learned_byte_by_byte_and_its_last_fifth_is_held_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(lessons, "N_PIECES", 500)
+    text = tmp_path / "text.txt"
+    text.write_text("the cat sat on the mat. " * 100, encoding="utf-8")
+    options = {"n_neurons": 64, "n_dims": 16, "n_levels": 1}
+    training = train_network(
+        "dragon-hatchling", data=text, out=tmp_path / "t", options=options, epochs=1, lr=5e-3
+    )
+    # Without learning anything it would be the logarithm of 256, which is 5.5.
+    assert training.history[-1]["held_out_loss"] < 3.5
+    model = trained_language(name=str(tmp_path / "t"))
+    assert model.trained
+    assert model.family == "language"
+    with pytest.raises(InputError, match="holds a language model, which takes texts"):
+        build_network(f"trained:{tmp_path / 't'}")
+
+
+def test_networks_and_data_that_do_not_go_together_are_refused(tmp_path):
+    with pytest.raises(InputError, match="'linear' learns from labels, and 'copy' is no such set"):
+        train_network("linear", data="copy", out=tmp_path / "t")
+    with pytest.raises(MissingDataError, match="the text .*digits does not exist; name a file of plain text"):
+        train_network("dragon-hatchling", data="digits", out=tmp_path / "t")
+    (tmp_path / "noise.bin").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(InputError, match="is no text in UTF-8"):
+        train_network("dragon-hatchling", data=tmp_path / "noise.bin", out=tmp_path / "t")
+    train_network("linear", data="digits", out=tmp_path / "images", epochs=1)
+    with pytest.raises(InputError, match="holds a network of images; a language model is wanted"):
+        trained_language(name=str(tmp_path / "images"))
+
+
+def test_an_image_network_s_training_is_no_language_model_s_text(tmp_path):
+    (tmp_path / "a.txt").write_text("x" * 500)
+    with pytest.raises(InputError, match="'linear' learns from labels, and .*a.txt.* is no such set"):
+        train_network("linear", data=tmp_path / "a.txt", out=tmp_path / "t")
+
+
+def test_the_matched_twin_is_trained_the_same_way_and_found_by_the_comparison(tmp_path, monkeypatch):
+    from alignkit.networks import matched_twin
+
+    def plain(*, n_classes: int = 10, seed: int = 0) -> Network:
+        return _linear(n_classes=n_classes, seed=seed + 50)
+
+    monkeypatch.setitem(NETWORKS._objects, "plain", plain)
+    monkeypatch.setitem(NETWORKS._facts, "plain", {"learns": True})
+    monkeypatch.setitem(NETWORKS._facts, "linear", {"learns": True, "matched": "plain"})
+    train_network("linear", data="digits", out=tmp_path / "t", epochs=2, twin=True)
+    twin = matched_twin(build_network(f"trained:{tmp_path / 't'}"))
+    assert twin.name == "linear:digits-matched"
+    assert twin.trained
+    assert "plain was trained by alignkit on digits (scikit-learn) for 2 epochs" in twin.notes[0]
+    assert not any("may be training rather than" in note for note in twin.notes)
+    train_network("linear", data="digits", out=tmp_path / "alone", epochs=1)
+    network = build_network(f"trained:{tmp_path / 'alone'}")
+    random = matched_twin(replace(network, matched=lambda: plain()))
+    assert any("may be training rather than" in note for note in random.notes)
