@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 # Layers with more units than this are brought down to it unless the caller says otherwise.
 AUTO_UNITS = 4096
 # Units that are turned and multiplied at once: they and what becomes of them stay in the cache.
-_BLOCK = 16_384
+_BLOCK = 32_768
 
 Projection = int | Literal["auto"] | Mapping[str, float] | None
 
@@ -83,12 +84,14 @@ class SparseProjection:
         InputError
             If the number of units is not `n_in`.
         """
+        import torch
+
         if units.ndim != 2 or units.shape[1] != self.n_in:
             raise InputError(
                 f"this projection takes (n_stimuli, {self.n_in}) units, got shape {tuple(units.shape)}."
             )
         if units.device.type == "cpu":
-            return self._by_blocks(units.detach().float())
+            return torch.from_numpy(self._by_blocks(units.detach().float().numpy(), torch.get_num_threads()))
         return (self._on(units.device) @ units.float().T.contiguous()).T.contiguous()
 
     def _draw(self) -> tuple[NDArray[np.int8], NDArray[np.int32], NDArray[np.int32]]:
@@ -104,35 +107,35 @@ class SparseProjection:
         return signs * np.int8(2) - np.int8(1), columns, starts
 
     @cached_property
-    def _bags(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Return of each block of units those that are added, then those taken away, output by output."""
-        import torch
-
-        signs, columns, starts = self._draw()
-        bags = 2 * np.repeat(np.arange(self.n_out, dtype=np.int32), np.diff(starts)) + (signs < 0)
-        # From entries to columns to rows: twice a counting sort, where one by value takes ten times as long.
-        whole = csr_array((signs, (bags, columns)), shape=(2 * self.n_out, self.n_in)).tocsc()
+    def _signs(self) -> list[csc_array[Any]]:
+        # By column, so that units are read in order and what is added to is small enough for the cache: four
+        # times as fast as by row. Signs in one byte, as these matrices are as large as a network's weights.
+        whole = csr_array(self._draw(), shape=(self.n_out, self.n_in)).tocsc()
         blocks = []
         for first in range(0, self.n_in, _BLOCK):
-            begins = whole.indptr[first : first + _BLOCK + 1]
-            part = slice(begins[0], begins[-1])
-            block = (whole.data[part], whole.indices[part], begins - begins[0])
-            by_bag = csc_array(block, shape=(2 * self.n_out, len(begins) - 1)).tocsr()
-            blocks.append((torch.from_numpy(by_bag.indices), torch.from_numpy(by_bag.indptr)))
+            starts = whole.indptr[first : first + _BLOCK + 1]
+            part = slice(starts[0], starts[-1])
+            block = (whole.data[part], whole.indices[part], starts - starts[0])
+            blocks.append(csc_array(block, shape=(self.n_out, len(starts) - 1)))
         return blocks
 
-    def _by_blocks(self, units: torch.Tensor) -> torch.Tensor:
-        """Add units block by block, in an order that neither batches nor threads change."""
-        import torch
+    def _by_blocks(self, units: NDArray[np.float32], n_threads: int) -> NDArray[np.float32]:
+        def multiplied(number: int) -> NDArray[np.float32]:
+            part = units[:, number * _BLOCK : (number + 1) * _BLOCK]
+            return np.asarray(self._signs[number] @ np.ascontiguousarray(part.T))
 
-        total = torch.zeros(2 * self.n_out, len(units))
-        for number, (members, starts) in enumerate(self._bags):
-            block = units[:, number * _BLOCK : (number + 1) * _BLOCK].t().contiguous()
-            total += torch.nn.functional.embedding_bag(
-                members, block, starts, mode="sum", include_last_offset=True
-            )
-        value = (self.n_in**-0.5 * self.n_out) ** -0.5
-        return ((total[0::2] - total[1::2]) * value).t().contiguous()
+        n_blocks = len(self._signs)
+        total = np.zeros((self.n_out, len(units)), np.float32)
+        # Blocks are added in order whatever thread made them: the same bits with any number of threads.
+        if min(n_threads, n_blocks) > 1:
+            with ThreadPoolExecutor(min(n_threads, n_blocks)) as threads:
+                for part in threads.map(multiplied, range(n_blocks)):
+                    total += part
+        else:
+            for number in range(n_blocks):
+                total += multiplied(number)
+        value = np.float32((self.n_in**-0.5 * self.n_out) ** -0.5)
+        return np.ascontiguousarray(total.T) * value
 
     def _on(self, device: torch.device) -> torch.Tensor:
         import torch

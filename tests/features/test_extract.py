@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib
 import logging
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from torch import nn
 from alignkit import Features, StimulusSet
 from alignkit._core.errors import InputError, UnknownNameError
 from alignkit._core.progress import reporting
-from alignkit.features import SparseProjection, extract
+from alignkit.features import SparseProjection, extract, jl_size
 from alignkit.networks import Network, gabor_energy, procedural_images, random_vit_s
 from alignkit.networks._images import ImagePreparation, square
 from alignkit.recordings.features import layer_file
@@ -139,8 +141,6 @@ def test_a_rerun_gives_the_same_bits(stimuli, tmp_path):
 
 
 def test_a_johnson_lindenstrauss_size_follows_from_the_number_of_stimuli(stimuli, tmp_path):
-    from alignkit.features.projection import jl_size
-
     features = extract(_network(), stimuli, tmp_path, layers=["conv", "readout"], projection={"eps": 0.4})
     assert jl_size(N_STIMULI, 0.4) < 256
     assert features.facts["projection"] == {"conv": jl_size(N_STIMULI, 0.4)}
@@ -234,6 +234,12 @@ def test_maps_along_the_last_axis_stay_apart_from_positions(stimuli, tmp_path, p
         extract(unaware, stimuli, tmp_path, pooling=pooling)
     mixed = extract(unaware, stimuli, tmp_path / "mixed", pooling=pooling)["0"]
     assert mixed.shape == (N_STIMULI, 8 * repeats)
+
+
+def test_importing_features_loads_nothing_heavy():
+    script = "import sys, alignkit.features; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert not {"torch", "transformers", "av", "zarr", "sklearn"} & set(loaded.split())
 
 
 def test_globs_and_depths_choose_layers(stimuli, tmp_path):

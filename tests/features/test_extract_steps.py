@@ -99,7 +99,7 @@ def test_a_series_comes_back_from_disk_chunked_by_stimuli(stimuli, tmp_path):
 
 
 def test_spikes_give_rates_and_latencies(stimuli, tmp_path):
-    from alignkit.features.spike_codes import first_spike_latency, spike_rate
+    from alignkit.features import first_spike_latency, spike_rate
 
     features = extract(_network(), stimuli, tmp_path, projection=None)
     # It fires from the step on in which the sum first passes one.

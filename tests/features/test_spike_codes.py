@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alignkit._core.errors import InputError
-from alignkit.features.spike_codes import first_spike_latency, spike_rate
+from alignkit.features import first_spike_latency, spike_rate
 
 
 def test_a_regular_train_has_the_rate_and_latency_it_was_made_with():

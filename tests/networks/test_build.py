@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from alignkit._core.errors import InputError, UnknownNameError
-from alignkit.networks import NETWORKS, build_network
+from alignkit.networks import LANGUAGE_MODELS, NETWORKS, build_network
 from alignkit.networks._build import split_kind
 
 
@@ -55,6 +55,14 @@ def test_hf_without_a_name_says_how_to_write_it():
 
 # Drawing the weights of more parameters than this takes seconds.
 LARGE = 20_000_000
+# Options that make building cheap and leave the number of parameters and the layers as they are.
+CHEAP: dict[str, dict[str, object]] = {
+    "liquid": {"n_first_images": 8},
+    "liquid-stdp": {"n_first_images": 8},
+}
+# Sources and plain networks that only stand beside others have no paper of their own.
+WITHOUT_PAPER = {"hf", "hf-audio", "hf-video", "matched-cnn", "pixels", "trained"}
+WITHOUT_PAPER |= {"spiking-conv-relu", "spiking-recurrent-tanh"}
 
 
 def _buildable():
@@ -67,7 +75,7 @@ def _buildable():
 @pytest.mark.parametrize("name", list(_buildable()))
 def test_declared_facts_are_those_of_the_network_that_is_built(name):
     facts = NETWORKS.facts(name)
-    network = NETWORKS[name]()
+    network = NETWORKS[name](**CHEAP.get(name, {}))
     assert network.name == name
     assert network.layers == facts["layers"]
     assert (network.family, network.trained, network.paper) == (
@@ -79,6 +87,29 @@ def test_declared_facts_are_those_of_the_network_that_is_built(name):
     modules = {path for path, _ in network.module.named_modules()}
     assert set(network.layers) <= modules
     assert facts["summary"]
+
+
+@pytest.mark.parametrize("registry", [NETWORKS, LANGUAGE_MODELS], ids=["networks", "language"])
+def test_every_declaration_says_what_the_network_is(registry):
+    for row in registry.rows():
+        name = row["name"]
+        assert {"family", "mechanism", "layers", "paper", "trained", "summary"} <= set(row), name
+        assert all(row[key] for key in ("family", "mechanism", "summary")), name
+        assert isinstance(row["trained"], bool), name
+        assert bool(row["layers"]) == ("required" not in row), name
+        assert bool(row["paper"]) == (name not in WITHOUT_PAPER), name
+
+
+@pytest.mark.parametrize("registry", [NETWORKS, LANGUAGE_MODELS], ids=["networks", "language"])
+def test_every_control_is_a_registered_network_and_none_is_its_own(registry):
+    for row in registry.rows():
+        assert isinstance(row.get("controls", ()), tuple), row["name"]
+        controls = [row[key] for key in ("twin", "matched") if key in row] + list(row.get("controls", ()))
+        assert len(set(controls)) == len(controls), row["name"]
+        assert row["name"] not in controls
+        for control in controls:
+            assert control in registry, f"{row['name']} names {control!r}"
+            assert row["name"] not in registry.facts(control).get("controls", ())
 
 
 def test_listing_needs_neither_torch_nor_transformers():

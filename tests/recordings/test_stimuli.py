@@ -81,7 +81,10 @@ def test_pixels_of_32_bits_are_scaled_by_what_is_white(tmp_path, values, declare
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.array([[0.0, 200.0]], np.float32), "floating-point pixels from 0 to 200; wanted 0 to 1. Scale all"),
+        (
+            np.array([[0.0, 200.0]], np.float32),
+            "floating-point pixels from 0 to 200; wanted 0 to 1. Scale all",
+        ),
         (np.array([[-0.5, 1.0]], np.float32), "floating-point pixels from -0.5 to 1; wanted 0 to 1"),
         (np.array([[0.5, np.nan]], np.float32), "floating-point pixels from nan to nan"),
         (np.array([[0.5, np.inf]], np.float32), "floating-point pixels from 0.5 to inf"),

@@ -140,7 +140,7 @@ for _name, _callable, _mechanism, _trained, _summary, _twin in (
         "inhibition that adapts neuron by neuron",
         True,
         "reservoir with Dale's law, inhibition adapted to procedural images",
-        {"twin": "ei-reservoir-global"},
+        {"twin": "ei-reservoir-global", "controls": ("ei-reservoir-untrained",)},
     ),
     (
         "ei-reservoir-global",
@@ -180,7 +180,7 @@ for _name, _callable, _mechanism, _trained, _summary, _twin in (
         "binary attractors, neurons asked one by one",
         True,
         "Hopfield network that stores procedural images, cued by images",
-        {"twin": "hopfield-synchronous"},
+        {"twin": "hopfield-synchronous", "controls": ("hopfield-untrained",)},
     ),
     (
         "hopfield-untrained",
@@ -204,7 +204,7 @@ for _name, _callable, _mechanism, _trained, _summary, _twin in (
         "softmax retrieval of stored patterns",
         True,
         "modern Hopfield network that stores procedural images, cued by images",
-        {"twin": "modern-hopfield-diffuse"},
+        {"twin": "modern-hopfield-diffuse", "controls": ("modern-hopfield-untrained",)},
     ),
     (
         "modern-hopfield-untrained",
@@ -243,7 +243,7 @@ for _name, _callable, _mechanism, _summary, _twin in (
         "dragon_hatchling",
         "sparse positive neurons with Hebbian fast synapses",
         "Dragon Hatchling (BDH-GPU) on bytes, random weights, small; the paper's size by options",
-        {"twin": "dragon-hatchling-softmax"},
+        {"twin": "dragon-hatchling-softmax", "controls": ("dragon-hatchling-signed",)},
     ),
     (
         "dragon-hatchling-softmax",

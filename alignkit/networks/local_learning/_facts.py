@@ -19,6 +19,7 @@ def _pair(
     parameters: int,
     twin_parameters: int | None = None,
     summary: str,
+    controls: tuple[str, ...] = (),
 ) -> None:
     """Declare a network and its twin of the same shapes that learns by backpropagation."""
     NETWORKS.declare(
@@ -33,6 +34,7 @@ def _pair(
         learns=True,
         twin=f"{name}-backprop",
         summary=summary,
+        **({"controls": controls} if controls else {}),
     )
     NETWORKS.declare(
         f"{name}-backprop",
@@ -76,6 +78,7 @@ _pair(
     paper="Nøkland 2016, NeurIPS, arXiv:1609.01596; Launay et al. 2020, NeurIPS, arXiv:2006.12878",
     parameters=134_154,
     summary="two hidden layers taught by random projections of the output's error",
+    controls=("direct-feedback-alignment-readout",),
 )
 NETWORKS.declare(
     "direct-feedback-alignment-readout",
@@ -98,6 +101,7 @@ _pair(
     "Laborieux & Zenke 2024, ICLR, arXiv:2309.02214",
     parameters=35_466,
     summary="a hidden layer with separate weights up and down that homeostasis makes agree",
+    controls=("equilibrium-propagation-asymmetric",),
 )
 NETWORKS.declare(
     "equilibrium-propagation-asymmetric",
@@ -112,21 +116,24 @@ NETWORKS.declare(
     summary="equilibrium-propagation whose weights up and down stay unrelated: its failing twin",
 )
 _DALE = "Cornford et al. 2024, bioRxiv, doi:10.1101/2024.10.25.620272"
-for _name, _mechanism, _summary in (
+for _name, _mechanism, _summary, _twins in (
     (
         "dale-exponentiated",
         "one sign per sending unit, weights that are multiplied",
         "a perceptron under Dale's law, learning by exponentiated gradients",
+        {"twin": "dale-gradient", "controls": ("dale-clamped",)},
     ),
     (
         "dale-gradient",
         "none (gradient descent from signed weights)",
         "dale-exponentiated taught by plain gradient descent: the twin whose signs flip",
+        {},
     ),
     (
         "dale-clamped",
         "one sign per sending unit, weights cut at zero",
         "dale-exponentiated taught by gradient descent that stops at zero: the twin with dead weights",
+        {"twin": "dale-gradient"},
     ),
 ):
     NETWORKS.declare(
@@ -140,7 +147,7 @@ for _name, _mechanism, _summary in (
         trained=False,
         learns=True,
         summary=_summary,
-        **({} if _name == "dale-gradient" else {"twin": "dale-gradient"}),
+        **_twins,
     )
 _SOFT_HEBB = (
     "Moraitis et al. 2022, Neuromorph Comput Eng 2:044017, doi:10.1088/2634-4386/aca710; "
@@ -154,6 +161,7 @@ _pair(
     paper=_SOFT_HEBB,
     parameters=59_754,
     summary="two convolutions that learn without labels, under a linear readout",
+    controls=("soft-hebb-random",),
 )
 NETWORKS.declare(
     "soft-hebb-random",

@@ -64,8 +64,8 @@ class PredictiveCoding(nn.Module):
     rule : {"inference", "fixed-prediction", "backprop"}, default="inference"
         See :func:`predictive_coding`.
     proximal : bool, default=True
-        Weigh errors so that F is the proximal problem of the loss, and the update of one image implicit
-        gradient descent. Without it all precisions are one.
+        Weigh errors so that F is the proximal problem of the loss, and the update of one image, once settled,
+        a step of implicit gradient descent. Without it all precisions are one.
     n_steps : int, default=20
         Steps of settling.
     rate : float, default=0.2
@@ -243,8 +243,8 @@ def predictive_coding(
 
     With image and target held, hidden activities settle where the squared errors of prediction are least;
     each weight then follows the error above it and the activity below it. With the precisions of `proximal`
-    the update of a single image is exactly implicit gradient descent on the squared error of the scores:
-    ``theta_new = argmin lr loss(theta) + 1/2 ||theta - theta_old||^2``, to second order and beyond.
+    the update of a single image, once activities have settled, is a step of implicit gradient descent on the
+    squared error of the scores: ``theta_new = argmin lr loss(theta) + 1/2 ||theta - theta_old||^2``.
 
     Parameters
     ----------
@@ -279,7 +279,11 @@ def predictive_coding(
 
     Notes
     -----
-    A batch's update is the mean of its images' updates, which is not the implicit step of their mean loss.
+    Measured on digits, with two hidden layers of 64 units, against the implicit step as another optimiser
+    finds it: the update of one image agrees to a thousandth after 200 steps of settling and more; after the
+    20 of the default its cosine is .99 and it is off by 14 to 17 %. A batch's update is the mean of its
+    images' updates, which is not the implicit step of their mean loss: of 16 images the cosine is .997 at a
+    rate of .02, and .7 at a rate of one.
 
     References
     ----------

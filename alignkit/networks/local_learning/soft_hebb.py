@@ -138,6 +138,7 @@ class SoftHebb(nn.Module):
         anti: bool = False,
     ) -> None:
         super().__init__()
+        self.image_size = image_size
         self.n_classes = n_classes
         self.n_hidden = len(hidden)
         self.rule = rule
@@ -166,9 +167,10 @@ class SoftHebb(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return class scores (n_images, n_classes) of images (n_images, 3, height, width)."""
+        maps = self._checked(images)
         for block in self.blocks:
-            images = block(images)
-        scores: Tensor = self.readout(self.standard(images.flatten(1)))
+            maps = block(maps)
+        scores: Tensor = self.readout(self.standard(maps.flatten(1)))
         return scores
 
     def learn(self, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
@@ -192,7 +194,7 @@ class SoftHebb(nn.Module):
                 torch.autograd.backward(loss)
             return {"loss": loss.detach(), **self._norms()}
         with torch.no_grad():
-            maps = inputs
+            maps = self._checked(inputs)
             for block in self.blocks:
                 if self.rule == "soft-hebb":
                     block.weight.grad = -block.change(maps)
@@ -211,6 +213,15 @@ class SoftHebb(nn.Module):
         if weights:
             groups.append({"params": weights})
         return torch.optim.SGD(groups, lr=lr)
+
+    def _checked(self, images: Tensor) -> Tensor:
+        wanted = (3, self.image_size, self.image_size)
+        if tuple(images.shape[1:]) != wanted:
+            raise InputError(
+                f"this network takes images of shape {wanted}, got {tuple(images.shape[1:])}. "
+                "Use its `preprocess`, or build it with another `image_size`."
+            )
+        return images
 
     def _norms(self) -> dict[str, Tensor]:
         return {
@@ -262,6 +273,12 @@ def soft_hebb(
     ------
     InputError
         If an option is out of its range.
+
+    Notes
+    -----
+    That units become prototypes of norm one did reproduce. That the features serve a classifier did not: on
+    scikit-learn's digits, with the recipe here, a readout of random filters of norm one is right more often
+    (.982 to .987 over five seeds, against .937 to .952).
 
     References
     ----------

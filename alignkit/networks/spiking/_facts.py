@@ -20,6 +20,7 @@ NETWORKS.declare(
     trained=True,
     learns=True,
     twin="liquid-stdp",
+    controls=("liquid-untrained",),
     summary="liquid state machine that organised itself under an astrocyte, linear readout",
 )
 NETWORKS.declare(
@@ -131,6 +132,7 @@ NETWORKS.declare(
     trained=False,
     learns=True,
     twin="spiking-recurrent-frozen",
+    controls=("spiking-recurrent-constant",),
     matched="spiking-recurrent-tanh",
     summary="recurrent spiking network with learned delays that reads an image row by row",
 )

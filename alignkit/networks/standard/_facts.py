@@ -21,6 +21,7 @@ NETWORKS.declare(
     paper="",
     trained=True,
     required=("name",),
+    controls=("matched-cnn",),
     summary="any Hugging Face vision model: hf:NAME or hf:FOLDER, every block a layer",
 )
 NETWORKS.declare(
@@ -32,6 +33,7 @@ NETWORKS.declare(
     paper="Wightman 2019, PyTorch Image Models, doi:10.5281/zenodo.4414861",
     trained=True,
     required=("name",),
+    controls=("matched-cnn",),
     summary="any network of timm: timm:NAME or timm:FOLDER (extra `vision`)",
 )
 NETWORKS.declare(
@@ -43,6 +45,7 @@ NETWORKS.declare(
     paper="TorchVision maintainers and contributors 2016, https://github.com/pytorch/vision",
     trained=True,
     required=("name",),
+    controls=("matched-cnn",),
     summary="any image classifier of torchvision: torchvision:NAME (extra `vision`)",
 )
 NETWORKS.declare(

@@ -58,6 +58,7 @@ NETWORKS.declare(
 
 _CORNET = "Kubilius et al. 2018, bioRxiv 408385, doi:10.1101/408385"
 _CORNET_S = "Kubilius, Schrimpf et al. 2019, NeurIPS, arXiv:1909.06161"
+_WITH_UNTIED = ("cornet-r", "cornet-rt", "cornet-s")
 _AREAS = ("V1.output", "V2.output", "V4.output", "IT.output", "decoder")
 
 for _name, _builder, _twin, _count, _mechanism, _paper, _summary in (
@@ -163,6 +164,7 @@ for _name, _builder, _twin, _count, _mechanism, _paper, _summary in (
         trained=False,
         learns=True,
         **({} if _twin is None else {"twin": _twin}),
+        **({"controls": (f"{_name}-untied",)} if _name in _WITH_UNTIED else {}),
         summary=_summary,
     )
 
@@ -210,6 +212,7 @@ for _name, _builder, _twin, _count, _mechanism, _layers, _summary in (
         trained=False,
         learns=True,
         **({} if _twin is None else {"twin": _twin}),
+        **({"controls": ("vone-uniform",)} if _name == "vone" else {}),
         summary=_summary,
     )
 

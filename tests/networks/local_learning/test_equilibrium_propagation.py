@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from alignkit.networks.local_learning.equilibrium_propagation import (
-    EquilibriumPropagation,
-    equilibrium_propagation,
-)
+from alignkit.networks.local_learning._equilibrium_modules import EquilibriumPropagation
+from alignkit.networks.local_learning.equilibrium_propagation import equilibrium_propagation
 
 
 def _module(seed=0, **options) -> EquilibriumPropagation:

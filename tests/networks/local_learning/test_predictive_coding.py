@@ -79,7 +79,7 @@ def test_the_energy_never_rises_while_activities_settle(digits, proximal):
 
 
 def test_settling_ends_where_the_energy_is_stationary(digits):
-    module = _module(n_steps=2000)
+    module = _module(n_steps=800)
     images, labels = _one(digits(8), 0, 3)
     pixels = images.mean(1).flatten(1)
     settled = module.settle(pixels, _target(labels))
@@ -99,7 +99,7 @@ def test_settling_ends_where_the_energy_is_stationary(digits):
 @pytest.mark.parametrize("seed", range(5))
 def test_one_images_update_is_implicit_gradient_descent_and_backpropagation_is_not(digits, seed, lr):
     images, labels = _one(digits(8), 64 * seed)
-    module = _module(seed, n_steps=1000)
+    module = _module(seed, n_steps=300)
     module.make_optimizer(lr)
     wanted = _implicit_step(module, images, labels, lr)
     module.learn(images, labels)
@@ -107,7 +107,7 @@ def test_one_images_update_is_implicit_gradient_descent_and_backpropagation_is_n
     explicit = torch.cat([each.flatten() for each in _backprop(module, images, labels)])
     assert _cosine(explicit, wanted) < 0.995
     if lr >= 1:
-        even = _module(seed, n_steps=1000, proximal=False)
+        even = _module(seed, n_steps=300, proximal=False)
         even.learn(images, labels)
         assert _cosine(explicit, wanted) < _cosine(_gradients(even), wanted) < 0.98
 

@@ -9,7 +9,7 @@ from alignkit._core.errors import InputError, UnknownNameError
 from alignkit.networks import NETWORKS, Learner, build_network
 
 NAMES = [name for name in NETWORKS if NETWORKS.facts(name)["family"] == "local learning"]
-# (n_classes, scores, image) of a small build.
+# Options of a small build.
 SMALL = {"image_size": 8, "n_classes": 4}
 
 
@@ -96,7 +96,7 @@ def test_learning_overwrites_gradients_and_logs_scalars(name, images):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_sizes_out_of_range_are_refused(name, images):
+def test_sizes_out_of_range_are_refused(name):
     with pytest.raises(InputError, match="`image_size` must be at least 4, got 3"):
         build_network(name, {"image_size": 3})
     with pytest.raises(InputError, match="`n_classes` must be at least 2, got 1"):
@@ -105,9 +105,19 @@ def test_sizes_out_of_range_are_refused(name, images):
         build_network(name, {"hidden": []})
     with pytest.raises(InputError, match="`hidden` must be at least 1, got 0"):
         build_network(name, {"hidden": [0]})
-    if not name.startswith("soft-hebb"):
-        with pytest.raises(InputError, match=r"takes images of 256 pixels, got \(8, 8\)"):
-            build_network(name).module(images)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_of_another_size_are_refused(name, images):
+    module = build_network(name).module
+    wanted = (
+        r"shape \(3, 16, 16\), got \(3, 8, 8\)" if name.startswith("soft") else r"256 pixels, got \(8, 8\)"
+    )
+    with pytest.raises(InputError, match=f"takes images of {wanted}.*`preprocess`"):
+        module(images)
+    if isinstance(module, Learner):
+        with pytest.raises(InputError, match=f"takes images of {wanted}.*`preprocess`"):
+            module.learn(images, torch.zeros(6, dtype=torch.int64))
 
 
 @pytest.mark.parametrize(
