@@ -59,6 +59,10 @@ LARGE = 20_000_000
 CHEAP: dict[str, dict[str, object]] = {
     "liquid": {"n_first_images": 8},
     "liquid-stdp": {"n_first_images": 8},
+    "random-mobilenet-v2": {"image_size": 64},
+    "random-resnet18": {"image_size": 64},
+    "sparse-coding": {"n_steps": 10},
+    "sparse-coding-l1": {"n_steps": 10},
 }
 # Sources and plain networks that only stand beside others have no paper of their own.
 WITHOUT_PAPER = {"hf", "hf-audio", "hf-video", "matched-cnn", "pixels", "trained"}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -21,28 +23,34 @@ SHAPES = {
 }
 
 
+# Drawing the 57 million weights of AlexNet takes seconds.
+NAMES = [
+    pytest.param(name, marks=[pytest.mark.slow] if name == "random-alexnet" else []) for name in PUBLISHED
+]
+
+
 @pytest.fixture(scope="module")
-def networks():
-    return {name: build_network(name, {"image_size": 64}) for name in PUBLISHED}
+def built():
+    return cache(lambda name: build_network(name, {"image_size": 64}))
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_it_has_the_parameters_of_the_published_network_without_its_classifier(networks, name):
+@pytest.mark.parametrize("name", NAMES)
+def test_it_has_the_parameters_of_the_published_network_without_its_classifier(built, name):
     whole, width = PUBLISHED[name]
     without = whole - 1000 * (width + 1)
     if name == "random-convnext-tiny":
         # The norm of what was pooled over positions belongs to the classifier.
         without -= 2 * width
-    assert networks[name].n_parameters == NETWORKS.facts(name)["parameters"] == without
+    assert built(name).n_parameters == NETWORKS.facts(name)["parameters"] == without
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_layers_have_the_shapes_of_the_paper_and_a_signal(networks, name):
+@pytest.mark.parametrize("name", NAMES)
+def test_layers_have_the_shapes_of_the_paper_and_a_signal(built, name):
     heard: list[torch.Tensor] = []
-    module = networks[name].module
+    module = built(name).module
     hooks = [
         module.get_submodule(layer).register_forward_hook(lambda m, i, o: heard.append(o))
-        for layer in networks[name].layers
+        for layer in built(name).layers
     ]
     with torch.inference_mode():
         module(torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
@@ -53,15 +61,15 @@ def test_layers_have_the_shapes_of_the_paper_and_a_signal(networks, name):
     assert all(float((each[0] - each[1]).abs().max()) > 0 for each in heard)
 
 
-def test_one_seed_gives_one_network_of_any_image_size_and_leaves_torchs_generator_alone(networks):
+def test_one_seed_gives_one_network_of_any_image_size_and_leaves_torchs_generator_alone(built):
     torch.manual_seed(123)
     expected = torch.rand(3)
     torch.manual_seed(123)
     again = build_network("random-resnet18", {"image_size": 96})
     assert torch.equal(torch.rand(3), expected)
-    assert again.weights_digest() == networks["random-resnet18"].weights_digest()
-    other = build_network("random-convnext-tiny", {"image_size": 64, "seed": 1})
-    assert other.weights_digest() != networks["random-convnext-tiny"].weights_digest()
+    assert again.weights_digest() == built("random-resnet18").weights_digest()
+    other = build_network("random-mobilenet-v2", {"image_size": 64, "seed": 1})
+    assert other.weights_digest() != built("random-mobilenet-v2").weights_digest()
 
 
 @pytest.mark.parametrize(("name", "least"), [("random-alexnet", 64), ("random-resnet18", 32)])

@@ -65,6 +65,7 @@ def test_one_seed_gives_one_network_and_leaves_torchs_generator_alone(network):
     assert again.weights_digest() == network.weights_digest()
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_network(network):
     assert network.weights_digest() != random_resnet50(image_size=64, seed=1).weights_digest()
 

@@ -221,7 +221,7 @@ def test_learning_from_images_explains_new_ones_better_with_fewer_atoms():
     targets = torch.zeros(16, dtype=torch.long)
     before = module.learn(fresh, targets)
     optimizer = module.make_optimizer(0.3)
-    for number in range(60):
+    for number in range(30):
         module.learn(images[number % 3 * 16 :][:16], targets)
         optimizer.step()
     after = module.learn(fresh, targets)
