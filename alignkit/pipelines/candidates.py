@@ -109,20 +109,23 @@ def network_candidates(
     twins: Sequence[TwinKind] = (),
 ) -> list[Candidate]:
     """Take the features of every network, and of its twins, from the store where they are there."""
-    from .twins import share_twins, with_twins
+    from .twins import same_features, share_twins, with_twins
 
     made = []
     for model in track(expanded(models, base), "features"):
-        first = ""
+        first: Candidate | None = None
         for network, kind in with_twins(_network_of(model, base), twins):
             layers = model.layers if kind in (None, "untrained") else None
             shown = _shown(network, options)
             candidate = _network_candidate(shown, layers, stimuli, options, store=store, plan=plan)
             if kind is None:
-                candidate = replace(candidate, name=model.name or network.name)
-                first = candidate.name
-            else:
-                candidate = replace(candidate, name=f"{first}-{kind}", twin_of=((first, kind),))
+                first = candidate = replace(candidate, name=model.name or network.name)
+            elif first is not None and same_features(first, candidate):
+                logger.info("%s-%s answers exactly as %s does: left out", first.name, kind, first.name)
+                continue
+            elif first is not None:
+                twin_of = ((first.name, kind),)
+                candidate = replace(candidate, name=f"{first.name}-{kind}", twin_of=twin_of)
             made.append(candidate)
     return share_twins(made)
 

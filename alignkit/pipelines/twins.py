@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ALPHA = 0.05
 _SAID: dict[str, str] = {
     "untrained": "its untrained twin",
-    "matched": "a standard network of as many parameters",
+    "matched": "its matched twin",
 }
 
 
@@ -53,6 +53,17 @@ def share_twins(candidates: Sequence[Candidate]) -> list[Candidate]:
         else:
             kept[candidate.name] = replace(earlier, twin_of=(*earlier.twin_of, *candidate.twin_of))
     return list(kept.values())
+
+
+def same_features(a: Candidate, b: Candidate) -> bool:
+    """Return whether two networks answer alike to the bit, in the layers that both have.
+
+    A learning rule makes no difference before anything is learned: such a twin says nothing.
+    """
+    if a.features is None or b.features is None:
+        return False
+    shared = [layer for layer in a.layers if layer in b.layers]
+    return bool(shared) and all(np.array_equal(a.features[k], b.features[k]) for k in shared)
 
 
 def twin_table(

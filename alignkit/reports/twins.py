@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Kinds of twins: the mark of each, and how it is called.
-MARKS = {"untrained": ("o", "untrained twin"), "matched": ("s", "standard network of as many parameters")}
+MARKS = {
+    "untrained": ("o", "untrained twin"),
+    "matched": ("s", "matched twin: standard, without the mechanism"),
+}
 _NARROW = 480
 _KEY_LINE = 18.0
 
@@ -24,8 +27,8 @@ _KEY_LINE = 18.0
 def plot_twins(twins: pd.DataFrame, *, roi: str, metric: str, width: int = 548, unit: str = "") -> Figure:
     """Draw each network's value beside those of its twins.
 
-    A filled dot is the network, an open dot its untrained twin, an open square the standard network of as
-    many parameters; a line joins them. A star on the right, with the mark of the twin, says that the network
+    A filled dot is the network, an open dot its untrained twin, an open square its matched twin, a standard
+    network without the mechanism; a line joins them. A star on the right, with the mark of the twin, says that the network
     differs from it (corrected p < .05). Below a width of 480 pixels names stand above their row.
 
     Parameters

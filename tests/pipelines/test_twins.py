@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,6 +28,7 @@ def _tiny(*, seed: int = 1, trained: bool = True) -> Network:
     module = nn.Sequential(nn.Flatten(), nn.Linear(48, 12))
     with torch.no_grad():
         module[1].weight.copy_(torch.randn(12, 48, generator=generator))
+        module[1].bias.zero_()
     return Network(
         "tiny",
         "test",
@@ -166,7 +169,7 @@ def test_one_pair_is_told_by_name():
     ]
     table = twin_table(candidates, scores, differences, "bh")
     (said,) = twin_findings(table, scores)
-    assert said.startswith("V4, r: a is not told apart from a standard network of as many parameters")
+    assert said.startswith("V4, r: a is not told apart from its matched twin")
 
 
 def test_all_networks_are_those_without_a_name_to_give_and_no_twins():
@@ -203,3 +206,14 @@ def test_checkpoints_become_a_model_each(tmp_path):
         None,
     ]  # fmt: skip
     assert made[1].kind == f"hf:{tmp_path / 'vit'}@checkpoint-100"
+
+
+def test_a_twin_that_answers_exactly_as_the_network_is_left_out(stimuli, tmp_path, monkeypatch):
+    def undecided(*, seed: int = 1) -> Network:
+        network = _tiny(seed=seed, trained=False)
+        return replace(network, matched=lambda: replace(_tiny(seed=seed, trained=False), name="rule"))
+
+    monkeypatch.setitem(NETWORKS._objects, "undecided", undecided)
+    monkeypatch.setitem(NETWORKS._facts, "undecided", {"family": "test", "summary": "x"})
+    found = take(stimuli, tmp_path, [{"kind": "undecided", "name": "mine"}, "tiny"], twins=("matched",))
+    assert [c.name for c in found] == ["mine", "tiny", "tiny-matched"]

@@ -33,7 +33,7 @@ def test_every_network_has_a_row_the_best_first_and_stars_where_it_differs(width
     stars = [text.get_text() for text in axes.texts if "*" in text.get_text()]
     assert stars == ["*○"]
     assert [text.get_text() for text in key.texts] == [
-        "network", "untrained twin", "standard network of as many parameters",
+        "network", "untrained twin", "matched twin: standard, without the mechanism",
     ]  # fmt: skip
 
 

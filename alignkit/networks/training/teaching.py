@@ -105,10 +105,10 @@ class Teaching(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Draw everything random of this epoch from seeds of its own."""
         torch.manual_seed(derive_seed(self.seed, "epoch", str(self._epoch)))
-        for module in self.network.modules():
-            for name, value in vars(module).items():
-                if isinstance(value, torch.Generator):
-                    value.manual_seed(derive_seed(self.seed, "generator", name, str(self._epoch)))
+        for name, module in self.network.named_modules():
+            if hasattr(module, "reseed"):
+                # Modules that draw noise of their own say so by this method.
+                module.reseed(derive_seed(self.seed, "noise", name, str(self._epoch)))
         self.network.train()
         self._losses = []
 

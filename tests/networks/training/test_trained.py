@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from alignkit._core.errors import InputError, MissingDataError
+from alignkit._core.random import derive_seed
 from alignkit.networks import (
     NETWORKS,
     Network,
@@ -148,7 +149,8 @@ def test_a_trained_network_comes_back_with_its_weights_and_its_untrained_twin(tm
 def _held_out(network):
     from alignkit.networks import labelled_images
 
-    lesson = lessons.image_lesson(network, labelled_images("digits"), seed=0)
+    seed = derive_seed(0, "held out")
+    lesson = lessons.image_lesson(network, labelled_images("digits"), seed=seed)
     pairs = [lesson.held_out[i] for i in range(len(lesson.held_out))]
     return torch.stack([image for image, _ in pairs]), torch.stack([label for _, label in pairs])
 
@@ -338,3 +340,18 @@ def test_the_matched_twin_is_trained_the_same_way_and_found_by_the_comparison(tm
     network = build_network(f"trained:{tmp_path / 'alone'}")
     random = matched_twin(replace(network, matched=lambda: plain()))
     assert any("may be training rather than" in note for note in random.notes)
+
+
+def test_training_sees_none_of_the_held_out_images(tmp_path, monkeypatch):
+    seen = []
+    teach = teaching.teach_batch
+
+    def watched(network, inputs, targets):
+        seen.extend(image.numpy().tobytes() for image in inputs)
+        return teach(network, inputs, targets)
+
+    monkeypatch.setattr(teaching, "teach_batch", watched)
+    train_network("linear", data="digits", out=tmp_path / "t", epochs=1)
+    images, _ = _held_out(build_network(f"trained:{tmp_path / 't'}"))
+    assert not set(seen) & {image.numpy().tobytes() for image in images}
+    assert len(set(seen)) > 1400

@@ -149,7 +149,7 @@ def _features(images: list) -> np.ndarray:
 
 
 def _correlations_with_people(folder: Path, every: int) -> dict[str, float]:
-    """Of the model's distances between every so manieth image with people's: their mean, and the group's."""
+    """Correlations of the model's RDM with people's, on each `every`-th image; "group": of their mean."""
     paths = sorted((folder / "stimuli").glob("image_*.jpg"))[::every]
     model = pdist(_features([Image.open(path).convert("RGB") for path in paths]))
     upper = np.triu_indices(len(paths), 1)
@@ -162,8 +162,8 @@ def _correlations_with_people(folder: Path, every: int) -> dict[str, float]:
     return scores
 
 
-def test_log_energy_of_some_images_explains_early_visual_cortex_of_real_people(real_data):
-    scores = _correlations_with_people(real_data("images92"), 4)
+def test_log_energy_explains_early_visual_cortex_of_real_people_on_every_second_image(real_data):
+    scores = _correlations_with_people(real_data("images92"), 2)
     assert scores["EVC group"] > 0.5
     assert scores["IT group"] == pytest.approx(0.3, abs=0.03)
 
