@@ -201,13 +201,16 @@ class _Counter(TorchFunctionMode):
         super().__init__()
         self.stack: list[str] = []
         self.operations: dict[str, Operations] = {}
-        self.weights: dict[tuple[str, torch.Size], tuple[int, int]] = {}
+        self.weights: dict[tuple[Any, ...], tuple[int, int]] = {}
         # By storage, so that a transposed or reshaped weight is known too.
         self.owners = {
             _storage(value): name.rpartition(".")[0]
             for name, value in (*module.named_buffers(), *module.named_parameters())
         }
         self.unseen = {name: _storage(value) for name, value in module.named_parameters() if value.ndim > 1}
+        # The latest copy of a weight in another precision: kept alive, so that its place is not given away.
+        self.copies: dict[tuple[int, torch.dtype], Tensor] = {}
+        self.originals: dict[int, int] = {}
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -227,6 +230,8 @@ class _Counter(TorchFunctionMode):
             self._product(func, *args[:2])
         elif name == "einsum" and len(args) == 3:
             self._product(lambda a, b: func(args[0], a, b), *args[1:])
+        elif name in _CASTS and self._place(args[0]) in self.owners:
+            self._remember(args[0], result)
         return result
 
     def result(self, n_stimuli: int, n_passes: int) -> dict[str, Any]:
@@ -250,14 +255,32 @@ class _Counter(TorchFunctionMode):
         return [args[k] if k < len(args) else kwargs[name] for k, name in enumerate(names)]
 
     def _product(self, func: Callable[..., Tensor], a: Tensor, b: Tensor) -> None:
-        is_weight = [isinstance(v, Tensor) and _storage(v) in self.owners for v in (a, b)]
+        is_weight = [isinstance(v, Tensor) and self._place(v) in self.owners for v in (a, b)]
         if is_weight == [False, True]:
             self._add(func, a, b)
         elif is_weight == [True, False]:
             self._add(lambda x, w: func(w, x), b, a)
 
+    def _place(self, value: Tensor) -> int:
+        """Return the storage of a tensor, or of the weight that it is a copy of."""
+        place = _storage(value)
+        return self.originals.get(place, place)
+
+    def _remember(self, weight: Tensor, copy: Tensor) -> None:
+        original, place = self._place(weight), _storage(copy)
+        # Copies of parts would lose where in the whole they were.
+        if (
+            place != _storage(weight)
+            and weight.numel() * weight.element_size() == weight.untyped_storage().nbytes()
+        ):
+            former = self.copies.pop((original, copy.dtype), None)
+            if former is not None:
+                self.originals.pop(_storage(former), None)
+            self.copies[original, copy.dtype] = copy
+            self.originals[place] = original
+
     def _add(self, apply: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, weight: Tensor) -> None:
-        used = _storage(weight)
+        used = self._place(weight)
         self.unseen = {name: place for name, place in self.unseen.items() if place != used}
         layer = self.owners.get(used, self.stack[-1] if self.stack else "")
         active, present = (inputs != 0).float(), (weight != 0).float()
@@ -271,16 +294,23 @@ class _Counter(TorchFunctionMode):
             counts.effective_acs += effective
         else:
             counts.effective_macs += effective
-        # A weight that is used at many steps is one set of connections.
-        key = (layer, weight.shape)
+        # A weight that is used at many steps is one set of connections, transposed or reshaped as it may be,
+        # and each part of it is one. What is computed from weights anew has no place of its own.
+        known = used in self.owners
+        key = (used, weight.storage_offset(), weight.numel()) if known else (layer, weight.shape)
         self.weights.setdefault(key, (int((weight == 0).sum()), weight.numel()))
 
 
 _OPERANDS = {"input", "weight", "bias"}
+_CASTS = {"to", "type", "double", "float", "half", "bfloat16"}
 
 
 def _storage(value: Tensor) -> int:
-    return int(value.untyped_storage().data_ptr())
+    try:
+        return int(value.untyped_storage().data_ptr())
+    except (NotImplementedError, RuntimeError):
+        # Sparse and wrapped tensors have none.
+        return -1
 
 
 @contextmanager

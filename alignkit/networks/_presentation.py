@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .._core.checks import check_option
 from .._core.errors import InputError
+from ._images import ImagePreparation
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +25,11 @@ _MOST_PIXELS = 100_000_000
 
 @dataclass(frozen=True)
 class Presentation:
-    """Put an image on a canvas as wide as the network's visual field, then prepare it as the network does.
+    """Put an image on a canvas, then prepare it as the network does, so that its input is the visual field.
+
+    The canvas is as wide as the field, unless the preparation crops the centre: then it is larger by what
+    is cropped. An image of 4 degrees takes 112 of the 224 pixels that stand for 8 degrees, whether or not
+    they were cut out of 256.
 
     Attributes
     ----------
@@ -33,8 +38,8 @@ class Presentation:
     stimulus_degrees : float
         Width at which the image was shown, in degrees of visual angle.
     visual_degrees : float
-        Width of the visual field, in degrees, that goes into the preparation. What a centre crop of the
-        preparation takes away is taken from the canvas.
+        Width of the visual field, in degrees, that the network's input stands for: what the preparation
+        leaves after its crop.
     surround : {"grey", "mean", "black", "white"}, default="grey"
         Colour around an image that does not fill the field: 128 of 255, the image's own mean colour, 0
         or 255.
@@ -57,7 +62,8 @@ class Presentation:
         """
         from PIL import Image as pillow
 
-        left, top = self._margin(image.width), self._margin(image.height)
+        ratio = self.visual_degrees / self.stimulus_degrees * _canvas_to_field(self.preparation, image)
+        left, top = _margin(image.width, ratio), _margin(image.height, ratio)
         if left == top == 0:
             return image
         width, height = image.width + 2 * left, image.height + 2 * top
@@ -82,11 +88,6 @@ class Presentation:
             "surround": self.surround,
         }
 
-    def _margin(self, side: int) -> int:
-        """Return the pixels added on each of two sides; negative where the image is cut."""
-        margin = round(side * (self.visual_degrees / self.stimulus_degrees - 1) / 2)
-        return max(margin, -((side - 1) // 2))
-
     def _colour(self, image: Image) -> tuple[int, int, int]:
         if self.surround != "mean":
             return _COLOURS[self.surround]
@@ -94,6 +95,29 @@ class Presentation:
 
         red, green, blue = (round(value) for value in ImageStat.Stat(image).mean)
         return (red, green, blue)
+
+
+def _margin(side: int, ratio: float) -> int:
+    """Return the pixels added on each of two sides; negative where the image is cut."""
+    return max(round(side * (ratio - 1) / 2), -((side - 1) // 2))
+
+
+def _canvas_to_field(preparation: Callable[[Image], torch.Tensor], image: Image) -> float:
+    """Return the canvas's width over that of the part which is left after the preparation's crop."""
+    if not isinstance(preparation, ImagePreparation) or preparation.crop is None:
+        return 1.0
+    width = preparation.crop[1]
+    # The canvas has the image's aspect ratio; an edge that sets the scale may be its height.
+    if preparation.shortest_edge is not None:
+        return preparation.shortest_edge / width * image.width / min(image.size)
+    if preparation.longest_edge is not None:
+        return preparation.longest_edge / width * image.width / max(image.size)
+    if preparation.size is not None:
+        return preparation.size[1] / width
+    raise InputError(
+        f"the preparation cuts {width} pixels out of images as large as their files are, so that the "
+        "degrees of what is left cannot be set; it needs a preparation that resizes first."
+    )
 
 
 def present(
@@ -105,15 +129,16 @@ def present(
 ) -> Presentation:
     """Return a preprocess that shows images at their size in the network's visual field.
 
-    An image that was shown `stimulus_degrees` wide fills that part of a canvas of `visual_degrees`; where
-    it was shown larger than the field, its middle is cut out. Equal widths change nothing.
+    An image that was shown `stimulus_degrees` wide fills that part of an input of `visual_degrees`; where
+    it was shown larger than the field, its middle is cut out. Equal widths fill the input: nothing changes
+    unless the preparation crops, which then takes off the surround instead of the image's border.
 
     Parameters
     ----------
     preparation : callable
         From one RGB image to the network's tensor, with a method ``facts()``.
     stimulus_degrees, visual_degrees : float
-        Widths of image and field, in degrees of visual angle.
+        Widths of the image and of what the network's input stands for, in degrees of visual angle.
     surround : {"grey", "mean", "black", "white"}, default="grey"
         What is around a smaller image.
 
@@ -125,7 +150,8 @@ def present(
     Raises
     ------
     InputError
-        If a width is not positive and finite, or `surround` is unknown.
+        If a width is not positive and finite, or `surround` is unknown. The presentation raises it for an
+        image that needs too large a canvas, and where the preparation crops without resizing.
 
     References
     ----------

@@ -54,3 +54,16 @@ def test_a_plug_in_is_loaded_only_when_its_name_is_missed(registry, monkeypatch)
     assert asked == []
     assert registry["theirs"]() == "theirs"
     assert "theirs" in registry
+
+
+def test_a_declared_thing_is_imported_when_it_is_asked_for_and_the_same_declaration_may_come_twice():
+    registry = Registry("things")
+    registry.declare("a", "math:sqrt", family="roots")
+    registry.declare("a", "math:sqrt", family="roots")
+    assert list(registry) == ["a"]
+    assert registry.facts("a")["family"] == "roots"
+    assert registry["a"](4) == 2
+    with pytest.raises(InputError, match="the name 'a' is taken already"):
+        registry.declare("a", "math:cbrt", family="roots")
+    with pytest.raises(InputError, match="the name 'a' is taken already"):
+        registry.register("a")(len)

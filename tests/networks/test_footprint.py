@@ -118,6 +118,52 @@ def test_recurrent_cells_count_both_of_their_matrices(cell, gates):
     assert found.uncounted == ()
 
 
+def test_weights_of_equal_shape_in_one_layer_are_two_sets_of_connections():
+    class Reader(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = nn.RNNCell(6, 6)
+            nn.init.zeros_(self.cell.weight_hh)
+
+        def forward(self, inputs):
+            state = self.cell(inputs)
+            # The same connections once more, transposed: no third set.
+            return self.cell(inputs, state) @ self.cell.weight_hh
+
+    found = footprint(_network(Reader(), "cell"), torch.full((2, 6), 0.5))
+    assert found.connection_sparsity == 0.5
+
+
+def test_slices_of_one_parameter_are_sets_of_connections_of_their_own():
+    class Halves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.both = nn.Parameter(torch.cat([torch.zeros(3, 3), torch.ones(3, 3)]))
+
+        def forward(self, inputs):
+            return inputs @ self.both[:3] + inputs @ self.both[3:]
+
+    assert footprint(_network(Halves(), ""), torch.ones(2, 3)).connection_sparsity == 0.5
+
+
+def test_a_weight_brought_to_another_precision_is_still_that_weight():
+    class Exact(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = _linear([[1.0, 0.0], [1.0, 1.0]], bias=False)
+            self.second = _linear([[0.0, 0.0], [0.0, 1.0]], bias=False)
+
+        def forward(self, inputs):
+            for layer in (self.first, self.second, self.first):
+                inputs = inputs.double() @ layer.weight.to(torch.float64).T
+            return inputs.float()
+
+    found = footprint(_network(Exact(), ""), torch.full((3, 2), 0.5), batch_size=2)
+    assert found.layer_operations["first"].dense == 2 * found.layer_operations["second"].dense == 8
+    assert found.connection_sparsity == 4 / 8
+    assert found.uncounted == ()
+
+
 def test_products_of_two_activations_are_no_synapses_and_unused_weights_are_named():
     class Attention(nn.Module):
         def __init__(self) -> None:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from alignkit._core.errors import InputError
 from alignkit.networks import Network, build_network
-from alignkit.networks._images import square
+from alignkit.networks._images import ImagePreparation, square
 from alignkit.networks._presentation import present, present_to
 
 
@@ -49,6 +49,60 @@ def test_a_bar_has_the_width_in_degrees_that_it_was_shown_with():
     shown = present(square(32), stimulus_degrees=4, visual_degrees=8)(Image.fromarray(pixels))
     row = shown[0, 16]
     assert float((row - 128 / 255).sum() / (1 - 128 / 255)) == pytest.approx(8, abs=0.05)
+
+
+NEAREST = 0
+CROPPED = ImagePreparation(shortest_edge=256, crop=(224, 224), resample=NEAREST)
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        CROPPED,
+        ImagePreparation(size=(256, 256), crop=(224, 224), resample=NEAREST),
+        ImagePreparation(longest_edge=256, crop=(224, 224), resample=NEAREST),
+        ImagePreparation(size=(224, 224), resample=NEAREST),
+        # Cut out of less than the crop: the rest of the input is filled up, and counts as field.
+        ImagePreparation(shortest_edge=192, crop=(224, 224), resample=NEAREST),
+    ],
+)
+def test_the_input_is_the_field_to_the_pixel_whatever_the_preparation_crops(prepare):
+    # 4 of 8 degrees are 112 of 224 pixels: here the image's own.
+    image = _image(112, 112)
+    seen = present(prepare, stimulus_degrees=4, visual_degrees=8, surround="black")(image)
+    expected = np.zeros((224, 224, 3), np.float32)
+    expected[56:168, 56:168] = np.asarray(image) / np.float32(255)
+    np.testing.assert_allclose(seen.permute(1, 2, 0).numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("width", "height"), [(112, 56), (56, 84)])
+def test_a_crop_of_an_image_that_is_no_square_has_the_scale_of_its_width(width, height):
+    image = _image(height, width)
+    seen = present(CROPPED, stimulus_degrees=8 * width / 224, visual_degrees=8, surround="black")(image)
+    left, top = (224 - width) // 2, (224 - height) // 2
+    expected = np.zeros((224, 224, 3), np.float32)
+    expected[top : top + height, left : left + width] = np.asarray(image) / np.float32(255)
+    np.testing.assert_allclose(seen.permute(1, 2, 0).numpy(), expected, atol=1e-6)
+
+
+def test_an_image_as_wide_as_the_field_fills_the_input_and_loses_nothing_to_the_crop():
+    image = _image(224, 224)
+    seen = present(CROPPED, stimulus_degrees=8, visual_degrees=8)(image)
+    np.testing.assert_allclose(seen.permute(1, 2, 0).numpy(), np.asarray(image) / 255, atol=1e-6)
+
+
+def test_an_image_larger_than_the_field_is_cut_to_it():
+    image = _image(448, 448)
+    seen = present(CROPPED, stimulus_degrees=16, visual_degrees=8)(image)
+    np.testing.assert_allclose(
+        seen.permute(1, 2, 0).numpy(), np.asarray(image)[112:336, 112:336] / 255, atol=1e-6
+    )
+
+
+def test_a_crop_without_a_size_has_no_degrees():
+    shown = present(ImagePreparation(crop=(224, 224)), stimulus_degrees=4, visual_degrees=8)
+    with pytest.raises(InputError, match="cuts 224 pixels out of images as large as their files"):
+        shown(_image(50, 50))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .._language import LANGUAGE_MODELS
 from .._network import NETWORKS
 
@@ -15,7 +17,7 @@ _MODERN = "Ramsauer et al. 2021, ICLR, arXiv:2008.02217"
 _DRAGON = "Kosowski et al. 2025, arXiv:2509.26507"
 _K_LAYERS = ("x", "energy", "readout")
 _LEVEL = ("x_sparse", "y_sparse", "xy")
-_twin: dict[str, object]
+_twin: Mapping[str, object]
 
 
 def _declare(name: str, home: str, **facts: object) -> None:

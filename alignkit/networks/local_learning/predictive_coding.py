@@ -18,6 +18,7 @@ from ..standard._random_weights import seeded
 from ._perceptron import check_positive, check_shapes, grey_pixels, one_hot
 
 Rule = Literal["inference", "fixed-prediction", "backprop"]
+Affine = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,15 +108,20 @@ class PredictiveCoding(nn.Module):
         """Return class scores (n_images, n_classes): the last layer before anything settles.
 
         Layers are heard once, when activities have settled with the network's own decision held as target:
-        without any target all errors would be zero.
+        without any target all errors would be zero. They settle in double precision: errors are small
+        differences of large numbers, and in single precision their rounding would tell the size of the batch.
         """
         pixels = grey_pixels(images, self.n_pixels)
         scores = self.ascend(pixels)[-1]
-        settled = self.settle(pixels, one_hot(scores.argmax(1), self.n_classes, pixels))
+        exact = pixels.double()
+        settled = self.settle(exact, one_hot(scores.argmax(1), self.n_classes, exact))
         for number in range(len(self.maps)):
-            self.get_submodule(f"prediction{number + 1}")(settled.predictions[number])
-            self.get_submodule(f"z{number + 1}")(settled.activities[number + 1])
-            self.get_submodule(f"e{number + 1}")(settled.errors[number])
+            for tap, found in (
+                ("prediction", settled.predictions[number]),
+                ("z", settled.activities[number + 1]),
+                ("e", settled.errors[number]),
+            ):
+                self.get_submodule(f"{tap}{number + 1}")(found.to(pixels.dtype))
         return scores
 
     def ascend(self, pixels: Tensor) -> list[Tensor]:
@@ -131,6 +137,7 @@ class PredictiveCoding(nn.Module):
         Parameters
         ----------
         pixels : Tensor of shape (n_images, n_pixels)
+            Their precision is that of settling.
         target : Tensor of shape (n_images, n_classes)
         fixed : bool, default=False
             Keep predictions and slopes as they were before settling, and all precisions one; errors then
@@ -142,17 +149,23 @@ class PredictiveCoding(nn.Module):
         """
         energies = []
         with torch.no_grad():
-            activities = [*self.ascend(pixels)[:-1], target]
+            maps = self._maps_in(pixels.dtype)
+            activities = [pixels]
+            for weight, bias in maps[:-1]:
+                activities.append(nn.functional.linear(_rates(activities)[-1], weight, bias))
+            activities.append(target)
             for step in range(self.n_steps + 1):
                 if not (step and fixed):
                     rates = _rates(activities[:-1])
-                    predictions = [layer(rate) for layer, rate in zip(self.maps, rates, strict=True)]
+                    predictions = [
+                        nn.functional.linear(rate, *affine) for affine, rate in zip(maps, rates, strict=True)
+                    ]
                     precisions = self._precisions(rates, even=fixed or not self.proximal)
                 errors = [z - mu for z, mu in zip(activities[1:], predictions, strict=True)]
                 weighted = [p * e for p, e in zip(precisions, errors, strict=True)]
                 energies.append(_energy(errors, weighted))
                 if step < self.n_steps:
-                    self._move(activities, rates, weighted, precisions, even=fixed or not self.proximal)
+                    self._move(activities, maps, rates, weighted, precisions, even=fixed or not self.proximal)
         return Settled(activities, rates, predictions, errors, precisions, torch.stack(energies))
 
     def learn(self, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
@@ -190,6 +203,11 @@ class PredictiveCoding(nn.Module):
         self.step.fill_(lr)
         return torch.optim.SGD(self.parameters(), lr=lr)
 
+    def _maps_in(self, dtype: torch.dtype) -> list[Affine]:
+        """Return weight and bias of each map in a precision."""
+        named = [(each.get_parameter("weight"), each.get_parameter("bias")) for each in self.maps]
+        return [(weight.to(dtype), bias.to(dtype)) for weight, bias in named]
+
     def _precisions(self, rates: list[Tensor], *, even: bool) -> list[Tensor]:
         """Return the weights of errors, (n_images, 1) each."""
         sizes = [rate.square().sum(1, keepdim=True) + 1 for rate in rates]
@@ -202,6 +220,7 @@ class PredictiveCoding(nn.Module):
     def _move(
         self,
         activities: list[Tensor],
+        maps: list[Affine],
         rates: list[Tensor],
         weighted: list[Tensor],
         precisions: list[Tensor],
@@ -209,8 +228,7 @@ class PredictiveCoding(nn.Module):
         even: bool,
     ) -> None:
         for number in range(1, len(activities) - 1):
-            weight: Tensor = self.maps[number].get_parameter("weight")
-            pull = weighted[number] @ weight
+            pull = weighted[number] @ maps[number][0]
             if not even:
                 # A precision falls with the squared norm s of what is read: dp/ds = -p^2, for all layers.
                 pull = pull + weighted[number].square().sum(1, keepdim=True) * rates[number]

@@ -142,8 +142,9 @@ class Plastic:
     astrocyte : Astrocyte, optional
         Without it A stays at 0.15.
     inhibitory : {"exchanged", "same"}
-        Whether a weight below zero grows in absolute value where one above zero would, or rises as
-        one above zero does.
+        Whether a weight of an inhibitory neuron falls (grows in absolute value) where one above zero would
+        rise, or rises as well. Weights of input lines follow the rule for excitatory neurons, whatever
+        their sign.
     """
 
     def __init__(
@@ -155,7 +156,7 @@ class Plastic:
         self.post = liquid.weight.new_zeros(len(liquid.weight))
         self.line = liquid.weight.new_zeros(liquid.input_weight.shape[1])
         exchanged = inhibitory == "exchanged"
-        self.pairs = [_Synapses(w, exchanged) for w in (liquid.weight, liquid.input_weight)]
+        self.pairs = [_Synapses(liquid.weight, exchanged), _Synapses(liquid.input_weight, exchanged=False)]
 
     def step(self, spikes: Tensor, inputs: Tensor) -> None:
         """Change the weights for the spikes of one millisecond, each of shape (1, n)."""
@@ -174,7 +175,10 @@ class Plastic:
 
 
 class _Synapses:
-    """One matrix of weights (post, pre) with bounds that keep every sign and every gap."""
+    """One matrix of weights (post, pre) with bounds that keep every sign and every gap.
+
+    Where `exchanged`, both terms of the rule have the other sign for weights below zero.
+    """
 
     def __init__(self, weight: Tensor, exchanged: bool) -> None:
         sign = weight.sign()

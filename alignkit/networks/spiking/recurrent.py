@@ -215,6 +215,13 @@ def spiking_recurrent_frozen(
     Returns
     -------
     network : Network
+
+    Notes
+    -----
+    It holds as many parameters as :func:`spiking_recurrent` and the same matched network, but trains fewer,
+    as its delays are fixed: 159,242 by default, where the graded matched network trains 249,838, 1.57 times
+    as many. What the two differ in is not the spikes alone; the matched network is that of the network with
+    learned delays.
     """
     options = {
         "image_size": image_size, "n_hidden": n_hidden, "n_classes": n_classes, "n_delays": n_delays,

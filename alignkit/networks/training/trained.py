@@ -31,12 +31,12 @@ from ._files import (
     write_record,
     write_tensors,
 )
-from .labelled_images import labelled_images
+from ._sources import Source, source_of
 
 if TYPE_CHECKING:
     import torch
 
-    from .teaching import Lesson, Row, Teaching
+    from .teaching import Row, Teaching
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ def train_network(
     accepted = inspect.signature(_factory(kind)).parameters
     if "seed" in accepted:
         given = {"seed": seed} | given
-    source = _source(data, texts="language" in str(facts.get("family", "")), seed=seed)
+    source = source_of(data, texts="language" in str(facts.get("family", "")), seed=seed)
     if source.classes and "n_classes" in accepted:
         given = given | {"n_classes": len(source.classes)}
     network = _build(kind, given)
@@ -267,7 +267,7 @@ class _Keeper:
         self.history: list[Row] = []
 
     def teach(
-        self, network: Network | LanguageModel, source: _Source, recipe: Recipe, device: str
+        self, network: Network | LanguageModel, source: Source, recipe: Recipe, device: str
     ) -> Training:
         from .teaching import Teaching, teach
 
@@ -361,50 +361,6 @@ def _matched(
         return "matched-cnn", made if size is None else made | {"image_size": size}
     accepted = inspect.signature(_factory(name)).parameters
     return str(name), {k: v for k, v in options.items() if k in accepted}
-
-
-@dataclass(frozen=True, eq=False)
-class _Source:
-    """What is learned from: its name, what it serves, and the lesson it gives a network."""
-
-    name: str
-    digest: str
-    serves: tuple[str, ...]
-    lesson: Callable[[Any, int], Lesson]
-    classes: tuple[str, ...] = ()
-
-
-def _source(data: str | Path, *, texts: bool, seed: int) -> _Source:
-    if str(data) == "copy":
-        name = f"copy task (seed {seed})"
-        return _Source(
-            name, digest_json(["copy", seed]), ("copy",), lambda _, s: _lessons().copy_lesson(seed=s)
-        )
-    path = Path(data).expanduser()
-    if texts or path.is_file():
-        if not path.is_file():
-            raise MissingDataError(f"the text {path} does not exist; name a file of plain text.")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path} is no text in UTF-8 ({error}).") from error
-        digest = digest_json(text)
-        return _Source(path.name, digest, ("text",), lambda _, s: _lessons().text_lesson(text, seed=s))
-    images = labelled_images(data, seed=seed)
-    return _Source(
-        images.name,
-        images.digest,
-        ("labels", "images"),
-        lambda network, s: _lessons().image_lesson(network, images, seed=s),
-        images.classes,
-    )
-
-
-def _lessons() -> Any:
-    # It imports torch.
-    from . import lessons
-
-    return lessons
 
 
 def _factory(kind: str) -> Callable[..., Network | LanguageModel]:

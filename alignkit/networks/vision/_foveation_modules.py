@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.optimize import brentq
 from torch import Tensor, nn
 
 from ._steerable import SteerablePyramid
 
 Fixation = tuple[float, float]
 
-_N_LEVELS = 9
+_LEVELS_PER_OCTAVE = 3
+_LEAST_LEVEL = 0.3
 _LEAST_SPREAD = 1e-6
 _MATCH_TOLERANCE = 1e-4
 # Rows are luminance, red against green, and both against blue; the matrix is orthonormal.
@@ -47,13 +50,15 @@ def polar_field(image_size: int, visual_degrees: float, fixation: Fixation) -> t
 def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     """Blur images (n, channels, height, width) by a Gaussian of `sigma` pixels; 0 changes nothing.
 
-    Beyond its border an image is mirrored, so that a plain one stays plain.
+    The standard deviation of the weights is `sigma`, also where a Gaussian is narrower than a pixel and
+    its samples alone would hardly blur. Beyond its border an image is mirrored, so that a plain one stays
+    plain.
     """
     radius = min(math.ceil(4 * sigma), min(images.shape[-2:]) - 1)
     if radius == 0:
         return images
     places = torch.arange(-radius, radius + 1, dtype=torch.float64)
-    weights = torch.exp(-0.5 * (places / sigma) ** 2)
+    weights = torch.exp(-0.5 * (places / _sampled_sigma(sigma)) ** 2)
     weights = (weights / weights.sum()).to(images)
     channels = images.shape[1]
     padded = F.pad(images, (radius,) * 4, mode="reflect")
@@ -61,10 +66,26 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     return F.conv2d(along, weights[:, None].expand(channels, 1, -1, 1), groups=channels)
 
 
+def _sampled_sigma(sigma: float) -> float:
+    """Return the width of the Gaussian whose samples at whole pixels have the standard deviation `sigma`."""
+    # From one pixel on, samples have the Gaussian's own variance to 1e-6.
+    if sigma >= 1:
+        return sigma
+    squares = np.arange(-8, 9) ** 2.0
+
+    def surplus(width: float) -> float:
+        weights = np.exp(-0.5 * squares / width**2)
+        return float(squares @ weights / weights.sum()) - sigma**2
+
+    return float(brentq(surplus, 0.02, 1.1))
+
+
 class FoveatedBlur(nn.Module):
     """Blur that grows with eccentricity: ``sigma(e) = max(0, slope * (e - fovea))``.
 
-    The blurred image is interpolated, pixel by pixel, between nine images that are blurred evenly.
+    The blurred image is interpolated, pixel by pixel, between images that are blurred evenly, three to
+    every doubling of sigma and the image itself. Shares are linear in sigma squared, so that the second
+    moment of what a pixel sees is that of sigma(e).
 
     Parameters
     ----------
@@ -120,13 +141,30 @@ class FoveatedBlur(nn.Module):
         if largest == 0:
             same: Tensor = self.stimulus(images)
             return same
-        place = sigma * ((_N_LEVELS - 1) / largest)
+        levels = _blur_levels(largest)
         blurred = torch.zeros_like(images)
-        for level in range(_N_LEVELS):
-            weight = (1 - (place - level).abs()).clamp(min=0).to(images)
-            blurred = blurred + weight * gaussian_blur(images, largest * level / (_N_LEVELS - 1))
+        for level, share in zip(levels, _shares(sigma, levels), strict=True):
+            blurred = blurred + share.to(images) * gaussian_blur(images, level)
         answer: Tensor = self.stimulus(blurred)
         return answer
+
+
+def _blur_levels(largest: float) -> list[float]:
+    """Return 0 and ever wider blurs up to `largest`, in pixels."""
+    n_steps = max(0, math.ceil(_LEVELS_PER_OCTAVE * math.log2(largest / _LEAST_LEVEL)))
+    return [0.0] + [largest * 2 ** (-step / _LEVELS_PER_OCTAVE) for step in range(n_steps, -1, -1)]
+
+
+def _shares(sigma: Tensor, levels: list[float]) -> list[Tensor]:
+    """Return every level's share at every pixel: at most two are not 0, and variances add up."""
+    variance = sigma.double().square()
+    squares = [level**2 for level in levels]
+    # Of variance, the share of it that lies beyond each level: 0 below a level, 1 from the next one on.
+    beyond = [
+        ((variance - low) / (high - low)).clamp(0, 1) for low, high in zip(squares, squares[1:], strict=False)
+    ]
+    none, all_ = torch.zeros_like(variance), torch.ones_like(variance)
+    return [up - down for up, down in zip([all_, *beyond], [*beyond, none], strict=True)]
 
 
 class UniformBlur(nn.Module):

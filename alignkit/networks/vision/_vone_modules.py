@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
 import torch
@@ -43,33 +44,71 @@ class NeuronalNoise(nn.Module):
 
     ``z = scale * x + level``, then ``z + N(0, 1) * sqrt(relu(z) + 1e-4)``, then back to the scale of x.
 
-    In evaluation mode all stimuli of a pass get one and the same field of noise, drawn anew from the seed
-    in every pass: an image's answer depends neither on its place in the batch nor on its neighbours. In
-    training mode every stimulus and every pass has noise of its own.
+    In evaluation mode every image has a field of noise of its own, drawn from the seed and the image's
+    content (its values in float32, to the bit). Noise is thus independent between images, as between the
+    trials of an experiment, while an image's answer is the same in every pass and depends neither on its
+    place in the batch nor on its neighbours. The same image twice gets the same noise twice: no repeated
+    trials are made. In training mode every stimulus and every pass has noise of its own, whatever the
+    images; :meth:`reseed` starts that sequence anew.
+
+    Parameters
+    ----------
+    kind : {"neuronal"} or None
+        None leaves the noise out.
+    seed : int
+        Draws the noise.
     """
 
     def __init__(self, kind: Noise | None, seed: int) -> None:
         super().__init__()
         self.kind = kind
         self.seed = seed
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Start what training draws anew from `seed`; noise in evaluation stays as it is.
+
+        A training that is taken up again goes on as if it had not been interrupted when both reseed at
+        the same places, such as the start of every epoch.
+        """
+        self._training_seed = seed
         self._n_drawn = 0
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return maps (n, channels, rows, columns) with noise added; they may be negative."""
+    def forward(self, maps: Tensor, images: Tensor | None = None) -> Tensor:
+        """Add noise.
+
+        Parameters
+        ----------
+        maps : Tensor of shape (n, channels, rows, columns)
+        images : Tensor of shape (n, ...), optional
+            What the noise in evaluation is drawn from: the images that the maps answer to. By default
+            the maps, which may differ in rounding between batch sizes and devices.
+
+        Returns
+        -------
+        noisy : Tensor of shape (n, channels, rows, columns)
+            May be negative.
+        """
         if self.kind is None:
             return maps
-        field = self._field((len(maps) if self.training else 1, *maps.shape[1:])).to(maps)
+        fields = self._fresh(maps.shape) if self.training else self._own(maps, images)
         counts = NOISE_SCALE * maps + NOISE_LEVEL
-        noisy = counts + field * (F.relu(counts) + _LEAST_VARIANCE).sqrt()
+        noisy = counts + fields.to(maps) * (F.relu(counts) + _LEAST_VARIANCE).sqrt()
         return (noisy - NOISE_LEVEL) / NOISE_SCALE
 
-    def _field(self, shape: tuple[int, ...]) -> Tensor:
-        number = "evaluation"
-        if self.training:
-            number = str(self._n_drawn)
-            self._n_drawn += 1
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, "vone", "noise", number))
-        return torch.randn(shape, generator=generator)
+    def _fresh(self, shape: tuple[int, ...]) -> Tensor:
+        seed = derive_seed(self._training_seed, "vone", "noise", str(self._n_drawn))
+        self._n_drawn += 1
+        return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+    def _own(self, maps: Tensor, images: Tensor | None) -> Tensor:
+        contents = (maps if images is None else images).detach().float().cpu().contiguous().numpy()
+        fields = torch.empty(maps.shape)
+        for field, content in zip(fields, contents, strict=True):
+            digest = hashlib.sha256(content.tobytes()).hexdigest()
+            seed = derive_seed(self.seed, "vone", "noise", "image", digest)
+            torch.randn(field.shape, generator=torch.Generator().manual_seed(seed), out=field)
+        return fields
 
 
 class VOneBlock(nn.Module):
@@ -90,7 +129,7 @@ class VOneBlock(nn.Module):
     noise : {"neuronal"} or None, default="neuronal"
         None leaves the noise out.
     seed : int, default=0
-        Draws the noise.
+        Draws the noise; see :class:`NeuronalNoise`.
     """
 
     def __init__(
@@ -126,7 +165,7 @@ class VOneBlock(nn.Module):
         pair = torch.complex(even[:, self.n_simple :], odd[:, self.n_simple :])
         energy = self.complex(GAIN / 2**0.5 * pair.abs())
         cells = torch.cat([simple, energy], 1)
-        answer: Tensor = self.out(self.noise(cells))
+        answer: Tensor = self.out(self.noise(cells, images))
         return answer
 
 

@@ -49,7 +49,9 @@ def vone(
     n_classes : int, default=1000
         Number of scores.
     noise : {"neuronal"} or None, default="neuronal"
-        Noise whose variance is the mean, in training and in evaluation: see ``NeuronalNoise``.
+        Noise whose variance is the mean. In evaluation every image has a field of its own, which its
+        content and `seed` determine: the same in every pass, batch and place, and for the same image
+        twice. In training it is fresh for every stimulus and pass. See ``NeuronalNoise``.
     gabors : {"primate", "uniform"}, default="primate"
         As measured, or each parameter uniform and by itself (``vone-uniform``).
     back_end : {"cornet-z", "cornet-s"}, default="cornet-z"

@@ -148,6 +148,19 @@ def test_layers_are_prediction_activity_and_their_difference(digits, heard):
     assert torch.equal(found["z3"], decision)
 
 
+@pytest.mark.parametrize("rule", ["inference", "backprop"])
+def test_layers_do_not_depend_on_how_many_images_settle_at_once(digits, heard, rule):
+    network = predictive_coding(rule=rule)
+    images = digits(16)[2][:64]
+    whole = heard(network.module, images, network.layers)
+    for number in range(64):
+        alone = heard(network.module, images[number : number + 1], network.layers)
+        for layer in network.layers:
+            wanted = whole[layer][number]
+            assert wanted.dtype == torch.float32
+            assert float((alone[layer][0] - wanted).abs().max()) <= 1e-5 * float(wanted.abs().max()), layer
+
+
 def test_it_learns_digits(digits, train):
     assert train(predictive_coding(image_size=8, hidden=[64]), digits(8), epochs=4) > 0.8
 

@@ -102,24 +102,31 @@ def test_the_astrocyte_is_a_leaky_integral_of_liquid_minus_input():
 
 @pytest.mark.parametrize(("inhibitory", "sign"), [("exchanged", -1.0), ("same", 1.0)])
 def test_weights_change_by_the_pairs_of_spikes_as_the_rule_says(inhibitory, sign):
-    pair = _lone_neuron(1.0)
+    pair = _lone_neuron(-1.0)
+    pair.input_weight[1, 0] = 1.0
     pair.weight[1, 0] = 1.0
     pair.weight[0, 1] = -1.0
     rule = Plastic(pair, None, inhibitory)
     nothing, first, second = (torch.zeros(1, 8) for _ in range(3))
     first[0, 0] = second[0, 1] = 1
-    quiet = torch.zeros(1, 1)
+    quiet, active = torch.zeros(1, 1), torch.ones(1, 1)
+    rule.step(nothing, active)
     rule.step(first, quiet)
+    # The line fired a millisecond before neuron 0. Lines are no inhibitory neurons: whatever the sign of
+    # its weight, and whatever the rule for inhibition, the weight rises.
+    risen = -1 + 0.15 * 0.1 * math.exp(-1 / 10)
+    assert float(pair.input_weight[0, 0]) == pytest.approx(risen, rel=1e-6)
     rule.step(nothing, quiet)
-    rule.step(second, quiet)
+    rule.step(second, active)
     # Neuron 0 fired two milliseconds before neuron 1: its trace has decayed twice.
     trace = 0.1 * math.exp(-2 / 10)
     assert float(pair.weight[1, 0]) == pytest.approx(1 + 0.15 * trace, rel=1e-5)
     # For the synapse back, the presynaptic spike came after: depression, by A = 0.15.
     assert float(pair.weight[0, 1]) == pytest.approx(-1 - sign * 0.15 * trace, rel=1e-5)
-    # The line was silent, and there is no third synapse.
-    assert float(pair.input_weight[0, 0]) == 1
-    assert int((pair.weight != 0).sum()) == 2
+    # So did the line's second spike after neuron 0; its first came three milliseconds before neuron 1.
+    assert float(pair.input_weight[0, 0]) == pytest.approx(risen - 0.15 * trace, rel=1e-6)
+    assert float(pair.input_weight[1, 0]) == pytest.approx(1 + 0.15 * 0.1 * math.exp(-3 / 10), rel=1e-6)
+    assert int((pair.weight != 0).sum()) == int((pair.input_weight != 0).sum()) == 2
 
 
 def test_plasticity_keeps_signs_gaps_and_bounds():

@@ -104,6 +104,57 @@ def test_the_fovea_stays_as_it_is_and_blur_is_the_line():
     torch.testing.assert_close(blur.sigma_map.double(), expected, rtol=1e-5, atol=1e-6)
 
 
+def _applied_sigmas(response: torch.Tensor) -> tuple[float, float]:
+    """Return the standard deviations along rows and columns of one (height, width) impulse response."""
+    response = response.double() / response.double().sum()
+    places = torch.arange(len(response), dtype=torch.float64)
+    spreads = []
+    for mass in (response.sum(0), response.sum(1)):
+        mean = float(mass @ places)
+        spreads.append(float(mass @ (places - mean).square()) ** 0.5)
+    return spreads[0], spreads[1]
+
+
+@pytest.mark.parametrize("slope", [0.015, 0.1])
+def test_the_blur_that_is_applied_is_the_line_from_a_tenth_of_a_pixel_on(slope):
+    blur = FoveatedBlur(image_size=224, visual_degrees=24.0, fixation=CENTRE, fovea_degrees=2.0, slope=slope)
+    checked = 0
+    for column in (*range(131, 156), 158, 163, 171, 180, 195):
+        sigma = float(blur.sigma_map[112, column])
+        if sigma < 0.1 or column + 5 * sigma > 223:
+            continue
+        impulse = torch.zeros(1, 1, 224, 224)
+        impulse[..., 112, column] = 1
+        impulse.requires_grad_(True)
+        seen = blur(impulse)
+        # What becomes of a point, and what a pixel is made of: the gradient.
+        (made_of,) = torch.autograd.grad(seen[0, 0, 112, column], impulse)
+        assert _applied_sigmas(made_of[0, 0]) == pytest.approx((sigma, sigma), rel=2e-3)
+        if slope < 0.05:
+            assert _applied_sigmas(seen[0, 0].detach()) == pytest.approx((sigma, sigma), rel=0.05)
+        checked += 1
+    assert checked >= 20
+
+
+@pytest.mark.parametrize("sigma", [0.05, 0.1, 0.148, 0.26, 0.298, 0.5, 0.7, 0.99, 1.0, 2.0, 5.0])
+def test_a_narrow_gaussian_blurs_by_what_it_says(sigma):
+    impulse = torch.zeros(1, 1, 65, 65, dtype=torch.float64)
+    impulse[..., 32, 32] = 1
+    assert _applied_sigmas(gaussian_blur(impulse, sigma)[0, 0]) == pytest.approx((sigma, sigma), rel=2e-3)
+
+
+def test_between_two_levels_a_wave_is_damped_as_by_a_gaussian():
+    # A field of few degrees far from the fixation: blur hardly changes over it, and lies between levels.
+    blur = FoveatedBlur(
+        image_size=128, visual_degrees=12.0, fixation=(0.0, 0.5), fovea_degrees=2.0, slope=0.05
+    )
+    wave = torch.cos(2 * torch.pi * 16 * torch.arange(128.0) / 128)[:, None].expand(1, 1, 128, 128)
+    seen = blur(wave)[0, 0]
+    for column in range(40, 120, 8):
+        gain = float(np.exp(-0.5 * (2 * np.pi * 16 / 128 * float(blur.sigma_map[64, column])) ** 2))
+        assert float(seen[64, column]) == pytest.approx(gain, abs=0.02)
+
+
 def test_a_plain_image_stays_plain_and_blur_is_linear():
     blur = _blur(SIZE, DEGREES)
     torch.testing.assert_close(blur(torch.ones(1, 3, SIZE, SIZE)), torch.ones(1, 3, SIZE, SIZE))

@@ -182,6 +182,70 @@ def test_noise_keeps_the_mean_and_its_variance_is_the_closed_form(seed):
     assert float(clean.var()) == 0
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_in_evaluation_noise_is_independent_between_images_and_the_same_for_the_same_image(seed):
+    noise = NeuronalNoise("neuronal", seed).eval()
+    maps = torch.full((4, 64, 16, 16), 2.0)
+    images = _images(3, 8, seed)[[0, 1, 2, 0]]
+    # A hair's breadth between two images is enough.
+    images[2] = images[1]
+    images[2, 0, 0, 0] += 1e-6
+    noisy = noise(maps, images)
+    assert torch.equal(noisy[0], noisy[3])
+    correlation = np.corrcoef(noisy[:3].flatten(1).double().numpy())
+    assert np.abs(correlation[np.triu_indices(3, 1)]).max() < 5 / (64 * 16 * 16) ** 0.5
+    # The squared distance between equal means is the sum of both variances: nothing cancels.
+    closed_form = 2 * (0.35 * 2 + 0.07 + 1e-4) / 0.35**2
+    assert float((noisy[0] - noisy[1]).square().mean()) == pytest.approx(closed_form, rel=0.05)
+    other = NeuronalNoise("neuronal", seed + 1).eval()(maps, images)
+    assert not torch.equal(other, noisy)
+
+
+def test_in_evaluation_noise_is_the_same_to_the_bit_in_every_pass_batch_and_order():
+    noise = NeuronalNoise("neuronal", 0).eval()
+    maps, images = torch.full((5, 8, 4, 4), 2.0), _images(5, 8)
+    together = noise(maps, images)
+    assert torch.equal(noise(maps, images), together)
+    assert torch.equal(noise(maps, images.flip(0)), together.flip(0))
+    assert torch.equal(torch.cat([noise(maps[:2], images[:2]), noise(maps[2:], images[2:])]), together)
+    alone = [NeuronalNoise("neuronal", 0).eval()(maps[:1], image[None]) for image in images]
+    assert torch.equal(torch.cat(alone), together)
+
+
+def test_the_block_draws_noise_from_its_images_not_from_its_cells():
+    block = vone(**SMALL).module.vone
+    images, heard = _images(2), []
+    hook = block.noise.register_forward_hook(lambda module, inputs, output: heard.append((inputs, output)))
+    with torch.inference_mode():
+        block(images)
+    hook.remove()
+    (maps, given), noisy = heard[0]
+    assert torch.equal(given, images)
+    # Rounding of the cells, which a batch size may bring, draws no other noise.
+    torch.testing.assert_close(block.noise(maps * (1 + 1e-6), given), noisy, rtol=1e-4, atol=1e-4)
+
+
+def test_reseeding_starts_what_training_draws_anew_and_leaves_evaluation_alone():
+    noise = NeuronalNoise("neuronal", 0).train()
+    same = torch.ones(2, 4, 8, 8)
+    evaluated = noise.eval()(same)
+    noise.train()
+    first = noise(same)
+    noise.reseed(7)
+    anew = [noise(same), noise(same)]
+    for _ in range(3):
+        noise(same)
+    noise.reseed(7)
+    assert all(torch.equal(noise(same), each) for each in anew)
+    unused = NeuronalNoise("neuronal", 0).train()
+    unused.reseed(7)
+    assert torch.equal(unused(same), anew[0])
+    assert not torch.equal(anew[0], anew[1])
+    noise.reseed(0)
+    assert torch.equal(noise(same), first)
+    assert torch.equal(noise.eval()(same), evaluated)
+
+
 def test_in_evaluation_an_answer_depends_neither_on_place_nor_neighbours_nor_pass():
     module = vone(**SMALL).module
     images = _images(3)
