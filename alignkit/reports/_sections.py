@@ -168,9 +168,9 @@ def twin_blocks(summary: RunSummary) -> list[Block]:
             draw = partial(_twins, rows, roi, metric, unit)
             panels.append(panel_of(_views.region_name(roi), draw, f"twin{i}-{j}", alt))
         text = (
-            "Filled: a network; open: its twins, the same network before training, and a standard one without "
-            "the mechanism (the methods say of how many parameters). A star: the difference holds (corrected "
-            "p < .05)."
+            "Filled: a network; open: its twins, the same network before training, and a standard one "
+            "without the mechanism (the methods say of how many parameters). A star: the difference holds "
+            "(corrected p < .05)."
         )
         blocks.append(Block(metric, text, tuple(panels), twin_rows(rows), "All twins as a table"))
     return blocks

@@ -28,8 +28,9 @@ def plot_twins(twins: pd.DataFrame, *, roi: str, metric: str, width: int = 548, 
     """Draw each network's value beside those of its twins.
 
     A filled dot is the network, an open dot its untrained twin, an open square its matched twin, a standard
-    network without the mechanism; a line joins them. A star on the right, with the mark of the twin, says that the network
-    differs from it (corrected p < .05). Below a width of 480 pixels names stand above their row.
+    network without the mechanism; a line joins them. A star on the right, with the mark of the twin, says
+    that the network differs from it (corrected p < .05). Below a width of 480 pixels names stand above
+    their row.
 
     Parameters
     ----------

@@ -92,7 +92,8 @@ def test_files_that_are_no_sounds_are_refused(tmp_path):
 def test_other_formats_name_the_package_that_reads_them(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "soundfile", None)
     (tmp_path / "sound.flac").write_bytes(b"fLaC")
-    with pytest.raises(MissingDataError, match=r'needs soundfile; pip install "alignkit\[audio\]", or convert'):
+    wanted = r'needs soundfile; pip install "alignkit\[audio\]", or convert'
+    with pytest.raises(MissingDataError, match=wanted):
         read_sound(tmp_path / "sound.flac")
 
 

@@ -157,9 +157,9 @@ def _blur_levels(largest: float) -> list[float]:
 
 def _shares(sigma: Tensor, levels: list[float]) -> list[Tensor]:
     """Return every level's share at every pixel: at most two are not 0, and variances add up."""
-    variance = sigma.double().square()
+    variance = sigma.square()
     squares = [level**2 for level in levels]
-    # Of variance, the share of it that lies beyond each level: 0 below a level, 1 from the next one on.
+    # How far a variance has come from each level to the next: 0 below the level, 1 from the next one on.
     beyond = [
         ((variance - low) / (high - low)).clamp(0, 1) for low, high in zip(squares, squares[1:], strict=False)
     ]

@@ -76,7 +76,8 @@ def test_fine_detail_falls_with_eccentricity_and_the_matched_uniform_twin_is_fla
     kept = _fine_detail_kept(blur, images)
     assert kept[0] > 0.99
     assert kept[0] > kept[1] > kept[2] > kept[3]
-    assert 0.8 < kept[1] < 0.95
+    assert 0.7 < kept[1] < 0.8
+    assert 0.15 < kept[2] < 0.2
     assert kept[3] < 0.05
     twin = UniformBlur(match_uniform_blur(blur, images))
     distortions = [float((module(images) - images).square().mean()) for module in (blur, twin)]
@@ -115,25 +116,25 @@ def _applied_sigmas(response: torch.Tensor) -> tuple[float, float]:
     return spreads[0], spreads[1]
 
 
-@pytest.mark.parametrize("slope", [0.015, 0.1])
+@pytest.mark.parametrize("slope", [0.015, 0.05])
 def test_the_blur_that_is_applied_is_the_line_from_a_tenth_of_a_pixel_on(slope):
-    blur = FoveatedBlur(image_size=224, visual_degrees=24.0, fixation=CENTRE, fovea_degrees=2.0, slope=slope)
-    checked = 0
-    for column in (*range(131, 156), 158, 163, 171, 180, 195):
-        sigma = float(blur.sigma_map[112, column])
-        if sigma < 0.1 or column + 5 * sigma > 223:
-            continue
-        impulse = torch.zeros(1, 1, 224, 224)
-        impulse[..., 112, column] = 1
-        impulse.requires_grad_(True)
-        seen = blur(impulse)
-        # What becomes of a point, and what a pixel is made of: the gradient.
-        (made_of,) = torch.autograd.grad(seen[0, 0, 112, column], impulse)
-        assert _applied_sigmas(made_of[0, 0]) == pytest.approx((sigma, sigma), rel=2e-3)
-        if slope < 0.05:
-            assert _applied_sigmas(seen[0, 0].detach()) == pytest.approx((sigma, sigma), rel=0.05)
-        checked += 1
-    assert checked >= 20
+    size, degrees = 224, 24.0
+    blur = FoveatedBlur(
+        image_size=size, visual_degrees=degrees, fixation=(0.0, 0.0), fovea_degrees=2.0, slope=slope
+    )
+    places = [place for place in range(18, 150, 6) if float(blur.sigma_map[place, place]) >= 0.1]
+    assert len(places) > 15
+    numbers = list(range(len(places)))
+    points = torch.zeros(len(places), 1, size, size)
+    points[numbers, 0, places, places] = 1
+    points.requires_grad_(True)
+    seen = blur(points)
+    # What becomes of a point, and what a pixel is made of: the gradient.
+    (made_of,) = torch.autograd.grad(seen[numbers, 0, places, places].sum(), points)
+    for number, place in enumerate(places):
+        sigma = float(blur.sigma_map[place, place])
+        assert _applied_sigmas(made_of[number, 0]) == pytest.approx((sigma, sigma), rel=2e-3)
+        assert _applied_sigmas(seen[number, 0].detach()) == pytest.approx((sigma, sigma), rel=0.05)
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.1, 0.148, 0.26, 0.298, 0.5, 0.7, 0.99, 1.0, 2.0, 5.0])

@@ -212,6 +212,22 @@ def test_in_evaluation_noise_is_the_same_to_the_bit_in_every_pass_batch_and_orde
     assert torch.equal(torch.cat(alone), together)
 
 
+def test_the_noise_of_two_images_in_one_pass_does_not_cancel_between_their_answers():
+    with_noise, without = vone(**SMALL).module.vone, vone(**SMALL, noise=None).module.vone
+    images = _images(3)[[0, 1, 2, 0]]
+    heard = []
+    for block in (with_noise, without):
+        hook = block.noise.register_forward_hook(lambda module, inputs, output: heard.append(output))
+        with torch.inference_mode():
+            block(images)
+        hook.remove()
+    noisy, cells = heard
+    drawn = (noisy - cells) / (0.35 * cells + 0.07 + 1e-4).sqrt()
+    correlation = np.corrcoef(drawn.flatten(1).double().numpy())
+    assert np.abs(correlation[:3, :3][np.triu_indices(3, 1)]).max() < 0.02
+    assert correlation[0, 3] == pytest.approx(1, abs=1e-4)
+
+
 def test_the_block_draws_noise_from_its_images_not_from_its_cells():
     block = vone(**SMALL).module.vone
     images, heard = _images(2), []
