@@ -26,6 +26,9 @@ _PRODUCTS = {"matmul", "__matmul__", "mm", "bmm", "mv"}
 _CELLS = {"rnn_tanh_cell", "rnn_relu_cell", "gru_cell", "lstm_cell"}
 
 
+_LEAST_BATCH = 4
+
+
 @dataclass
 class Operations:
     """Synaptic operations of one layer, per stimulus, all steps of time together.
@@ -176,8 +179,11 @@ def footprint(
         sizes[name] += tensor.numel()
 
     first = next(iter(module.state_dict().values()), None)
+    # Networks that sum in a fixed order fill up smaller batches, and the filling would be counted.
+    shown = inputs.repeat(-(-_LEAST_BATCH // len(inputs)), *(1,) * (inputs.ndim - 1))
+    batches = torch.tensor_split(shown, max(1, len(shown) // max(batch_size, _LEAST_BATCH)))
     with _listening(module, names, receive, counter.stack), torch.no_grad(), counter:
-        for batch in torch.split(inputs, batch_size):
+        for batch in batches:
             module(batch if first is None else batch.to(first.device))
     silent = [name for name in names if not sizes[name]]
     if silent:
@@ -190,7 +196,7 @@ def footprint(
         n_bytes=sum(v.numel() * v.element_size() for v in (*module.parameters(), *module.buffers())),
         activation_sparsity=sum(zeros.values()) / n_activations if n_activations else nan,
         layer_sparsity={name: zeros[name] / sizes[name] for name in names},
-        **counter.result(len(inputs), -(-len(inputs) // batch_size)),
+        **counter.result(len(shown), len(batches)),
     )
 
 

@@ -262,3 +262,12 @@ def test_errors_say_what_is_wanted():
 
     with pytest.raises(InputError, match="the layer 'never' of 'tiny' does not run"):
         footprint(_network(Idle(), "never"), torch.zeros(1, 2))
+
+
+@pytest.mark.parametrize("n_images", [1, 2, 5])
+def test_operations_per_stimulus_do_not_depend_on_how_many_there_are(n_images):
+    network = build_network("spiking-recurrent", {"image_size": 16, "n_hidden": 32})
+    images = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)).repeat(n_images, 1, 1, 1)
+    one, four = footprint(network, images, batch_size=4), footprint(network, images[:1].repeat(4, 1, 1, 1))
+    assert one.n_stimuli == n_images
+    assert (one.dense, one.effective_acs) == pytest.approx((four.dense, four.effective_acs))
