@@ -81,12 +81,19 @@ class Presentation:
         """Return the same as JSON values, for keys and reports."""
         facts = getattr(self.preparation, "facts", None)
         inner = facts() if facts is not None else {}
-        return {
-            **inner,
+        return {**inner, **self.degrees()}
+
+    def degrees(self) -> dict[str, Any]:
+        """Return the part of the facts that does not come from the preparation."""
+        said: dict[str, Any] = {
             "stimulus_degrees": self.stimulus_degrees,
             "visual_degrees": self.visual_degrees,
             "surround": self.surround,
         }
+        # Said only where it matters, so that other keys of features still hold.
+        if isinstance(self.preparation, ImagePreparation) and self.preparation.crop is not None:
+            said["field"] = "what the crop leaves"
+        return said
 
     def _colour(self, image: Image) -> tuple[int, int, int]:
         if self.surround != "mean":
@@ -215,10 +222,9 @@ def present_to(
     shown = present(
         network.preprocess, stimulus_degrees=stimulus_degrees, visual_degrees=field, surround=surround
     )
-    degrees = {key: shown.facts()[key] for key in ("stimulus_degrees", "visual_degrees", "surround")}
     return replace(
         network,
         preprocess=shown,
-        preprocessing={**network.preprocessing, "presentation": degrees},
+        preprocessing={**network.preprocessing, "presentation": shown.degrees()},
         visual_degrees=float(field),
     )

@@ -127,7 +127,7 @@ def network_candidates(
                 twin_of = ((first.name, kind),)
                 candidate = replace(candidate, name=f"{first.name}-{kind}", twin_of=twin_of)
             made.append(candidate)
-    return share_twins(made)
+    return [alive for candidate in share_twins(made) if (alive := _alive(candidate)) is not None]
 
 
 def named_networks(names: Sequence[str]) -> list[str]:
@@ -243,6 +243,28 @@ def _label_candidate(labels: pd.DataFrame, column: str) -> Candidate:
         values=np.array(values),
         stimulus_ids=ids,
     )
+
+
+def _alive(candidate: Candidate) -> Candidate | None:
+    """Return a network without the layers that answer all stimuli alike; None for a twin that has no other."""
+    assert candidate.features is not None  # networks have features
+    dead = [layer for layer in candidate.layers if _is_dead(candidate.features[layer])]
+    if not dead:
+        return candidate
+    said = f"{candidate.name}: {', '.join(dead)} answer all stimuli alike"
+    left = tuple(layer for layer in candidate.layers if layer not in dead)
+    if left:
+        logger.warning("%s and are left out", said)
+        return replace(candidate, layers=left)
+    if candidate.twin_of:
+        logger.warning("%s: the twin is left out", said)
+        return None
+    raise InputError(f"{said}; there is no other layer. Leave the network out, or choose layers that differ.")
+
+
+def _is_dead(answers: NDArray[Any]) -> bool:
+    # Different positions in a batch leave differences of rounding.
+    return bool(np.ptp(answers, axis=0).max() <= 1e-6 * np.abs(answers).max())
 
 
 def _checkpoints(kind: str) -> list[str]:

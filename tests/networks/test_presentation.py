@@ -136,6 +136,15 @@ def test_degrees_are_part_of_the_facts_and_the_key():
     assert network.preprocessing["image"] == build_network("pixels").preprocessing["image"]
 
 
+def test_the_key_says_that_the_field_is_what_a_crop_leaves():
+    shown = present(CROPPED, stimulus_degrees=4, visual_degrees=8)
+    assert shown.facts() == {**CROPPED.facts(), **shown.degrees()}
+    plain = build_network("pixels")
+    cropping = Network("toy", "toy", plain.module, plain.layers, CROPPED, visual_degrees=8.0)
+    degrees = present_to(cropping, stimulus_degrees=4).preprocessing["presentation"]
+    assert degrees["field"] == "what the crop leaves"
+
+
 def test_a_network_that_declares_its_field_is_shown_at_it():
     plain = build_network("pixels")
     declared = Network("toy", "toy", plain.module, plain.layers, plain.preprocess, visual_degrees=8.0)

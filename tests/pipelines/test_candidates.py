@@ -256,3 +256,26 @@ def test_labels_with_gaps_are_left_out_and_refused_by_name():
     assert label_candidates(dataset, True) == []
     with pytest.raises(InputError, match="'kind' is missing for 2 stimuli; leave it out"):
         label_candidates(dataset, ["kind"])
+
+
+def _layers_of(module, layers):
+    from alignkit.networks import Network
+    from alignkit.networks._images import square
+
+    return Network("net", "test", module.eval(), layers, square(4))
+
+
+def test_layers_that_answer_all_stimuli_alike_are_left_out_and_said(images, tmp_path, monkeypatch, caplog):
+    from torch import nn
+
+    from alignkit.networks import NETWORKS
+
+    module = nn.Sequential(nn.Flatten(), nn.Identity(), nn.Threshold(5.0, 1.0))
+    monkeypatch.setitem(NETWORKS._facts, "net", {"family": "test", "summary": "x"})
+    monkeypatch.setitem(NETWORKS._objects, "net", lambda: _layers_of(module, ("1", "2")))
+    (found,) = take(images, tmp_path, [{"kind": "net"}])
+    assert found.layers == ("1",)
+    assert "net: 2 answer all stimuli alike and are left out" in caplog.text
+    monkeypatch.setitem(NETWORKS._objects, "net", lambda: _layers_of(module, ("2",)))
+    with pytest.raises(InputError, match="net: 2 answer all stimuli alike; there is no other layer"):
+        take(images, tmp_path, [{"kind": "net"}])

@@ -199,11 +199,16 @@ def _network(
     if back_end == "cornet-s":
         set_batch_norm(module, seed=derive_seed(seed, name, "batch-norm"), mean=_MEAN, std=_MEAN)
     preparation = square(shared["image_size"], mean=_MEAN, std=_MEAN)
+    # Which images share noise is part of the key of features.
+    fields = {"noise_fields": "per image"} if more.get("noise") is not None else {}
     return declared(
         name,
         module,
         preparation,
-        preprocessing={"image": preparation.facts(), "parameters": {"network": name, **shared, **more}},
+        preprocessing={
+            "image": preparation.facts(),
+            "parameters": {"network": name, **shared, **more, **fields},
+        },
         visual_degrees=shared["visual_degrees"],
         recipe=_RECIPE,
         matched=matched,

@@ -18,6 +18,7 @@ from ..._core.random import derive_seed
 from ...metrics import compare_rdms
 from ...recordings.scores import Scores
 from ..candidates import Candidate
+from ._answering import answering
 from ._comparison import COMPARISONS, Context, Outcome, Picture, read_arrays, write_part
 from ._region import Column, Region, RegionCeiling, Spread, layer_columns, layers_of
 from ._rsa_crossnobis import REFERENCES as CROSSED_REFERENCES
@@ -163,6 +164,8 @@ def compare_matrices(
         comparison = "pearson"
     for roi in track(context.rois, f"rsa, {comparison}"):
         brain = brain_matrices(context, roi, distance, crossing)
+        context, silent = answering(context, distance, brain.items.stimulus_ids)
+        warnings += silent
         columns = layer_columns(context.candidates)
         models = model_matrices(columns, brain.items, distance)
         if given:

@@ -118,12 +118,13 @@ def _applied_sigmas(response: torch.Tensor) -> tuple[float, float]:
 
 @pytest.mark.parametrize("slope", [0.015, 0.05])
 def test_the_blur_that_is_applied_is_the_line_from_a_tenth_of_a_pixel_on(slope):
-    size, degrees = 224, 24.0
+    size, degrees = 112, 12.0
     blur = FoveatedBlur(
         image_size=size, visual_degrees=degrees, fixation=(0.0, 0.0), fovea_degrees=2.0, slope=slope
     )
-    places = [place for place in range(18, 150, 6) if float(blur.sigma_map[place, place]) >= 0.1]
-    assert len(places) > 15
+    # Away from the borders, which mirror.
+    places = [place for place in range(13, 85, 4) if float(blur.sigma_map[place, place]) >= 0.1]
+    assert len(places) > 12
     numbers = list(range(len(places)))
     points = torch.zeros(len(places), 1, size, size)
     points[numbers, 0, places, places] = 1
@@ -133,7 +134,8 @@ def test_the_blur_that_is_applied_is_the_line_from_a_tenth_of_a_pixel_on(slope):
     (made_of,) = torch.autograd.grad(seen[numbers, 0, places, places].sum(), points)
     for number, place in enumerate(places):
         sigma = float(blur.sigma_map[place, place])
-        assert _applied_sigmas(made_of[number, 0]) == pytest.approx((sigma, sigma), rel=2e-3)
+        # Weights end at four standard deviations.
+        assert _applied_sigmas(made_of[number, 0]) == pytest.approx((sigma, sigma), rel=3e-3)
         assert _applied_sigmas(seen[number, 0].detach()) == pytest.approx((sigma, sigma), rel=0.05)
 
 
