@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ._given import Options, options_of
+from ._given import options_of
 from ._output import print_json, print_table, progress_bars, say
 
 
@@ -25,7 +25,12 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="By default those of the network's recipe.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples per step; by default the recipe's.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate; by default the recipe's.")] = None,
-    set_: Options = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="An option of the network, NAME=VALUE in YAML (image_size=64); repeat it."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     keep_epochs: Annotated[
@@ -48,4 +53,6 @@ def train(
         print_json(result.to_json())
         return
     print_table(result.rows(), result.columns, title=result.title)
+    if twin:
+        say(f"its matched twin, trained the same way: {out / 'matched'}")
     say(f"use it: alignkit compare --model trained:{out} ...")

@@ -55,7 +55,10 @@ class Reduction:
         import torch
 
         single = output if output.dtype == torch.float32 else output.float()
-        pooled = pool(single, self.pooling, channels_last=layer in self.channels_last)
+        try:
+            pooled = pool(single, self.pooling, channels_last=layer in self.channels_last)
+        except InputError as error:
+            raise InputError(f"layer {layer!r}: {error}") from error
         finite = _finite_rows(pooled)
         self.n_units[layer] = pooled.shape[1]
         if self.most_units is not None and pooled.shape[1] > self.most_units:

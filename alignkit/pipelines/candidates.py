@@ -246,8 +246,10 @@ def _label_candidate(labels: pd.DataFrame, column: str) -> Candidate:
 
 
 def _alive(candidate: Candidate) -> Candidate | None:
-    """Return a network without the layers that answer all stimuli alike; None for a twin that has no other."""
+    """Return a network without layers that answer all stimuli alike; None for a twin that has no other."""
     assert candidate.features is not None  # networks have features
+    if len(candidate.stimulus_ids) < 2:
+        return candidate
     dead = [layer for layer in candidate.layers if _is_dead(candidate.features[layer])]
     if not dead:
         return candidate
@@ -301,7 +303,7 @@ def _shown(network: Network, options: FeatureOptions) -> Network:
 
 def _network_candidate(
     network: Network,
-    wanted: Sequence[str] | None,
+    wanted: Sequence[str | float] | None,
     stimuli: StimulusSet,
     options: FeatureOptions,
     *,

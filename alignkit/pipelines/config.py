@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
@@ -37,13 +37,14 @@ class Component(BaseModel):
 
 
 TwinKind = Literal["untrained", "matched"]
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class ModelComponent(Component):
     """A network, with the layers to use."""
 
     name: str | None = Field(default=None, description="How the report calls it; by default its kind.")
-    layers: list[str] | None = Field(
+    layers: list[str | float] | None = Field(
         default=None, description="Names, globs or depths from 0 to 1; by default all that it names."
     )
     checkpoints: Literal["all"] | list[str] | None = Field(
@@ -63,14 +64,16 @@ class FeatureOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pooling: Pooling = Field(default="flatten", description="How maps and tokens become units.")
-    projection: int | Literal["auto"] | dict[str, float] | None = Field(
+    projection: Annotated[int, Field(ge=1)] | Literal["auto"] | dict[str, Share] | None = Field(
         default="auto",
         description="Units after sparse random projection; {eps: .1} keeps distances to 10 %; null: all.",
     )
     steps: Steps = Field(
         default="all", description="Of networks with time: every step side by side, their mean, the last."
     )
-    batch_size: int | Literal["auto"] = Field(default=32, description="Images per forward pass.")
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        default=32, description="Images per forward pass."
+    )
     precision: Precision = Field(default="float32", description="What networks compute in.")
     stimulus_degrees: float | None = Field(
         default=None, gt=0, description="Width at which images were shown, in degrees of visual angle."

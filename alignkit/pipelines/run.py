@@ -236,7 +236,8 @@ def _resolved_model(model: ModelComponent, base: Path) -> ModelComponent:
 
     named = model.model_dump(include={"kind", "name", "layers", "checkpoints"})
     source, given = split_kind(model.kind)
-    registry = LANGUAGE_MODELS if source not in NETWORKS else NETWORKS
+    is_language = source in LANGUAGE_MODELS and source not in NETWORKS
+    registry = LANGUAGE_MODELS if is_language else NETWORKS
     if given:
         # The name stands in the kind; whether it is of images or of language shows when it is loaded.
         return ModelComponent.model_validate({**named, **model.options})

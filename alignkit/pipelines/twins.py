@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from .._core.hashing import digest_array, digest_json
 from ..recordings.scores import LOWER, Scores
 from ..reports.summary import TWIN_COLUMNS
 from ..stats import fdr
@@ -18,6 +19,8 @@ from .time_findings import p_text
 
 if TYPE_CHECKING:
     from ..networks import Network
+
+TwinOf = tuple[tuple[str, str], ...]
 
 ALPHA = 0.05
 _SAID: dict[str, str] = {
@@ -40,19 +43,36 @@ def with_twins(network: Network, kinds: Sequence[TwinKind]) -> list[tuple[Networ
 
 
 def share_twins(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return candidates without those that came twice, such as one twin of two networks.
+    """Return candidates without those that came twice, and without twins that answer as another twin does.
 
-    A twin that a network shares with another, or that was asked for by name, stands once and is the twin of
-    all of them.
+    A twin that networks share, such as the untrained one of all epochs of a training, or that was asked for
+    by name, stands once and is the twin of all of them. A matched network that answers exactly as the
+    untrained one, as it does where only the learning rule is another, is no second control.
     """
     kept: dict[str, Candidate] = {}
     for candidate in candidates:
-        earlier = kept.get(candidate.name)
-        if earlier is None or earlier.digest != candidate.digest:
-            kept[candidate.name if earlier is None else f"{candidate.name}\0{len(kept)}"] = candidate
-        else:
-            kept[candidate.name] = replace(earlier, twin_of=(*earlier.twin_of, *candidate.twin_of))
+        # Features of a twin say what it is; its name says only whose.
+        key = _answers(candidate) if candidate.twin_of else f"{candidate.name} {candidate.digest}"
+        earlier = kept.get(key) or next(
+            (k for k in kept.values() if k.name == candidate.name and k.digest == candidate.digest), None
+        )
+        if earlier is None:
+            kept[key] = candidate
+            continue
+        place = next(k for k, v in kept.items() if v is earlier)
+        kept[place] = replace(earlier, twin_of=_joined(earlier.twin_of, candidate.twin_of))
     return list(kept.values())
+
+
+def _joined(first: TwinOf, second: TwinOf) -> TwinOf:
+    models = {model for model, _ in first}
+    return (*first, *((model, kind) for model, kind in second if model not in models))
+
+
+def _answers(candidate: Candidate) -> str:
+    if candidate.features is None:
+        return candidate.digest
+    return digest_json({layer: digest_array(candidate.features[layer]) for layer in candidate.layers})
 
 
 def same_features(a: Candidate, b: Candidate) -> bool:

@@ -100,7 +100,7 @@ def language_model_of(model: ModelComponent, base: Path, what: str) -> tuple[Lan
     where = f"model {model.kind!r}"
     options = check_options(LANGUAGE_MODELS[source], {**model.options, **named}, where=where, base=base)
     language = LANGUAGE_MODELS[source](**options)
-    layers = tuple(model.layers or language.layers)
+    layers = tuple(str(layer) for layer in model.layers or language.layers)
     for layer in layers:
         if layer not in language.layers:
             raise InputError(f"{model.kind}: the layer {layer!r}, {did_you_mean(layer, language.layers)}")

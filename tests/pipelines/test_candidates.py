@@ -162,7 +162,7 @@ def quick(monkeypatch):
     """Write features that took no computing, where only the key matters."""
 
     def write(network, stimuli, folder, *, layers, **options):
-        made = Features({layer: np.zeros((len(stimuli), 1), "f") for layer in layers}, IDS, model="quick")
+        made = Features({layer: np.arange(len(stimuli), dtype="f")[:, None] for layer in layers}, IDS, model="quick")
         made.save(folder / "made")
         for path in (folder / "made").iterdir():
             path.rename(folder / path.name)
@@ -273,7 +273,7 @@ def test_layers_that_answer_all_stimuli_alike_are_left_out_and_said(images, tmp_
     module = nn.Sequential(nn.Flatten(), nn.Identity(), nn.Threshold(5.0, 1.0))
     monkeypatch.setitem(NETWORKS._facts, "net", {"family": "test", "summary": "x"})
     monkeypatch.setitem(NETWORKS._objects, "net", lambda: _layers_of(module, ("1", "2")))
-    (found,) = take(images, tmp_path, [{"kind": "net"}])
+    (found,), _ = take(images, tmp_path, [{"kind": "net"}])
     assert found.layers == ("1",)
     assert "net: 2 answer all stimuli alike and are left out" in caplog.text
     monkeypatch.setitem(NETWORKS._objects, "net", lambda: _layers_of(module, ("2",)))

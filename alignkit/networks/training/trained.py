@@ -127,7 +127,11 @@ def train_network(
         given = {"seed": seed} | given
     source = source_of(data, texts="language" in str(facts.get("family", "")), seed=seed)
     if source.classes and "n_classes" in accepted:
-        given = given | {"n_classes": len(source.classes)}
+        asked = given.setdefault("n_classes", len(source.classes))
+        if asked != len(source.classes):
+            raise InputError(
+                f"`n_classes` is {asked}, and {source.name} has {len(source.classes)} classes; leave it out."
+            )
     network = _build(kind, given)
     if network.recipe is None:
         raise InputError(f"the network {kind!r} learns nothing; `alignkit list models` says which do.")
@@ -235,7 +239,8 @@ def _loaded(name: str) -> Network | LanguageModel:
         if key.startswith("held_out")
     )
     changes: dict[str, Any] = {
-        "name": f"{network.name}:{short}" + (f"@{epoch}" if epoch else ""),
+        # By the folder, because one network may have been trained more than once.
+        "name": f"{folder.absolute().name}:{short}" + (f"@{epoch}" if epoch else ""),
         "family": network.family.removeprefix("random ") if n_epochs else network.family,
         "module": network.module.eval(),
         "trained": n_epochs > 0,
@@ -317,11 +322,12 @@ class _Keeper:
         return join_state(_part(tensors, "optimizer."), earlier["optimizer"])
 
     def _refuse_other(self, earlier: dict[str, Any]) -> None:
-        theirs = {key: earlier.get(key) for key in self.record}
-        if digest_json(theirs) != digest_json(self.record):
+        other = [key for key in self.record if digest_json(earlier.get(key)) != digest_json(self.record[key])]
+        if other:
             raise InputError(
                 f"{self.folder} holds another training ({earlier.get('kind')} on "
-                f"{earlier.get('data', {}).get('name')}, or with other numbers); name another folder."
+                f"{earlier.get('data', {}).get('name')}; other than this one in: {', '.join(other)}); name "
+                "another folder."
             )
 
     def _after_epoch(self, epoch: int, row: Row, teaching: Teaching) -> None:
@@ -374,8 +380,8 @@ def _build(kind: str, options: Mapping[str, Any]) -> Network | LanguageModel:
 def _recipe(recipe: Recipe, epochs: int | None, batch_size: int | None, lr: float | None) -> Recipe:
     changes = {"epochs": epochs, "batch_size": batch_size, "lr": lr}
     for name, value in changes.items():
-        if value is not None and value <= 0:
-            raise InputError(f"`{name}` must be positive, got {value}.")
+        if value is not None and not 0 < value < float("inf"):
+            raise InputError(f"`{name}` must be a positive number, got {value}.")
     return Recipe(**asdict(recipe) | {name: v for name, v in changes.items() if v is not None})
 
 

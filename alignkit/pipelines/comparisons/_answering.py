@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from ..._core.errors import InputError
 from ...metrics import rdm
+from ...metrics.rsa.dissimilarities import RDMMethod
 from ..candidates import Candidate
 from ._comparison import Context
 from ._rsa_data import BrainDistance
@@ -15,36 +18,44 @@ from ._rsa_data import BrainDistance
 def answering(
     context: Context, distance: BrainDistance, stimulus_ids: Sequence[str]
 ) -> tuple[Context, list[str]]:
-    """Leave out layers whose patterns have no such distance, and return a warning for each.
+    """Leave out layers whose patterns have no such distance, or the same for all pairs, and say so.
 
-    A layer that gives all its units one value for some stimulus has no correlation distance there; one that
-    is dead would stop a comparison of dozens of networks.
+    A layer that gives all its units one value for some stimulus has no correlation distance there; a readout
+    of two units has no distance but 0 and 2. One such layer would stop a comparison of dozens of networks.
 
     Raises
     ------
     InputError
         If no model is left.
     """
-    if distance != "correlation":
-        return context, []
-    kept, warnings = [], []
+    method = "squared-euclidean" if distance == "crossnobis" else distance
+    kept: list[Candidate] = []
+    warnings: list[str] = []
     for candidate in context.candidates:
-        found = candidate if candidate.features is None else _answering(candidate, stimulus_ids, warnings)
+        found = candidate
+        if candidate.features is not None:
+            found = _answering(candidate, stimulus_ids, method, warnings)
         if found.layers:
             kept.append(found)
     if not kept:
-        raise InputError(f"no model has patterns that can be correlated. {' '.join(warnings)}")
+        raise InputError(f"no model has patterns whose dissimilarities differ. {' '.join(warnings)}")
     return replace(context, candidates=tuple(kept)), warnings
 
 
-def _answering(candidate: Candidate, stimulus_ids: Sequence[str], warnings: list[str]) -> Candidate:
+def _answering(
+    candidate: Candidate, stimulus_ids: Sequence[str], method: RDMMethod, warnings: list[str]
+) -> Candidate:
     assert candidate.features is not None  # the caller looked
     layers = []
     for layer in candidate.layers:
         try:
-            rdm(candidate.features.matrix(layer, stimulus_ids), method="correlation")
+            distances = rdm(candidate.features.matrix(layer, stimulus_ids), method=method)
         except InputError as error:
-            warnings.append(f"{candidate.name}, layer {layer!r} is left out: {error}")
+            problem = str(error)
         else:
-            layers.append(layer)
+            if np.ptp(distances) > 0:
+                layers.append(layer)
+                continue
+            problem = "all its dissimilarities are equal."
+        warnings.append(f"{candidate.name}, layer {layer!r} is left out: {problem}")
     return replace(candidate, layers=tuple(layers))

@@ -203,7 +203,11 @@ def test_a_loss_that_explodes_is_said(tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"epochs": 0}, "`epochs` must be positive"), ({"lr": -1.0}, "`lr` must be positive")],
+    [
+        ({"epochs": 0}, "`epochs` must be a positive"),
+        ({"lr": -1.0}, "`lr` must be a positive"),
+        ({"lr": float("nan")}, "`lr` must be a positive number, got nan"),
+    ],
 )
 def test_numbers_out_of_range_are_refused(tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
@@ -221,7 +225,9 @@ def test_folders_of_others_are_left_alone(tmp_path):
     with pytest.raises(InputError, match="holds files that no training wrote"):
         train_network("linear", data="digits", out=tmp_path / "mine")
     train_network("linear", data="digits", out=tmp_path / "t", epochs=1)
-    with pytest.raises(InputError, match="holds another training"):
+    with pytest.raises(InputError, match="`n_classes` is 5, and digits .* has 10 classes; leave it out"):
+        train_network("linear", data="digits", out=tmp_path / "n", options={"n_classes": 5})
+    with pytest.raises(InputError, match="holds another training .*other than this one in: options, seed"):
         train_network("linear", data="digits", out=tmp_path / "t", epochs=1, seed=5)
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="is a file; name a folder"):
@@ -337,7 +343,7 @@ def test_the_matched_twin_is_trained_the_same_way_and_found_by_the_comparison(tm
     monkeypatch.setitem(NETWORKS._facts, "linear", {"learns": True, "matched": "plain"})
     train_network("linear", data="digits", out=tmp_path / "t", epochs=2, twin=True)
     twin = matched_twin(build_network(f"trained:{tmp_path / 't'}"))
-    assert twin.name == "linear:digits-matched"
+    assert twin.name == "t:digits-matched"
     assert twin.trained
     assert "plain was trained by alignkit on digits (scikit-learn) for 2 epochs" in twin.notes[0]
     assert not any("may be training rather than" in note for note in twin.notes)
