@@ -268,7 +268,7 @@ def _finding(leader: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
     if leader["runner_up"]:
         apart = "ahead of" if leader["margin_p"] < ALPHA else "not told apart from"
         if not np.isfinite(leader["margin_p"]):
-            apart = "before"
+            apart = "level with" if leader["value"] == leader["runner_up_value"] else "before"
         text += f", {apart} {leader['runner_up']} ({_number(leader['runner_up_value'])}"
         text += (
             f"; difference p {p_text(leader['margin_p'])} corrected)"

@@ -157,7 +157,7 @@ def twin_findings(table: pd.DataFrame, scores: Scores) -> list[str]:
             )
             continue
         said.append(
-            f"{where}{metric}: {ahead} of {len(rows)} networks are ahead of {_SAID[str(kind)]}, {behind} "
+            f"{where}{metric}: {ahead} of {len(rows)} networks are ahead of their {kind} twins, {behind} "
             f"behind, {len(rows) - ahead - behind} not told apart (mean difference {mean:+.3f})."
         )
     return said

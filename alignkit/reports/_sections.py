@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from markupsafe import Markup
 
+from ..recordings.scores import Scores, closeness
 from . import _format, _inline, _style, _views
 from .differences import plot_differences
 from .distributions import plot_channel_values
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 WIDE, SLIM = 548, 364
 MOST_TABLE_ROWS = 400
+MOST_PROFILES = 16
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,7 @@ def _twins(rows: pd.DataFrame, roi: str, metric: str, unit: str, width: int) -> 
 def layer_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) -> list[Block]:
     """Return per metric the layer profiles of each region, and all layers as a table."""
     rows = _views.layer_rows(summary.scores)
+    drawn = _leading(summary.scores, rows)
     blocks = []
     for i, metric in enumerate(_views.names(rows, "metric")):
         part = _views.of(rows, metric=metric)
@@ -197,7 +200,7 @@ def layer_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) 
                 width: int, roi: str = roi, metric: str = metric, at: float | None = reference
             ) -> Figure:
                 return plot_layer_profile(
-                    summary.scores, roi=roi, metric=metric, width=width, reference=at, styles=styles
+                    drawn, roi=roi, metric=metric, width=width, reference=at, styles=styles
                 )  # fmt: skip
 
             region = _views.region_name(roi)
@@ -212,13 +215,29 @@ def layer_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) 
         )
         if sizes.groupby("roi").size().max() > MOST_RINGS:
             text = "One line per model, layers from first to last. "
-        if single:
+        n_models = int(sizes.groupby("roi").size().max())
+        if n_models > MOST_PROFILES:
+            text += f"Of {n_models} models the {MOST_PROFILES} with the best layers are drawn. "
+        elif single:
             text += f"Not drawn, for they have one layer: {_format.listing(single)}. "
         note = summary.metric_notes.get(metric, "")
         text += caption(part, note)
         table = layer_table(part, note) if len(part) <= MOST_TABLE_ROWS else None
         blocks.append(Block(metric, text, tuple(panels), table, "All layers as a table"))
     return blocks
+
+
+def _leading(scores: Scores, rows: pd.DataFrame) -> Scores:
+    """Return the scores of each region's models with the best layers: more lines than these nobody reads."""
+    if len(rows["model"].unique()) <= MOST_PROFILES:
+        return scores
+    others = []
+    for _, part in rows.groupby(["metric", "roi"], sort=False):
+        several = part[part.groupby("model")["layer"].transform("size") > 1]
+        best = closeness(several).groupby(several["model"]).max().nlargest(MOST_PROFILES)
+        others.append(part[~part["model"].isin(best.index)])
+    # All other rows stay: the ceiling is read from them.
+    return Scores(scores.table.drop(index=pd.concat(others).index))
 
 
 def time_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) -> list[Block]:

@@ -109,9 +109,10 @@ def _draw_row(axes: Axes, rows: pd.DataFrame, place: float) -> None:
         twin = float(row["twin_value"])
         axes.plot([value, twin], [place, place], color=INK, linewidth=0.8, alpha=0.5, zorder=1)
         axes.scatter(
-            twin, place, s=34, marker=mark, facecolor="white", edgecolor=INK, linewidth=1.1, zorder=2
+            twin, place, s=66, marker=mark, facecolor="white", edgecolor=INK, linewidth=1.1, zorder=2
         )
-    axes.scatter(value, place, s=38, color=INK, zorder=3)
+    # Smaller than its twins, so that one of equal value shows as a ring.
+    axes.scatter(value, place, s=24, color=INK, zorder=3)
     sure = [str(row["kind"]) for _, row in rows.iterrows() if row["p_corrected"] < 0.05]
     text = " ".join("*○" if kind == "untrained" else "*□" for kind in sure)
     axes.annotate(

@@ -162,7 +162,8 @@ def quick(monkeypatch):
     """Write features that took no computing, where only the key matters."""
 
     def write(network, stimuli, folder, *, layers, **options):
-        made = Features({layer: np.arange(len(stimuli), dtype="f")[:, None] for layer in layers}, IDS, model="quick")
+        number = np.arange(len(stimuli), dtype="f")[:, None]
+        made = Features(dict.fromkeys(layers, number), IDS, model="quick")
         made.save(folder / "made")
         for path in (folder / "made").iterdir():
             path.rename(folder / path.name)

@@ -143,7 +143,7 @@ def test_only_planned_pairs_are_corrected_and_signs_follow_the_network():
     np.testing.assert_allclose(table["p_corrected"], fdr(np.array([0.01, 0.04]), method="bh"))
     said = twin_findings(table.reset_index(), scores)
     assert said == [
-        "V4, r: 1 of 2 networks are ahead of its untrained twin, 1 behind, 0 not told apart "
+        "V4, r: 1 of 2 networks are ahead of their untrained twins, 1 behind, 0 not told apart "
         "(mean difference +0.000)."
     ]
 

@@ -256,3 +256,24 @@ def test_a_full_page_is_drawn_in_time(summary: RunSummary) -> None:
     size = len(render(summary))
     assert time.process_time() - start < 15
     assert size < 3_000_000
+
+
+def test_of_many_models_only_those_with_the_best_layers_are_drawn_and_the_ceiling_stays():
+    from alignkit.reports._sections import MOST_PROFILES, _leading
+    from alignkit.reports._views import layer_rows
+
+    rows = [
+        {
+            "subject": "all", "roi": "IT", "model": f"m{k:02d}", "family": "f", "layer": layer, "metric": "rsa",
+            "fold": "all", "value": k / 100, "ceiling_lower": 0.4, "ceiling_upper": 0.5,
+        }
+        for k in range(MOST_PROFILES + 5)
+        for layer in ("(chosen)", "first", "last")
+    ]  # fmt: skip
+    scores = Scores(pd.DataFrame(rows))
+    kept = _leading(scores, layer_rows(scores))
+    drawn = set(layer_rows(kept)["model"])
+    assert drawn == {f"m{k:02d}" for k in range(5, MOST_PROFILES + 5)}
+    assert (kept.table["layer"] == "(chosen)").sum() == MOST_PROFILES + 5
+    few = Scores(pd.DataFrame(rows[:9]))
+    assert _leading(few, layer_rows(few)) is few
