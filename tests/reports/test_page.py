@@ -264,8 +264,8 @@ def test_of_many_models_only_those_with_the_best_layers_are_drawn_and_the_ceilin
 
     rows = [
         {
-            "subject": "all", "roi": "IT", "model": f"m{k:02d}", "family": "f", "layer": layer, "metric": "rsa",
-            "fold": "all", "value": k / 100, "ceiling_lower": 0.4, "ceiling_upper": 0.5,
+            "subject": "all", "roi": "IT", "model": f"m{k:02d}", "family": "f", "layer": layer,
+            "metric": "rsa", "fold": "all", "value": k / 100, "ceiling_lower": 0.4, "ceiling_upper": 0.5,
         }
         for k in range(MOST_PROFILES + 5)
         for layer in ("(chosen)", "first", "last")
