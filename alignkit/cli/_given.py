@@ -45,7 +45,7 @@ Options = Annotated[
 def given_by(
     recording: Sequence[Path] | None,
     *,
-    dataset: str | None,
+    dataset: str | None = None,
     samples: Path | None,
     events: Sequence[Path] | None,
     stimuli: Path | None,

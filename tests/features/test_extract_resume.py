@@ -94,8 +94,8 @@ def test_what_was_broken_off_goes_on_after_the_last_whole_group(
     _broken_at(fail_at, stimuli, tmp_path)
     module = Net()
     extract(_network(module), stimuli, tmp_path, **OPTIONS)
-    # The rows of passes that were in hand may or may not have been written.
-    assert passes_left - 3 <= len(module.sizes) <= passes_left
+    # The group in hand may have been written or not: a thread of its own writes while the network works.
+    assert passes_left - 3 <= len(module.sizes) <= min(12, passes_left + 3)
     assert _files(tmp_path) == _files(unbroken)
 
 

@@ -76,7 +76,9 @@ def test_the_encoder_is_scored_on_held_out_stimuli_and_kept(fitted):
     assert row["value"] > 0.8  # channels are linear in the colours
     assert row["of_ceiling"] == pytest.approx(1.0, abs=0.15)
     facts = json.loads((folder / "encoder.json").read_text())
-    assert facts["model"] == {"kind": "pixels", "name": None, "layers": None, "size": 32}
+    assert facts["model"] == {
+        "kind": "pixels", "name": None, "layers": None, "checkpoints": None, "size": 32
+    }  # fmt: skip
     assert facts["layers"][0] == "pixels"
     assert facts["channels"] == [f"c{i}" for i in range(8)]
     assert facts["fitted_on"]["n_stimuli"] == 30
@@ -214,7 +216,7 @@ def test_the_best_layer_is_kept_unless_one_is_named(fitted, tmp_path, monkeypatc
 
 def test_unknown_layers_models_and_metrics_are_named(fitted, tmp_path):
     files, _, _ = fitted
-    with pytest.raises(InputError, match="pixels: the layer 'pixel', did you mean 'pixels'"):
+    with pytest.raises(InputError, match="`layers` of 'pixels' holds 'pixel', did you mean 'pixels'"):
         fit_encoder(given(files), out=tmp_path / "a", model="pixels", layer="pixel")
     with pytest.raises(UnknownNameError, match="models: 'pixel', did you mean 'pixels'"):
         fit_encoder(given(files), out=tmp_path / "b", model="pixel")
