@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._core.checks import check_unique
 from .._core.errors import InputError, MissingDataError
+from .._core.hashing import digest_file
+from .._core.progress import track
 from ..recordings.features import Features
 from ..recordings.stimuli import StimulusSet
 from ..recordings.tracks import Track
@@ -52,6 +54,37 @@ def check_seconds(name: str, value: float | None, *, unit: str = "s") -> float |
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < np.inf:
         raise InputError(f"`{name}` must be a positive number of {unit}, got {value!r}.")
     return float(value)
+
+
+class Runner(Protocol):
+    """The options of a call, checked, and what they make of one file."""
+
+    network: Network
+    device: torch.device
+    rate_hz: float
+    facts: dict[str, Any]
+
+    def of(self, path: Path) -> dict[str, NDArray[np.float32]]:
+        """Return (n_bins, n_units) per layer for one file."""
+        ...
+
+
+def features_of(runner: Runner, files: Mapping[str, Path], *, average: bool) -> Features:
+    """Return the features of files by stimulus id."""
+    found = {}
+    with evaluating(runner.network, runner.device):
+        for stimulus_id, path in track(list(files.items()), f"features of {runner.network.name}"):
+            found[stimulus_id] = runner.of(path)
+    facts = runner.facts | {"stimuli": {name: digest_file(path) for name, path in files.items()}}
+    return stacked(found, network=runner.network, rate_hz=runner.rate_hz, facts=facts, average=average)
+
+
+def tracks_of_file(runner: Runner, path: Path, *, onset_s: float) -> tuple[Track, ...]:
+    """Return a track per layer for one file."""
+    with evaluating(runner.network, runner.device):
+        values = runner.of(path)
+    facts = runner.facts | {"stimulus": digest_file(path)}
+    return tracks_of(values, network=runner.network, rate_hz=runner.rate_hz, onset_s=onset_s, facts=facts)
 
 
 @contextmanager

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from .._core.checks import check_option
 from .._core.device import pick_device
 from .._core.errors import InputError
-from .._core.hashing import digest_file
-from .._core.progress import track
 from ..networks._images import check_count
 from ..recordings.features import Features
 from ..recordings.stimuli import StimulusSet
@@ -21,7 +19,7 @@ from ..recordings.tracks import Track
 from ._film_files import Film, open_film
 from ._hooks import check_layers
 from ._time_windows import Window, adjacent_windows, binned, in_bins, n_bins_of, outputs_of, past_windows
-from ._timed_results import check_seconds, evaluating, facts_of, listed_files, stacked, tracks_of
+from ._timed_results import check_seconds, facts_of, features_of, listed_files, tracks_of_file
 from .pooling import POOLINGS, Pooling, pool
 
 if TYPE_CHECKING:
@@ -93,13 +91,7 @@ def film_features(
     """
     files = listed_files(films, kind="video")
     runner = _Runner(network, layers, rate_hz, past_only, frames_hz, pooling, duration_s, batch_size, device)
-    found = {}
-    with evaluating(network, runner.device):
-        for stimulus_id, path in track(list(files.items()), f"features of {network.name}"):
-            found[stimulus_id] = runner.of(path)
-    digests = {stimulus_id: digest_file(path) for stimulus_id, path in files.items()}
-    facts = runner.facts | {"stimuli": digests}
-    return stacked(found, network=network, rate_hz=runner.rate_hz, facts=facts, average=average)
+    return features_of(runner, files, average=average)
 
 
 def film_tracks(
@@ -137,10 +129,7 @@ def film_tracks(
         Where :func:`film_features` does.
     """
     runner = _Runner(network, layers, rate_hz, past_only, frames_hz, pooling, None, batch_size, device)
-    with evaluating(network, runner.device):
-        values = runner.of(Path(film))
-    facts = runner.facts | {"stimulus": digest_file(film)}
-    return tracks_of(values, network=network, rate_hz=runner.rate_hz, onset_s=onset_s, facts=facts)
+    return tracks_of_file(runner, Path(film), onset_s=onset_s)
 
 
 class _Runner:

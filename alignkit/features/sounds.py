@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from .._core.device import pick_device
 from .._core.errors import InputError
-from .._core.hashing import digest_file
-from .._core.progress import track
 from ..networks._images import check_count
 from ..recordings.features import Features
 from ..recordings.stimuli import StimulusSet
@@ -20,14 +18,7 @@ from ..recordings.tracks import Track
 from ._hooks import check_layers
 from ._sound_files import read_sound
 from ._time_windows import Window, adjacent_windows, binned, past_windows
-from ._timed_results import (
-    check_seconds,
-    evaluating,
-    facts_of,
-    listed_files,
-    stacked,
-    tracks_of,
-)
+from ._timed_results import check_seconds, facts_of, features_of, listed_files, tracks_of_file
 
 if TYPE_CHECKING:
     import torch
@@ -101,13 +92,7 @@ def sound_features(
     """
     files = listed_files(sounds, kind="audio")
     runner = _Runner(network, layers, rate_hz, window_s, context_s, duration_s, batch_size, device)
-    found = {}
-    with evaluating(network, runner.device):
-        for stimulus_id, path in track(list(files.items()), f"features of {network.name}"):
-            found[stimulus_id] = runner.of(path)
-    digests = {stimulus_id: digest_file(path) for stimulus_id, path in files.items()}
-    facts = runner.facts | {"stimuli": digests}
-    return stacked(found, network=network, rate_hz=runner.rate_hz, facts=facts, average=average)
+    return features_of(runner, files, average=average)
 
 
 def sound_tracks(
@@ -145,10 +130,7 @@ def sound_tracks(
         Where :func:`sound_features` does.
     """
     runner = _Runner(network, layers, rate_hz, window_s, context_s, None, batch_size, device)
-    with evaluating(network, runner.device):
-        values = runner.of(Path(sound))
-    facts = runner.facts | {"stimulus": digest_file(sound)}
-    return tracks_of(values, network=network, rate_hz=runner.rate_hz, onset_s=onset_s, facts=facts)
+    return tracks_of_file(runner, Path(sound), onset_s=onset_s)
 
 
 class _Runner:

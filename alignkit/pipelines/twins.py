@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .._core.hashing import digest_array, digest_json
 from ..recordings.scores import LOWER, Scores
 from ..reports.summary import TWIN_COLUMNS
 from ..stats import fdr
-from .candidates import Candidate
+from .candidates import SAMPLE, Candidate
 from .config import TwinKind
 from .time_findings import p_text
 
@@ -72,18 +73,23 @@ def _joined(first: TwinOf, second: TwinOf) -> TwinOf:
 def _answers(candidate: Candidate) -> str:
     if candidate.features is None:
         return candidate.digest
-    return digest_json({layer: digest_array(candidate.features[layer]) for layer in candidate.layers})
+    return digest_json({layer: digest_array(_sample(candidate, layer)) for layer in candidate.layers})
+
+
+def _sample(candidate: Candidate, layer: str) -> NDArray[np.float32]:
+    assert candidate.features is not None  # networks have features
+    return candidate.features.rows(layer, range(min(len(candidate.stimulus_ids), SAMPLE)))
 
 
 def same_features(a: Candidate, b: Candidate) -> bool:
-    """Return whether two networks answer alike to the bit, in the layers that both have.
+    """Return whether two networks answer the first stimuli alike to the bit, in layers that both have.
 
     A learning rule makes no difference before anything is learned: such a twin says nothing.
     """
     if a.features is None or b.features is None:
         return False
     shared = [layer for layer in a.layers if layer in b.layers]
-    return bool(shared) and all(np.array_equal(a.features[k], b.features[k]) for k in shared)
+    return bool(shared) and all(np.array_equal(_sample(a, k), _sample(b, k)) for k in shared)
 
 
 def twin_table(

@@ -106,9 +106,12 @@ class Teaching(pl.LightningModule):
         """Draw everything random of this epoch from seeds of its own."""
         torch.manual_seed(derive_seed(self.seed, "epoch", str(self._epoch)))
         for name, module in self.network.named_modules():
+            seed = derive_seed(self.seed, "noise", name, str(self._epoch))
             if hasattr(module, "reseed"):
-                # Modules that draw noise of their own say so by this method.
-                module.reseed(derive_seed(self.seed, "noise", name, str(self._epoch)))
+                module.reseed(seed)
+            for value in vars(module).values():
+                if isinstance(value, torch.Generator):
+                    value.manual_seed(seed)
         self.network.train()
         self._losses = []
 

@@ -120,12 +120,11 @@ def train_network(
     MissingDataError
         If there is no such set.
     """
-    facts = (LANGUAGE_MODELS if kind in LANGUAGE_MODELS else NETWORKS).facts(kind)
     given = dict(options or {})
     accepted = inspect.signature(_factory(kind)).parameters
     if "seed" in accepted:
         given = {"seed": seed} | given
-    source = source_of(data, texts="language" in str(facts.get("family", "")), seed=seed)
+    source = source_of(data, texts=kind in LANGUAGE_MODELS, seed=seed)
     if source.classes and "n_classes" in accepted:
         asked = given.setdefault("n_classes", len(source.classes))
         if asked != len(source.classes):
@@ -149,9 +148,10 @@ def train_network(
         "recipe": asdict(recipe),
         "seed": seed,
     }
+    # Before anything is trained: a twin that does not exist is no surprise for the end.
+    matched, matched_options = _matched(kind, given) if twin else ("", {})
     training = _Keeper(Path(out), record, keep_epochs).teach(network, source, recipe, device)
     if twin:
-        matched, matched_options = _matched(kind, given, network)
         train_network(
             matched,
             data=data,
@@ -353,20 +353,18 @@ def _part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.T
     return {key.removeprefix(prefix): v for key, v in tensors.items() if key.startswith(prefix)}
 
 
-def _matched(
-    kind: str, options: Mapping[str, Any], network: Network | LanguageModel
-) -> tuple[str, dict[str, Any]]:
-    """Return the registered standard network of as many parameters, and its options."""
-    facts = (LANGUAGE_MODELS if kind in LANGUAGE_MODELS else NETWORKS).facts(kind)
+def _matched(kind: str, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the registered standard network without the mechanism, and its options."""
+    facts = _facts(kind)
     name = facts.get("matched") or facts.get("twin")
-    if name is None and isinstance(network, LanguageModel):
-        raise InputError(f"{kind!r} names no twin; train it without one.")
-    if name is None:
-        size = next((v for k, v in options.items() if k == "image_size"), None)
-        made: dict[str, Any] = {"n_parameters": network.n_parameters}
-        return "matched-cnn", made if size is None else made | {"image_size": size}
+    if name is None or not _facts(name).get("learns"):
+        raise InputError(f"{kind!r} names no matched twin that learns; train it without one.")
     accepted = inspect.signature(_factory(name)).parameters
     return str(name), {k: v for k, v in options.items() if k in accepted}
+
+
+def _facts(kind: str) -> Mapping[str, Any]:
+    return (LANGUAGE_MODELS if kind in LANGUAGE_MODELS else NETWORKS).facts(kind)
 
 
 def _factory(kind: str) -> Callable[..., Network | LanguageModel]:

@@ -164,10 +164,9 @@ def compare_matrices(
         comparison = "pearson"
     for roi in track(context.rois, f"rsa, {comparison}"):
         brain = brain_matrices(context, roi, distance, crossing)
-        context, silent = answering(context, distance, brain.items.stimulus_ids)
+        context, models, silent = answering(context, distance, brain.items)
         warnings += silent
         columns = layer_columns(context.candidates)
-        models = model_matrices(columns, brain.items, distance)
         if given:
             controls = model_matrices(layer_columns(given), brain.items, distance)
             transform = regressed_out(controls, partial, ranked)

@@ -366,3 +366,37 @@ def test_training_sees_none_of_the_held_out_images(tmp_path, monkeypatch):
     images, _ = _held_out(build_network(f"trained:{tmp_path / 't'}"))
     assert not set(seen) & {image.numpy().tobytes() for image in images}
     assert len(set(seen)) > 470
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("topographic-sheet", {"side": 6, "image_size": 8, "grid": 4}),
+        ("akorn-objects", {"image_size": 8, "n_channels": 16}),
+        ("forward-forward", {"image_size": 8, "hidden": [20, 20]}),
+    ],
+)
+def test_networks_that_draw_for_themselves_end_as_unbroken_ones(tmp_path, monkeypatch, kind, options):
+    few = replace(_sources.labelled_images("digits"), labels=labelled_images("digits").labels[:120])
+    monkeypatch.setattr(_sources, "labelled_images", lambda *a, **k: few)
+    whole = train_network(kind, data="digits", out=tmp_path / "whole", options=options, epochs=2)
+    measure, calls = teaching.measure, []
+
+    def dies(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise InputError("killed")
+        return measure(*arguments)
+
+    monkeypatch.setattr(teaching, "measure", dies)
+    with pytest.raises(InputError, match="killed"):
+        train_network(kind, data="digits", out=tmp_path / "cut", options=options, epochs=2)
+    resumed = train_network(kind, data="digits", out=tmp_path / "cut", options=options, epochs=2)
+    assert resumed.history == whole.history
+    assert (tmp_path / "cut" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
+
+
+def test_a_twin_that_does_not_exist_is_said_before_training(tmp_path):
+    with pytest.raises(InputError, match="'linear' names no matched twin that learns"):
+        train_network("linear", data="digits", out=tmp_path / "t", twin=True)
+    assert not (tmp_path / "t").exists()
