@@ -374,6 +374,7 @@ def test_training_sees_none_of_the_held_out_images(tmp_path, monkeypatch):
         ("topographic-sheet", {"side": 6, "image_size": 8, "grid": 4}),
         ("akorn-objects", {"image_size": 8, "n_channels": 16}),
         ("forward-forward", {"image_size": 8, "hidden": [20, 20]}),
+        ("vone", {"image_size": 32, "visual_degrees": 2.0}),
     ],
 )
 def test_networks_that_draw_for_themselves_end_as_unbroken_ones(tmp_path, monkeypatch, kind, options):
