@@ -1,0 +1,3 @@
+"""Decoders: from a recording to what was seen, heard or done."""
+
+from __future__ import annotations

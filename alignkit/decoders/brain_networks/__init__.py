@@ -1,0 +1,1 @@
+"""Networks that read signals of the brain, one file each."""

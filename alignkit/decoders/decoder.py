@@ -1,0 +1,135 @@
+"""What every decoder is: fitted on a training and a validation part, then asked about trials it never saw."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._core.errors import InputError
+from .trials import Trials
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a decoder was shown while it was made, in either part.
+
+    Attributes
+    ----------
+    samples : frozenset of (str, int)
+        Subject and row of every trial.
+    units : frozenset of str
+        What must stay on one side of a split.
+    stimuli : frozenset of str
+        Stimuli by name.
+    """
+
+    samples: frozenset[tuple[str, int]] = frozenset()
+    units: frozenset[str] = frozenset()
+    stimuli: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, *parts: Trials | None) -> Seen:
+        """Return what the trials of some parts show."""
+        tables = [part.table for part in parts if part is not None]
+        return cls(
+            frozenset((str(s), int(r)) for t in tables for s, r in zip(t["subject"], t["row"], strict=True)),
+            frozenset(str(unit) for t in tables for unit in t["unit"]),
+            frozenset(str(name) for t in tables for name in t["stimulus_id"]),
+        )
+
+
+class Decoder(ABC):
+    """Base of the decoders; a subclass gives `_fit`, `_predict`, `save` and `load`.
+
+    Attributes
+    ----------
+    kind : str
+        Name in the registry and on disk.
+    seen_ : Seen
+        What it was fitted on; only after `fit`.
+    chosen_by_ : str
+        What chose settings and epoch, such as ``"cross-validation in the training part"``; for the protocol.
+    """
+
+    kind: ClassVar[str]
+    seen_: Seen
+    chosen_by_: str = "nothing was chosen"
+
+    def fit(self, training: Trials, *, validation: Trials | None = None) -> Self:
+        """Fit the decoder.
+
+        Parameters
+        ----------
+        training : Trials
+            What weights are fitted to.
+        validation : Trials, optional
+            What chooses the epoch and settings; no unit of it may be in the training part. A part that is
+            held out for testing is of another type and cannot be given.
+
+        Returns
+        -------
+        self : Decoder
+            Fitted.
+
+        Raises
+        ------
+        InputError
+            If a part is no trials, the parts share a unit or a sample, or there is too little to fit.
+        """
+        for name, part in (("training", training), ("validation", validation)):
+            if part is not None and not isinstance(part, Trials):
+                raise InputError(
+                    f"`{name}` must be Trials, got {type(part).__name__}. What is held out for testing is "
+                    "evaluated once, and never fitted to or chosen by."
+                )
+        if validation is not None:
+            both = Seen.of(training).units & Seen.of(validation).units
+            if both:
+                raise InputError(
+                    f"{len(both)} unit(s) are in the training and in the validation part: "
+                    f"{', '.join(sorted(both)[:3])}. Split by units."
+                )
+        self._fit(training, validation)
+        self.seen_ = Seen.of(training, validation)
+        return self
+
+    def predict(self, trials: Trials) -> NDArray[np.float32]:
+        """Decode trials.
+
+        Parameters
+        ----------
+        trials : Trials
+            Of subjects that the decoder was fitted on.
+
+        Returns
+        -------
+        decoded : ndarray of shape (n_trials, n_dims[, n_target_times]) or (n_trials, n_classes)
+            Embeddings in the space of the targets, or scores of classes (higher is likelier).
+        """
+        if not hasattr(self, "seen_"):
+            raise InputError("this decoder is not fitted yet; call `fit` first.")
+        return self._predict(trials)
+
+    @abstractmethod
+    def _fit(self, training: Trials, validation: Trials | None) -> None: ...
+
+    @abstractmethod
+    def _predict(self, trials: Trials) -> NDArray[np.float32]: ...
+
+    @abstractmethod
+    def save(self, folder: str | Path) -> None:
+        """Write to a folder: JSON and safetensors, whole or not at all."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read what `save` wrote."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Return kind, settings, and what was chosen by what, as JSON."""

@@ -1,0 +1,1 @@
+"""Contrastive embeddings of neural populations, and how alike they are across sessions."""

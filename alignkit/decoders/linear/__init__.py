@@ -1,0 +1,1 @@
+"""Linear decoders: ridge to embeddings, logistic regression, discriminant analysis, over times and places."""

@@ -1,0 +1,1 @@
+"""What networks are trained to: contrastive losses, regression, classes."""

@@ -1,0 +1,1 @@
+"""Training: batches that stream from disk, augmentation, one thin Lightning module, files."""
