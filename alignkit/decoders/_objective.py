@@ -18,8 +18,8 @@ class Batch(NamedTuple):
     subjects : Tensor of shape (n_trials,)
         int64, from 0.
     targets : Tensor
-        (n_trials, n_dims) or (n_trials, n_dims, n_target_times), float32; (n_trials, n_variants, n_dims) where
-        every stimulus has several versions (such as degrees of blur); (n_trials,), int64, for classes.
+        (n_trials, n_dims) or (n_trials, n_dims, n_target_times), float32; (n_trials, n_variants, n_dims)
+        where every stimulus has several versions (such as degrees of blur); (n_trials,), int64, for classes.
     stimuli : Tensor of shape (n_trials,)
         int64; the same number is the same stimulus.
     groups : Tensor of shape (n_trials,)

@@ -211,7 +211,7 @@ class Trials:
     def subject_codes(self) -> Indices:
         """Subject of each trial, counted as in `subjects`."""
         codes = {name: code for code, name in enumerate(self.subjects)}
-        return self.table["subject"].map(codes).to_numpy(dtype=np.intp)
+        return np.array([codes[name] for name in self.table["subject"]], dtype=np.intp)
 
     def column(self, name: str) -> Indices:
         """Return the codes `row`, `stimulus`, `group` or `target` of each trial."""
@@ -297,5 +297,5 @@ def _positions(rows: ArrayLike, n_rows: int) -> Indices:
     if index.dtype == bool:
         if len(index) != n_rows:
             raise InputError(f"the mask of trials must have {n_rows} entries, got {len(index)}.")
-        return np.flatnonzero(index)
-    return index.astype(np.intp)
+        index = np.flatnonzero(index)
+    return np.asarray(index, dtype=np.intp)
