@@ -15,6 +15,7 @@ from . import _format, _inline, _style, _views
 from .differences import plot_differences
 from .distributions import plot_channel_values
 from .figures import plot_ranking
+from .matrices import Matrix, plot_matrix
 from .profiles import MOST_RINGS, plot_layer_profile, plot_time_course
 from .summary import RunSummary
 from .tables import PlainTable, caption, difference_table, layer_table, time_table
@@ -266,6 +267,20 @@ def time_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) -
         table = time_table(part, summary.metric_notes.get(metric, ""))
         blocks.append(Block(metric, text, tuple(panels), table, "Peaks and windows as a table"))
     return blocks
+
+
+def matrix_panels(summary: RunSummary) -> list[tuple[Panel, str]]:
+    """Return the matrices, each with its caption."""
+    panels = []
+    for i, matrix in enumerate(summary.matrices):
+        alt = f"{matrix.unit} by {matrix.row_axis} (rows) and {matrix.column_axis} (columns)."
+        panel = panel_of(matrix.title, partial(_matrix, matrix), f"matrix{i}", alt)
+        panels.append((panel, matrix.caption))
+    return panels
+
+
+def _matrix(matrix: Matrix, width: int) -> Figure:
+    return plot_matrix(matrix, width=width)
 
 
 def channel_blocks(summary: RunSummary, styles: Mapping[str, _style.FamilyStyle]) -> list[Block]:

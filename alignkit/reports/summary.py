@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from .._core.atomic import atomic_folder
 from .._core.errors import InputError, MissingDataError
 from ..recordings.rdms import RDMs
 from ..recordings.scores import Scores
+from .matrices import Matrix
 
 if TYPE_CHECKING:
     import nibabel as nib
@@ -31,6 +33,7 @@ TWIN_COLUMNS = (
 CHANNEL_COLUMNS = ("roi", "model", "metric", "value")
 _FACTS = "summary.json"
 _FORMAT = 1
+_OF_MATRIX = ("title", "rows", "columns", "row_axis", "column_axis", "unit", "centre", "caption")
 _TEXTS = ("title", "sentence", "coverage", "config_yaml", "command")
 _TABLES = ("differences", "twins", "truth", "channel_values")
 _LISTS = ("headline", "warnings", "methods", "references", "without_zero")
@@ -95,6 +98,10 @@ class RunSummary:
         ``"matched"``, `difference` the network minus the twin, `p_corrected` over these pairs alone.
     truth : DataFrame, optional
         Columns :data:`TRUTH_COLUMNS`, where the truth is known.
+    matrices : tuple of Matrix
+        Matrices to draw: times x times, classes x classes.
+    cards : tuple of (str, tuple of (str, str))
+        What was evaluated, and the lines (name, value) of its protocol.
     audit : tuple of (str, str, str)
         Check, verdict (``"pass"``, ``"warn"``, ``"fail"``, ``"skip"``), detail.
     warnings, methods, references : tuple of str
@@ -130,6 +137,8 @@ class RunSummary:
     channel_values: pd.DataFrame | None = None
     twins: pd.DataFrame | None = None
     truth: pd.DataFrame | None = None
+    matrices: tuple[Matrix, ...] = ()
+    cards: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     audit: tuple[tuple[str, str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
@@ -196,6 +205,13 @@ class RunSummary:
             scores=Scores.load(folder / "scores.parquet"),
             facts=tuple((name, value) for name, value in facts["facts"]),
             audit=tuple((check, verdict, detail) for check, verdict, detail in facts["audit"]),
+            cards=tuple(
+                (title, tuple((name, value) for name, value in lines))
+                for title, lines in facts.get("cards", ())
+            ),
+            matrices=tuple(
+                _read_matrix(folder, i, named) for i, named in enumerate(facts.get("matrices", ()))
+            ),
             rdms=RDMs.load(folder / "rdms") if facts["rdms"] else None,
             rdm_thumbnails=tuple(
                 (folder / "thumbnails" / f"{i:05d}.png").read_bytes() for i in range(facts["n_thumbnails"])
@@ -215,11 +231,12 @@ def _check_columns(name: str, table: pd.DataFrame, wanted: tuple[str, ...]) -> N
 
 def _write_facts(folder: Path, summary: RunSummary) -> None:
     content: dict[str, Any] = {"alignkit": "RunSummary", "format": _FORMAT}
-    for name in (*_TEXTS, *_LISTS, "facts", "audit"):
+    for name in (*_TEXTS, *_LISTS, "facts", "audit", "cards"):
         content[name] = getattr(summary, name)
     for name in ("versions", "metric_notes", "chance"):
         content[name] = dict(getattr(summary, name))
     content["tables"] = [name for name in _TABLES if getattr(summary, name) is not None]
+    content["matrices"] = [{name: getattr(one, name) for name in _OF_MATRIX} for one in summary.matrices]
     content["rdms"] = summary.rdms is not None
     content["n_thumbnails"] = len(summary.rdm_thumbnails)
     content["maps"] = [
@@ -251,10 +268,21 @@ def _write_pictures(folder: Path, summary: RunSummary) -> None:
         (folder / "thumbnails").mkdir()
     for i, picture in enumerate(summary.rdm_thumbnails):
         (folder / "thumbnails" / f"{i:05d}.png").write_bytes(picture)
+    if summary.matrices:
+        (folder / "matrices").mkdir()
+    for i, matrix in enumerate(summary.matrices):
+        np.save(folder / "matrices" / f"{i:03d}.npy", np.asarray(matrix.values), allow_pickle=False)
     if summary.maps:
         (folder / "maps").mkdir()
     for i, one in enumerate(summary.maps):
         one.image.to_filename(folder / "maps" / f"{i:03d}.nii.gz")
+
+
+def _read_matrix(folder: Path, i: int, named: dict[str, Any]) -> Matrix:
+    values = np.load(folder / "matrices" / f"{i:03d}.npy", allow_pickle=False)
+    return Matrix(
+        **{**named, "rows": tuple(named["rows"]), "columns": tuple(named["columns"])}, values=values
+    )
 
 
 def _read_map(folder: Path, i: int, named: dict[str, str]) -> BrainMap:
