@@ -116,10 +116,10 @@ def network_candidates(
     made = []
     for model in track(expanded(models, base), "features"):
         first: Candidate | None = None
-        for network, kind in with_twins(_network_of(model, base), twins):
+        for network, kind in with_twins(network_of(model, base), twins):
             layers = model.layers if kind in (None, "untrained") else None
             shown = _shown(network, options)
-            candidate = _network_candidate(shown, layers, stimuli, options, store=store, plan=plan)
+            candidate = network_candidate(shown, layers, stimuli, options, store=store, plan=plan)
             if kind is None:
                 first = candidate = replace(candidate, name=model.name or network.name)
             elif first is not None and same_features(first, candidate):
@@ -285,7 +285,8 @@ def _checkpoints(kind: str) -> list[str]:
     return [f"{kind}@{each}" for each in epochs_of(folder)] if source == "trained" else checkpoints_of(kind)
 
 
-def _network_of(model: ModelComponent, base: Path) -> Network:
+def network_of(model: ModelComponent, base: Path) -> Network:
+    """Build the network that a configuration names, its options checked."""
     from ..networks import NETWORKS, build_network, split_kind
 
     factory, named = split_kind(located(model.kind, base))
@@ -310,7 +311,7 @@ def _shown(network: Network, options: FeatureOptions) -> Network:
     return present_to(network, stimulus_degrees=options.stimulus_degrees, visual_degrees=field)
 
 
-def _network_candidate(
+def network_candidate(
     network: Network,
     wanted: Sequence[str | float] | None,
     stimuli: StimulusSet,
@@ -319,6 +320,7 @@ def _network_candidate(
     store: Store,
     plan: Plan,
 ) -> Candidate:
+    """Return a network with its features of the stimuli, from the store where they are there."""
     from ..features import extract
     from ..networks import choose_layers
 

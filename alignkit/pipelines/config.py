@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 import yaml
@@ -16,6 +16,7 @@ from ..features import Pooling, Precision, Steps
 from .options import explain
 
 RUN_CONFIG_FILE = "config.yaml"
+AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
 
 
 class Component(BaseModel):
@@ -217,19 +218,30 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def parse_config(content: Mapping[str, Any], *, where: str = "configuration") -> RunConfig:
-    """Check a mapping against :class:`RunConfig`.
+    """Check a mapping against :class:`RunConfig`; see :func:`parse_as`."""
+    return parse_as(RunConfig, content, _PARTS, where=where)
+
+
+def parse_as(
+    model: type[AnyConfig],
+    content: Mapping[str, Any],
+    parts: Mapping[str, type[BaseModel]],
+    *,
+    where: str,
+) -> AnyConfig:
+    """Check a mapping against a model and those of its parts.
 
     Raises
     ------
     InputError
         One line: where, what was wanted, what came; close matches for an unknown key.
     """
-    _refuse_unknown(content, RunConfig, where)
-    for part, model in _PARTS.items():
+    _refuse_unknown(content, model, where)
+    for part, its_model in parts.items():
         if isinstance(content.get(part), Mapping):
-            _refuse_unknown(content[part], model, f"{where}, {part}")
+            _refuse_unknown(content[part], its_model, f"{where}, {part}")
     try:
-        return RunConfig.model_validate(dict(content))
+        return model.model_validate(dict(content))
     except pydantic.ValidationError as error:
         raise InputError(f"{where}: {explain(error)}.") from error
 
@@ -242,7 +254,7 @@ def load_config(path: str | Path) -> tuple[RunConfig, Path]:
     return parse_config(read_yaml(path), where=str(path)), path.resolve().parent
 
 
-def dump_config(config: RunConfig) -> str:
+def dump_config(config: BaseModel) -> str:
     """Return a configuration as YAML, defaults included."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
