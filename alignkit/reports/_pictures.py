@@ -22,6 +22,7 @@ from .rdm_images import (
     percentiles,
     thumbnail_jpeg,
 )
+from .sensor_maps import SensorMap, plot_sensors
 from .summary import BrainMap, RunSummary
 
 if TYPE_CHECKING:
@@ -138,6 +139,19 @@ def map_cards(maps: Sequence[BrainMap]) -> list[MapCard]:
             slices = panel_of(one.title, draw, f"map{i}", alt)
         caption = _map_caption(one, len(alike))
         cards.append(MapCard(one.title, caption, alt, tuple(pictures), slices))
+    return cards
+
+
+def sensor_cards(maps: Sequence[SensorMap]) -> list[MapCard]:
+    """Return the first maps of sensors as pictures."""
+    cards = []
+    for one in maps[:MOST_MAPS]:
+        figure = plot_sensors(one)
+        width, height = (round(float(v) * 72) for v in figure.get_size_inches())
+        pictures = ((_inline.to_png_uri(figure), width, height),)
+        cards.append(
+            MapCard(one.title, one.caption, f"{one.title} on the sensors, {one.unit}", pictures, None)
+        )
     return cards
 
 

@@ -13,9 +13,11 @@ import pandas as pd
 
 from .._core.atomic import atomic_folder
 from .._core.errors import InputError, MissingDataError
+from ..recordings.geometry import SensorGeometry
 from ..recordings.rdms import RDMs
 from ..recordings.scores import Scores
 from .matrices import Matrix
+from .sensor_maps import SensorMap
 
 if TYPE_CHECKING:
     import nibabel as nib
@@ -100,6 +102,8 @@ class RunSummary:
         Columns :data:`TRUTH_COLUMNS`, where the truth is known.
     matrices : tuple of Matrix
         Matrices to draw: times x times, classes x classes.
+    sensor_maps : tuple of SensorMap
+        Values on sensors to draw.
     cards : tuple of (str, tuple of (str, str))
         What was evaluated, and the lines (name, value) of its protocol.
     audit : tuple of (str, str, str)
@@ -138,6 +142,7 @@ class RunSummary:
     twins: pd.DataFrame | None = None
     truth: pd.DataFrame | None = None
     matrices: tuple[Matrix, ...] = ()
+    sensor_maps: tuple[SensorMap, ...] = ()
     cards: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     audit: tuple[tuple[str, str, str], ...] = ()
     warnings: tuple[str, ...] = ()
@@ -209,6 +214,9 @@ class RunSummary:
                 (title, tuple((name, value) for name, value in lines))
                 for title, lines in facts.get("cards", ())
             ),
+            sensor_maps=tuple(
+                _read_sensor_map(folder, i, named) for i, named in enumerate(facts.get("sensor_maps", ()))
+            ),
             matrices=tuple(
                 _read_matrix(folder, i, named) for i, named in enumerate(facts.get("matrices", ()))
             ),
@@ -237,6 +245,9 @@ def _write_facts(folder: Path, summary: RunSummary) -> None:
         content[name] = dict(getattr(summary, name))
     content["tables"] = [name for name in _TABLES if getattr(summary, name) is not None]
     content["matrices"] = [{name: getattr(one, name) for name in _OF_MATRIX} for one in summary.matrices]
+    content["sensor_maps"] = [
+        {name: getattr(one, name) for name in ("title", "unit", "caption")} for one in summary.sensor_maps
+    ]
     content["rdms"] = summary.rdms is not None
     content["n_thumbnails"] = len(summary.rdm_thumbnails)
     content["maps"] = [
@@ -272,10 +283,15 @@ def _write_pictures(folder: Path, summary: RunSummary) -> None:
         (folder / "matrices").mkdir()
     for i, matrix in enumerate(summary.matrices):
         np.save(folder / "matrices" / f"{i:03d}.npy", np.asarray(matrix.values), allow_pickle=False)
+    for i, one in enumerate(summary.sensor_maps):
+        place = folder / "sensor_maps" / f"{i:03d}"
+        place.mkdir(parents=True)
+        np.save(place / "values.npy", np.asarray(one.values), allow_pickle=False)
+        one.geometry.save(place)
     if summary.maps:
         (folder / "maps").mkdir()
-    for i, one in enumerate(summary.maps):
-        one.image.to_filename(folder / "maps" / f"{i:03d}.nii.gz")
+    for i, brain in enumerate(summary.maps):
+        brain.image.to_filename(folder / "maps" / f"{i:03d}.nii.gz")
 
 
 def _read_matrix(folder: Path, i: int, named: dict[str, Any]) -> Matrix:
@@ -283,6 +299,12 @@ def _read_matrix(folder: Path, i: int, named: dict[str, Any]) -> Matrix:
     return Matrix(
         **{**named, "rows": tuple(named["rows"]), "columns": tuple(named["columns"])}, values=values
     )
+
+
+def _read_sensor_map(folder: Path, i: int, named: dict[str, Any]) -> SensorMap:
+    place = folder / "sensor_maps" / f"{i:03d}"
+    values = np.load(place / "values.npy", allow_pickle=False)
+    return SensorMap(**named, values=values, geometry=SensorGeometry.load(place))
 
 
 def _read_map(folder: Path, i: int, named: dict[str, str]) -> BrainMap:
