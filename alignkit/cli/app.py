@@ -9,7 +9,7 @@ import typer
 
 from .. import __version__
 from .._core.errors import InputError
-from . import compare, demo, doctor, fit, inspect, listing, predict, report, run, train, validate
+from . import compare, decode, demo, doctor, fit, inspect, listing, predict, report, run, train, validate
 from ._output import fail
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (demo, run, report, fit, predict, compare, train, inspect, listing, validate, doctor):
+for module in (demo, run, report, fit, decode, predict, compare, train, inspect, listing, validate, doctor):
     module.add_to(app)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from .._core.errors import InputError
@@ -37,10 +39,17 @@ class Seen:
         """Return what the trials of some parts show."""
         tables = [part.table for part in parts if part is not None]
         return cls(
-            frozenset((str(s), int(r)) for t in tables for s, r in zip(t["subject"], t["row"], strict=True)),
+            frozenset(pair for table in tables for pair in _samples(table)),
             frozenset(str(unit) for t in tables for unit in t["unit"]),
             frozenset(str(name) for t in tables for name in t["stimulus_id"]),
         )
+
+
+def _samples(table: pd.DataFrame) -> Iterator[tuple[str, int]]:
+    # A mean shows every trial that it was made of.
+    rows = table["sources"] if "sources" in table else table["row"].astype(str)
+    for subject, own in zip(table["subject"], rows, strict=True):
+        yield from ((str(subject), int(row)) for row in str(own).split())
 
 
 class Decoder(ABC):

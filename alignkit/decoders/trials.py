@@ -106,7 +106,8 @@ class Trials:
     table : DataFrame
         A row per trial: `subject` (name), `row` (of the recording), `stimulus_id` (name), `unit` (name of
         what must stay on one side of a split), `stimulus`, `group` (codes; equal codes are the same stimulus,
-        and near-duplicates), `target` (row of the targets).
+        and near-duplicates), `target` (row of the targets); of averages also `sources`, the rows that they are
+        the mean of, with spaces between.
     """
 
     study: Study
@@ -231,6 +232,30 @@ class Trials:
         """Return the trials of some subjects; codes of subjects count the ones that are left."""
         kept = Study.of(*(self.study[name] for name in subjects))
         return replace(self, study=kept, table=self.table[self.table["subject"].isin(list(subjects))])
+
+    def average_repetitions(self) -> Trials:
+        """Return the mean trial of each subject, stimulus, target and unit, in the order of first appearance.
+
+        The new recordings lie in memory; `sources` of the table says which trials each is the mean of.
+        """
+        keys = ["subject", "stimulus", "target", "unit"]
+        sets = list(self.table.groupby(keys, sort=False).indices.values())
+        table = self.table.iloc[[int(rows[0]) for rows in sets]].reset_index(drop=True)
+        sources = self.column("row")
+        recordings = []
+        for subject, recording in self.study.items():
+            places = np.flatnonzero((table["subject"] == subject).to_numpy())
+            if not len(places):
+                recordings.append(recording)
+                continue
+            means = [
+                read_rows(recording.data, sources[sets[i]]).mean(axis=0, dtype=np.float64) for i in places
+            ]
+            samples = recording.samples.iloc[[int(sources[sets[i][0]]) for i in places]]
+            recordings.append(replace(recording, data=np.stack(means).astype(np.float32), samples=samples))
+            table.loc[places, "row"] = np.arange(len(places))
+        table["sources"] = [" ".join(map(str, sorted(sources[rows]))) for rows in sets]
+        return replace(self, study=Study.of(*recordings), table=table)
 
     def read(self, rows: ArrayLike | None = None) -> NDArray[np.float32]:
         """Return the data of trials of one number of channels, shape (n_trials, n_channels[, n_times]).

@@ -14,12 +14,14 @@ __all__ = [
     "Store",
     "catalogue",
     "compare_models",
+    "decode_config",
     "default_out",
     "demo_config",
     "diagnose",
     "fit_encoder",
     "inspect_path",
     "load_config",
+    "load_decode_config",
     "predict_responses",
     "rebuild_report",
     "run_config",
@@ -29,6 +31,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .config import RunConfig, load_config
+    from .decoding.config import load_decode_config
+    from .decoding.run import decode_config
     from .fit import compare_models, fit_encoder, predict_responses
     from .given import Given
     from .inspect_data import inspect_path
@@ -46,11 +50,13 @@ _HOMES = {
     "Store": "store",
     "catalogue": "inventory",
     "compare_models": "fit",
+    "decode_config": "decoding.run",
     "default_out": "run",
     "diagnose": "inventory",
     "fit_encoder": "fit",
     "inspect_path": "inspect_data",
     "load_config": "config",
+    "load_decode_config": "decoding.config",
     "predict_responses": "fit",
     "rebuild_report": "run",
     "run_config": "run",

@@ -47,7 +47,7 @@ def check_options(
     for name in options:
         if name not in parameters:
             raise InputError(f"{where}: the option {name!r}, {did_you_mean(name, list(parameters))}")
-    hints = get_type_hints(build)
+    hints = get_type_hints(build.__init__ if inspect.isclass(build) else build)
     fields: dict[str, Any] = {
         name: (hints.get(name, Any), ... if parameter.default is parameter.empty else parameter.default)
         for name, parameter in parameters.items()

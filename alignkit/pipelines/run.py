@@ -82,7 +82,7 @@ def run_config(config: RunConfig, *, base: Path, out: Path, command: str = "") -
     out = prepare_out(out)
     resolved = resolve_config(config, base)
     plan = make_plan(seed=config.seed, threads=config.threads, device=config.features.device, folder=out)
-    _load_numerics()
+    load_numerics()
     # Data that cannot be used are found before anything is written.
     dataset = living(_windowed(load_dataset(resolved.dataset, base), resolved.window_s))
     with run_log(out) as warnings, fixed_threads(plan.threads):
@@ -105,7 +105,8 @@ def run_config(config: RunConfig, *, base: Path, out: Path, command: str = "") -
     return RunResult(out, summary, seconds, store.made, store.found)
 
 
-def _load_numerics() -> None:
+def load_numerics() -> None:
+    """Load what computes, before threads are fixed."""
     # Only libraries that are loaded can be held at a number of threads.
     import sklearn  # noqa: F401
     import torch  # noqa: F401
@@ -162,8 +163,8 @@ def resolve_config(config: RunConfig, base: Path) -> RunConfig:
     _refuse_namesakes(comparisons)
     return config.model_copy(
         update={
-            "dataset": _resolved(config.dataset, DATASETS, "dataset", base),
-            "models": [_resolved_model(model, base) for model in config.models],
+            "dataset": resolved_dataset(config.dataset, base),
+            "models": [resolved_model(model, base) for model in config.models],
             "comparisons": comparisons,
         }
     )
@@ -206,6 +207,11 @@ def rebuild_report(folder: Path, *, out: Path | None = None) -> Path:
     return write_report(RunSummary.load(folder / SUMMARY_FOLDER), out or folder / "report.html")
 
 
+def resolved_dataset(component: Component, base: Path) -> Component:
+    """Check a dataset's options and write out its defaults."""
+    return _resolved(component, DATASETS, "dataset", base)
+
+
 def _resolved(component: Component, registry: object, what: str, base: Path) -> Component:
     build = registry[component.kind]  # type: ignore[index]
     options = check_options(build, component.options, where=f"{what} {component.kind!r}", base=base)
@@ -231,7 +237,8 @@ def _resolved_comparison(component: ComparisonComponent, base: Path) -> Comparis
     return ComparisonComponent.model_validate({**resolved.model_dump(), "models": component.models})
 
 
-def _resolved_model(model: ModelComponent, base: Path) -> ModelComponent:
+def resolved_model(model: ModelComponent, base: Path) -> ModelComponent:
+    """Check a network's options and write out its defaults."""
     from ..networks import LANGUAGE_MODELS, NETWORKS, split_kind
 
     named = model.model_dump(include={"kind", "name", "layers", "checkpoints"})

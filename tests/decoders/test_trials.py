@@ -6,6 +6,7 @@ import pytest
 
 from alignkit import Recording
 from alignkit._core.errors import InputError
+from alignkit.decoders.decoder import Seen
 from alignkit.decoders.trials import Targets, Trials
 from alignkit.recordings.study import Study
 
@@ -131,3 +132,14 @@ def test_samples_without_a_value_are_refused():
                       times_s=one.times_s, subject="s1")  # fmt: skip
     with pytest.raises(InputError, match="has no value for 1 sample"):
         Trials.of(Study.of(holes), embeddings("ab"), units="run")
+
+
+def test_averages_know_what_they_are_the_mean_of():
+    one, two = recording("s1", "abab"), recording("s2", "bb")
+    trials = Trials.of(Study.of(one, two), embeddings("ab")).take([0, 2, 3, 4, 5])
+    means = trials.average_repetitions()
+    assert means.table["sources"].tolist() == ["0 2", "3", "0 1"]
+    assert means.column("target").tolist() == [0, 1, 1]
+    np.testing.assert_allclose(means.read([0])[0], one.data[[0, 2]].mean(0), rtol=1e-6)
+    np.testing.assert_allclose(means.read([2])[0], two.data.mean(0), rtol=1e-6)
+    assert Seen.of(means) == Seen.of(trials)

@@ -89,6 +89,9 @@ class DecoderComponent(Component):
     """A decoder, with its options beside it."""
 
     name: str | None = Field(default=None, description="How the report calls it; by default its kind.")
+    average: bool = Field(
+        default=False, description="Fit to the mean over presentations of a stimulus, not to each of them."
+    )
 
 
 class DecodeConfig(BaseModel):

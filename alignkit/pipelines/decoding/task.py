@@ -52,7 +52,7 @@ def trials_of(config: DecodeConfig, dataset: Dataset, embeddings: Embeddings | N
         )
     study = Study.of(*(_part(recording, config) for recording in dataset.study.values()))
     study = living(replace(dataset, study=study)).study or study
-    units = units_of(config, study)
+    units = units_of(config, dataset, study)
     if embeddings is None:
         assert config.target.label is not None  # the configuration has one of the two
         study = _labelled(study, config.target.label, dataset.labels)
@@ -64,10 +64,11 @@ def trials_of(config: DecodeConfig, dataset: Dataset, embeddings: Embeddings | N
     return Trials.of(_with_units(study, units), targets, groups=_groups(dataset), units=units)
 
 
-def units_of(config: DecodeConfig, study: Study) -> str | None:
+def units_of(config: DecodeConfig, dataset: Dataset, study: Study) -> str | None:
     """Return the column whose values stay whole: the one named, runs, or blocks of successive trials.
 
-    None for embeddings: there the stimulus with its near-duplicates is what leaks.
+    For embeddings it is the one that groups versions of a stimulus, which leak although they are stimuli of
+    their own; None: the stimulus with its near-duplicates.
     """
     named = config.split.units
     if named is not None:
@@ -76,7 +77,7 @@ def units_of(config: DecodeConfig, study: Study) -> str | None:
             raise InputError(f"`split: units`: {named!r}, {did_you_mean(named, columns)}")
         return named
     if config.target.label is None:
-        return None
+        return dataset.groups
     return _RUN if all(_RUN in recording.samples for recording in study.values()) else BLOCK
 
 
@@ -136,9 +137,7 @@ def _with_units(study: Study, units: str | None) -> Study:
     return Study.of(*made)
 
 
-def _groups(dataset: Dataset) -> Mapping[str, object] | str | None:
-    if dataset.groups is not None:
-        return dataset.groups
+def _groups(dataset: Dataset) -> Mapping[str, object] | None:
     if dataset.stimuli is None:
         return None
     return dict(zip(dataset.stimuli.stimulus_ids, dataset.stimuli.near_duplicates(), strict=True))

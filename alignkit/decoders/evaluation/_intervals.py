@@ -1,0 +1,133 @@
+"""Intervals of means over units that were drawn: stimuli, runs, subjects."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta, norm
+from scipy.stats import t as student
+
+from ..._core.errors import InputError
+
+Floats = NDArray[np.float64]
+_ELEMENTS = 1 << 23
+# With fewer hits (or misses) than this the bootstrap of a share is too narrow.
+_FEW = 10
+
+
+class Interval(NamedTuple):
+    """Lower and upper limits, one of each per score."""
+
+    low: Floats
+    high: Floats
+
+
+def bootstrap_means(
+    values: Floats, *, rates: NDArray[np.bool_], n_bootstraps: int, confidence: float, seed: int
+) -> Interval:
+    """Return bias-corrected and accelerated (BCa, Efron 1987) bootstrap intervals of the mean over units.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_units, n_scores)
+        Of each unit.
+    rates : ndarray of shape (n_scores,)
+        Which scores are shares in [0, 1]. Where such a mean stands for fewer than ten hits or misses, its
+        interval covers that of Clopper and Pearson as well (with the effective number of units of Korn and
+        Graubard 1998), since a bootstrap of no hit at all has no width.
+    n_bootstraps : int
+        Draws; with 0 the limits are NaN.
+    confidence : float
+        Such as 0.95.
+    seed : int
+        Of the draws.
+    """
+    n_units, n_scores = values.shape
+    if n_bootstraps == 0:
+        return Interval(*np.full((2, n_scores), np.nan))
+    rng = np.random.default_rng(seed)
+    means = np.empty((n_bootstraps, n_scores))
+    block = max(1, _ELEMENTS // n_units)
+    even = np.full(n_units, 1.0 / n_units)
+    for start in range(0, n_bootstraps, block):
+        stop = min(start + block, n_bootstraps)
+        means[start:stop] = rng.multinomial(n_units, even, size=stop - start) @ values / n_units
+    estimate, variance = values.mean(axis=0), values.var(axis=0, ddof=1 if n_units > 1 else 0)
+    binary = estimate * (1.0 - estimate)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effective = np.where(rates & (binary > 0), n_units * binary / variance, n_units)
+    return percentiles(
+        estimate,
+        means,
+        effective=np.where(rates, effective, np.inf),
+        confidence=confidence,
+        acceleration=_acceleration(values),
+    )
+
+
+def percentiles(
+    estimate: Floats,
+    draws: Floats,
+    *,
+    effective: Floats,
+    confidence: float,
+    acceleration: Floats | None = None,
+) -> Interval:
+    """Return limits of draws that hold the estimate, widened for shares of few hits.
+
+    `effective` is how many yes-or-no units each share is worth; infinity for what is not to be widened. With
+    the `acceleration` of each score the limits are BCa, without it plain percentiles.
+    """
+    tail = (1.0 - confidence) / 2.0
+    if acceleration is None:
+        low, high = np.quantile(draws, [tail, 1.0 - tail], axis=0)
+    else:
+        low, high = _bca(estimate, draws, acceleration, tail)
+    worth = np.where(np.isfinite(effective), effective, 1.0)
+    hits, misses = np.clip(estimate, 0.0, 1.0) * worth, np.clip(1.0 - estimate, 0.0, 1.0) * worth
+    few = np.isfinite(effective) & (np.minimum(hits, misses) < _FEW)
+    # The quantiles of a beta distribution with a parameter of 0 are at its end.
+    exact_low = np.where(hits > 0, beta.ppf(tail, np.maximum(hits, 1e-9), misses + 1), 0.0)
+    exact_high = np.where(misses > 0, beta.ppf(1.0 - tail, hits + 1, np.maximum(misses, 1e-9)), 1.0)
+    low = np.where(few, np.minimum(low, exact_low), low)
+    high = np.where(few, np.maximum(high, exact_high), high)
+    return Interval(np.minimum(low, estimate), np.maximum(high, estimate))
+
+
+def _bca(estimate: Floats, draws: Floats, acceleration: Floats, tail: float) -> tuple[Floats, Floats]:
+    # Draws that equal the estimate count half on either side, as scores are discrete.
+    below = (draws < estimate).mean(axis=0) + (draws == estimate).mean(axis=0) / 2
+    bias = norm.ppf(np.clip(below, 1 / (len(draws) + 1), 1 - 1 / (len(draws) + 1)))
+    limits = []
+    for share in (tail, 1.0 - tail):
+        moved = bias + norm.ppf(share)
+        levels = norm.cdf(bias + moved / (1.0 - acceleration * moved))
+        limits.append(
+            np.array([np.quantile(column, level) for column, level in zip(draws.T, levels, strict=True)])
+        )
+    return limits[0], limits[1]
+
+
+def _acceleration(values: Floats) -> Floats:
+    away = values - values.mean(axis=0)
+    size = (away**2).sum(axis=0) ** 1.5
+    # Units that do not differ have no skewness.
+    return np.asarray((away**3).sum(axis=0) / (6.0 * np.where(size > 0, size, np.inf)))
+
+
+def student_interval(values: Floats, *, confidence: float) -> Interval:
+    """Return Student's interval of the mean over units, cut to [0, 1]; `values` is (n_units, n_scores)."""
+    n_units = len(values)
+    if n_units < 2:
+        raise InputError("an interval over units needs at least 2 units, got 1; split into more of them.")
+    mean = values.mean(axis=0)
+    half = student.ppf((1 + confidence) / 2, n_units - 1) * values.std(axis=0, ddof=1) / np.sqrt(n_units)
+    return Interval(np.clip(mean - half, 0.0, 1.0), np.clip(mean + half, 0.0, 1.0))
+
+
+def check_confidence(confidence: float) -> None:
+    """Refuse what is no share between 0 and 1."""
+    if not 0 < confidence < 1:
+        raise InputError(f"`confidence` must lie between 0 and 1, such as 0.95, got {confidence:g}.")

@@ -1,0 +1,240 @@
+"""Decoding along the times of a trial: classes at every time, or windows that slide or grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._core.errors import InputError
+from ..._core.hashing import digest_json
+from ..._core.random import derive_seed
+from ..plan import Plan
+from ..store import Store
+from .building import NETWORK, build_decoder
+from .config import DecodeConfig, DecoderComponent, TimesOptions
+from .scoring import Parts, Scored
+
+if TYPE_CHECKING:
+    from ...decoders import Decoder, ProtocolCard
+    from ...decoders.linear._over_times import LinearOverTimes
+
+Floats = NDArray[np.float64]
+COURSE_VERSION = 1
+# Decoders are fitted anew to every exchange of labels; more exchanges would say little more.
+MOST_PERMUTATIONS = 199
+_FIELDS = (
+    "value", "ci_low", "ci_high", "p", "p_corrected", "null", "fold_scores", "generalisation", "patterns",
+)  # fmt: skip
+_HEADLINE = ("top-1", "top-5", "accuracy", "balanced accuracy", "AUC")
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """Scores of one decoder over times or windows, of one subject or of all.
+
+    Attributes
+    ----------
+    decoder, scope, score : str
+        Whose, of whom, and what.
+    times_s : ndarray of shape (n_windows,)
+        A time, the middle of a window, or the end of one that grows.
+    value, ci_low, ci_high, p, p_corrected : ndarray of shape (n_windows,)
+        NaN where there is none.
+    chance : float
+        Without any relation.
+    n : int
+        Trials.
+    how : str
+        A sentence for the methods.
+    null : ndarray of shape (n_permutations, n_windows) or None
+        Scores of exchanged labels.
+    generalisation, patterns : ndarray or None
+        (n_times, n_times), and (n_times, n_channels, n_outputs).
+    card : ProtocolCard or None
+        Of windows, which are one look at the held-out part.
+    """
+
+    decoder: str
+    scope: str
+    score: str
+    times_s: Floats
+    value: Floats
+    ci_low: Floats
+    ci_high: Floats
+    p: Floats
+    p_corrected: Floats
+    chance: float
+    n: int
+    how: str
+    null: Floats | None = None
+    generalisation: Floats | None = None
+    patterns: Floats | None = None
+    classes: tuple[str, ...] = ()
+    card: ProtocolCard | None = None
+
+
+def courses_of(
+    config: DecodeConfig, parts: Sequence[Parts], scored: Sequence[Scored], *, plan: Plan, store: Store
+) -> list[Course]:
+    """Decode along time as the configuration asks, by every decoder that can.
+
+    Raises
+    ------
+    InputError
+        If there are no times, no decoder can be used, or generalisation is asked for anything but linear
+        classifiers at every time.
+    """
+    options = config.times
+    if options is None:
+        return []
+    for part in parts:
+        for subject, recording in part.trials.study.items():
+            if recording.times_s is None:
+                raise InputError(f"`times` needs times, and the recording of {subject!r} has none.")
+    classes = parts[0].trials.targets.are_classes
+    linear = [one for one in config.decoders if one.kind != NETWORK]
+    if options.generalise and not (classes and options.windows == "each" and linear):
+        raise InputError(
+            "`times: generalise` is of linear classifiers (lda, logistic) at each time; leave it out, or use "
+            "`windows: each` with a label."
+        )
+    if classes and options.windows == "each":
+        if not linear:
+            raise InputError("`times: windows: each` needs a linear decoder (lda or logistic).")
+        return [_each(config, one, part, scope, plan=plan, store=store)
+                for one in linear for part in parts for scope in _subjects(part)]  # fmt: skip
+    return [
+        _windowed(config, options, one, parts, plan=plan)
+        for one in scored
+        if not one.shuffled and one.seed == 0
+    ]
+
+
+def _subjects(part: Parts) -> list[str]:
+    return [name for name in part.trials.subjects if (part.trials.table["subject"] == name).any()]
+
+
+def _each(
+    config: DecodeConfig, component: DecoderComponent, part: Parts, subject: str, *, plan: Plan, store: Store
+) -> Course:
+    from ...decoders import decode_over_times
+
+    assert config.times is not None  # the caller looked
+    trials = part.trials.of_subjects([subject])
+    n_folds = config.split.folds or 5
+    count = min(config.inference.n_permutations, MOST_PERMUTATIONS)
+    seed = derive_seed(plan.seed, "over times", subject) % 2**31
+
+    def make(folder: Path) -> None:
+        found = decode_over_times(
+            _estimator(component),
+            trials,
+            n_folds=n_folds,
+            generalise=config.times is not None and config.times.generalise,
+            n_permutations=count,
+            confidence=config.inference.confidence,
+            seed=seed,
+        )
+        arrays = {name: getattr(found, name) for name in _FIELDS if getattr(found, name) is not None}
+        facts = [found.score, *found.classes]
+        np.savez(folder / "course.npz", times_s=found.times_s, facts=np.array(facts), **arrays)
+
+    folder = store.get(
+        "over-times",
+        version=COURSE_VERSION,
+        parameters={
+            "decoder": component.model_dump(exclude={"name"}),
+            "n_folds": n_folds,
+            "generalise": config.times.generalise,
+            "n_permutations": count,
+            "confidence": config.inference.confidence,
+            "seed": seed,
+            "plan": plan.key(),
+        },
+        inputs={"trials": digest_json(trials.digest)},
+        make=make,
+    )
+    with np.load(folder / "course.npz", allow_pickle=False) as kept:
+        found = {name: kept[name] for name in kept.files}
+    score, *classes = map(str, found.pop("facts"))
+    found.pop("fold_scores")
+    folds = "one unit" if n_folds == "units" else f"{n_folds} folds of units"
+    how = (
+        f"At every time {component.kind} was fitted to all channels and tested on held-out trials, {folds} "
+        "left out in turn; mean over folds with Student's interval over them. p: "
+        f"{count} exchanges of labels within units, fitted anew, corrected by the largest score over times."
+    )
+    return Course(
+        component.name or component.kind,
+        subject,
+        score,
+        chance=1 / len(classes),
+        n=len(trials),
+        how=how,
+        classes=tuple(classes),
+        **found,
+    )
+
+
+def _estimator(component: DecoderComponent) -> LinearOverTimes:
+    from ...decoders import DiscriminantOverTimes, LogisticOverTimes
+
+    options = component.options
+    if component.kind == "lda":
+        return DiscriminantOverTimes(shrinkage=options.get("shrinkage", "auto"))
+    penalty = options.get("C", 1.0)
+    # Of several penalties the middle one: choosing at every time would need folds within folds.
+    return LogisticOverTimes(C=float(np.median(penalty)))
+
+
+def _windowed(
+    config: DecodeConfig, options: TimesOptions, one: Scored, parts: Sequence[Parts], *, plan: Plan
+) -> Course:
+    from ...decoders import evaluate_windows, windows_of
+
+    part = next(each for each in parts if each.scope == one.scope)
+    times = next(iter(part.trials.study.values())).times_s
+    assert times is not None  # the caller looked
+    windows = windows_of(times, kind=options.windows, width_s=options.width_s, step_s=options.step_s)
+    seed = derive_seed(plan.seed, "decoder", one.decoder, part.scope, "0", "0") % 2**31
+
+    def anew() -> Decoder:
+        return build_decoder(one.component, seed=seed, device=plan.device)
+
+    repetitions = 1 if part.trials.targets.are_classes else config.repetitions[-1]
+    found = evaluate_windows(
+        one.fitted if one.component.kind == NETWORK else anew,
+        part.splits[0],
+        windows,
+        gallery=config.gallery,
+        repetitions=repetitions,
+        n_bootstraps=config.inference.n_bootstrap,
+        n_permutations=config.inference.n_permutations,
+        confidence=config.inference.confidence,
+        seed=derive_seed(plan.seed, "windows") % 2**31,
+    )
+    table = found.table[found.table["subject"] == "all"]
+    score = next(name for name in _HEADLINE if (table["score"] == name).any())
+    rows = table[table["score"] == score]
+    grows = options.windows == "cumulative"
+    places = [w.stop_s if grows else (w.start_s + w.stop_s) / 2 for w in found.windows]
+    columns: dict[str, Any] = {
+        name: rows[name].to_numpy(dtype=np.float64)
+        for name in ("value", "ci_low", "ci_high", "p", "p_corrected")
+    }
+    return Course(
+        one.decoder,
+        one.scope,
+        score,
+        np.array(places),
+        chance=float(rows["chance"].mean()),
+        n=int(rows["n_trials"].iloc[0]),
+        how=f"{one.decoder} over time: {found.card.window}. {found.card.uncertainty}.",
+        card=found.card,
+        **columns,
+    )

@@ -1,0 +1,212 @@
+"""Every decoder fitted to the parts it may see, and evaluated on what it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ..._core.errors import InputError
+from ..._core.progress import track
+from ..._core.random import derive_seed
+from ...decoders.trials import Trials
+from ..plan import Plan
+from ..store import Store
+from .building import NETWORK
+from .config import DecodeConfig, DecoderComponent
+from .fitting import fitted_decoder
+from .targets import Embeddings, fitted_targets
+
+if TYPE_CHECKING:
+    from ...decoders import Decoder, Evaluation, FoldsEvaluation, Split
+
+EVERY = "all"
+SHUFFLED = "shuffled"
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What one decoder reached, of one subject or of all.
+
+    Attributes
+    ----------
+    decoder : str
+        Its name in the report.
+    component : DecoderComponent
+        Its settings.
+    scope : str
+        The subject, or ``"all"`` for a decoder of all subjects.
+    seed : int
+        Which of its trainings, from 0.
+    shuffled : bool
+        Whether it was fitted to exchanged targets.
+    evaluation : Evaluation or FoldsEvaluation
+        Scores and the card.
+    fitted : Decoder
+        Fitted to the training part of the (first) split.
+    """
+
+    decoder: str
+    component: DecoderComponent
+    scope: str
+    seed: int
+    shuffled: bool
+    evaluation: Evaluation | FoldsEvaluation
+    fitted: Decoder
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """Of every fold, or the one."""
+        from ...decoders import Evaluation
+
+        return (self.evaluation,) if isinstance(self.evaluation, Evaluation) else self.evaluation.folds
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row per subject, repetitions and score."""
+        return self.evaluation.table
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The splits of one scope: a subject's trials, or everybody's.
+
+    Attributes
+    ----------
+    scope : str
+        The subject, or ``"all"``.
+    trials : Trials
+        What was parted, targets fitted on the training part of the first split.
+    splits : tuple of Split
+        One, or one for each fold.
+    """
+
+    scope: str
+    trials: Trials
+    splits: tuple[Split, ...]
+
+
+def parts_of(config: DecodeConfig, trials: Trials, embeddings: Embeddings | None) -> list[Parts]:
+    """Part the trials of each subject, or of all of them together.
+
+    Embeddings are centred, scaled and reduced by the training part's stimuli; what the units are does not
+    depend on it, so that the parts stay the same.
+    """
+    scopes = [EVERY] if config.subjects == "joint" or len(trials.subjects) == 1 else trials.subjects
+    made = []
+    for scope in scopes:
+        own = trials if scope == EVERY else trials.of_subjects([scope])
+        splits = _splits(config, own)
+        if embeddings is not None:
+            shown = splits[0].training.table["stimulus_id"].tolist()
+            targets = fitted_targets(embeddings, shown, components=config.target.components)
+            own = replace(own, targets=targets)
+            splits = _splits(config, own)
+        made.append(Parts(scope, own, splits))
+    return made
+
+
+def score_decoders(config: DecodeConfig, parts: Sequence[Parts], *, plan: Plan, store: Store) -> list[Scored]:
+    """Fit and evaluate every decoder in every scope, and once more on exchanged targets where asked."""
+    # Controls come last: cards count how many decoders had been evaluated before.
+    every = [
+        (component, part, number, shuffled)
+        for shuffled in ((False, True) if config.shuffled else (False,))
+        for component in config.decoders
+        for part in parts
+        for number in range(config.seeds if component.kind == NETWORK and not shuffled else 1)
+    ]
+    return [
+        _score(config, component, part, number, shuffled, plan=plan, store=store)
+        for component, part, number, shuffled in track(every, "decoders")
+    ]
+
+
+def fit_part(
+    component: DecoderComponent,
+    training: Trials,
+    validation: Trials | None,
+    *,
+    seed: int,
+    plan: Plan,
+    store: Store,
+) -> Decoder:
+    """Fit a decoder to what it may see.
+
+    A network stops by its validation part. Linear decoders choose by cross-validation in both parts
+    together: the stronger baseline.
+    """
+    if component.kind != NETWORK and validation is not None:
+        table = pd.concat([training.table, validation.table], ignore_index=True)
+        training, validation = replace(training, table=table), None
+    if component.average:
+        training = training.average_repetitions()
+        validation = None if validation is None else validation.average_repetitions()
+    return fitted_decoder(component, training, validation, seed=seed, plan=plan, store=store)
+
+
+def _score(
+    config: DecodeConfig,
+    component: DecoderComponent,
+    part: Parts,
+    number: int,
+    shuffled: bool,
+    *,
+    plan: Plan,
+    store: Store,
+) -> Scored:
+    from ...decoders import evaluate, pool_folds, shuffle_targets
+
+    name = component.name or component.kind
+    found, decoders = [], []
+    for fold, split in enumerate(part.splits):
+        training, validation = split.training, split.validation
+        if shuffled:
+            seed = derive_seed(plan.seed, SHUFFLED, part.scope, str(fold))
+            training = shuffle_targets(training, seed=seed)
+            validation = None if validation is None else shuffle_targets(validation, seed=seed)
+        seed = derive_seed(plan.seed, "decoder", name, part.scope, str(number), str(fold)) % 2**31
+        decoder = fit_part(component, training, validation, seed=seed, plan=plan, store=store)
+        decoders.append(decoder)
+        found.append(
+            evaluate(
+                decoder,
+                split.held_out,
+                gallery=config.gallery,
+                repetitions=_repetitions(config, part.trials),
+                n_bootstraps=config.inference.n_bootstrap,
+                n_permutations=config.inference.n_permutations,
+                confidence=config.inference.confidence,
+                seed=derive_seed(plan.seed, "evaluation", str(fold)) % 2**31,
+            )
+        )
+    evaluation = found[0]
+    if len(found) > 1:
+        pooled = pool_folds(found, confidence=config.inference.confidence)
+        return Scored(name, component, part.scope, number, shuffled, pooled, decoders[0])
+    return Scored(name, component, part.scope, number, shuffled, evaluation, decoders[0])
+
+
+def _repetitions(config: DecodeConfig, trials: Trials) -> tuple[Any, ...]:
+    # A class is decoded from single trials unless averages are asked for.
+    if trials.targets.are_classes and config.repetitions == ["all"]:
+        return (1,)
+    return tuple(config.repetitions)
+
+
+def _splits(config: DecodeConfig, trials: Trials) -> tuple[Split, ...]:
+    from ...decoders import folds_of_trials, split_trials
+
+    asked, seed = config.split, derive_seed(config.seed, "split") % 2**31
+    validation = asked.validation if any(one.kind == NETWORK for one in config.decoders) else 0
+    if asked.folds is not None:
+        if not trials.targets.are_classes:
+            raise InputError(
+                "`split: folds` is for classes. Embeddings are fitted on one training part's stimuli; hold "
+                "out others with `split: test`."
+            )
+        splits = folds_of_trials(trials, n_folds=asked.folds, validation=validation, seed=seed)
+        return tuple(splits)
+    return (split_trials(trials, test=asked.test, validation=validation, seed=seed),)

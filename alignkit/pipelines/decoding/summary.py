@@ -1,0 +1,360 @@
+"""From scored decoders to what the report says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ...datasets import Dataset
+from ...recordings.recording import Recording
+from ...recordings.scores import Scores, closeness
+from ...reports import RunSummary
+from ...reports.matrices import Matrix
+from ...reports.sensor_maps import SensorMap, can_be_mapped
+from ..plan import Plan
+from ..time_findings import p_text, time_findings
+from .building import NETWORK
+from .config import DecodeConfig
+from .course import Course
+from .rows import CHOSEN, CONTROL, course_rows, difference_rows, score_rows
+from .scoring import EVERY, Parts, Scored
+from .targets import Embeddings
+
+MOST_CLASSES = 24
+_PAPERS = {
+    "lda": "Ledoit O, Wolf M (2004). A well-conditioned estimator for large-dimensional covariance matrices. "
+    "Journal of Multivariate Analysis 88:365-411. doi:10.1016/S0047-259X(03)00096-4",
+    "patterns": "Haufe S et al. (2014). On the interpretation of weight vectors of linear models in "
+    "multivariate neuroimaging. NeuroImage 87:96-110. doi:10.1016/j.neuroimage.2013.10.067",
+    "generalise": "King J-R, Dehaene S (2014). Characterizing the dynamics of mental representations: the "
+    "temporal generalization method. Trends in Cognitive Sciences 18:203-210. doi:10.1016/j.tics.2014.01.002",
+}
+
+
+def summarise_decoding(
+    config: DecodeConfig,
+    dataset: Dataset,
+    parts: Sequence[Parts],
+    scored: Sequence[Scored],
+    courses: Sequence[Course],
+    embeddings: Embeddings | None,
+    *,
+    plan: Plan,
+    config_yaml: str,
+    command: str,
+    log_warnings: Sequence[str] = (),
+) -> RunSummary:
+    """Join what all decoders reached into one summary."""
+    scores, chance = score_rows(config, scored)
+    differences = difference_rows(config, scored)
+    found = _findings(scores, differences, chance)
+    if courses:
+        over_time, its_chance = course_rows(config, courses)
+        chance |= its_chance
+        metrics = list(dict.fromkeys(map(str, over_time.table["metric"])))
+        found += time_findings(over_time, metrics, [config.roi or "all"])
+        scores = Scores.concat([scores, over_time])
+    warnings = [*log_warnings, *_doubts(scored), *dataset.notes]
+    return RunSummary(
+        title=config.title or f"{dataset.name}: what can be decoded?",
+        sentence=_sentence(config, dataset, parts, embeddings),
+        scores=scores,
+        facts=_facts(config, dataset, parts, embeddings, plan),
+        coverage=_coverage(dataset, parts),
+        differences=differences,
+        headline=tuple(found),
+        matrices=(*_confusions(scored), *_generalisations(courses)),
+        sensor_maps=tuple(_patterns(courses, parts)),
+        cards=tuple(_cards(scored, courses)),
+        audit=_audit(scored),
+        warnings=tuple(dict.fromkeys(warnings)),
+        methods=_methods(config, parts, scored, courses, embeddings),
+        references=_references(scored, courses, embeddings),
+        config_yaml=config_yaml,
+        versions=plan.versions,
+        command=command,
+        metric_notes=_notes(scores, scored),
+        chance=chance,
+    )
+
+
+def _sentence(
+    config: DecodeConfig, dataset: Dataset, parts: Sequence[Parts], embeddings: Embeddings | None
+) -> str:
+    names = ", ".join(one.name or one.kind for one in config.decoders)
+    who = f"{len(dataset.subjects)} subject" + ("s" if len(dataset.subjects) > 1 else "")
+    if embeddings is None:
+        n = len(parts[0].trials.targets.names)
+        what = f"which of {n} classes of {config.target.label!r} a trial belongs to"
+    else:
+        what = f"the embedding of the stimulus by {embeddings.model.name}"
+    return f"Decoding {what} from {who} of {dataset.name} ({names})."
+
+
+def _coverage(dataset: Dataset, parts: Sequence[Parts]) -> str:
+    decoded = {name for part in parts for name in part.trials.table["subject"].unique()}
+    return f"{len(decoded)} of {len(dataset.subjects)} subjects"
+
+
+def _facts(
+    config: DecodeConfig,
+    dataset: Dataset,
+    parts: Sequence[Parts],
+    embeddings: Embeddings | None,
+    plan: Plan,
+) -> tuple[tuple[str, str], ...]:
+    study = [recording for part in parts for recording in part.trials.study.values()]
+    axes = "Samples x channels" + ("" if study[0].times_s is None else " x times")
+    shapes = dict.fromkeys(" x ".join(map(str, recording.data.shape)) for recording in study)
+    targets = parts[0].trials.targets
+    first = parts[0].splits[0]
+    validation = 0 if first.validation is None else len(first.validation)
+    facts = [
+        ("Dataset", dataset.name),
+        ("Modality", f"{study[0].modality}, {study[0].unit}"),
+        ("Subjects", str(len(study))),
+        (axes, "; ".join(shapes)),
+    ]
+    if embeddings is None:
+        facts.append((f"Classes of {config.target.label}", ", ".join(targets.names[:12])))
+    else:
+        facts.append(("Embeddings", f"{embeddings.model.name}, {targets.n_dims} dimensions"))
+    where = f", {len(parts[0].splits)} folds" if len(parts[0].splits) > 1 else ""
+    facts += [
+        (
+            "Training, validation, held out",
+            f"{len(first.training)}, {validation}, {len(first.held_out)} trials{where}",
+        ),
+        ("Decoders", ", ".join(one.name or one.kind for one in config.decoders)),
+        ("Seed", str(plan.seed)),
+        ("Threads, device", f"{plan.threads}, {plan.device}"),
+    ]
+    return tuple(facts)
+
+
+def _findings(scores: Scores, differences: pd.DataFrame, chance: dict[str, float]) -> list[str]:
+    """Return a sentence per metric: who leads, against chance and the next."""
+    table = scores.table
+    keep = (table["subject"] == EVERY) & table["time_s"].isna() & (table["layer"] == CHOSEN)
+    sentences = []
+    for metric in dict.fromkeys(map(str, table["metric"])):
+        rows = table[keep & (table["metric"] == metric)]
+        real = rows[rows["family"] != CONTROL]
+        real = real.loc[closeness(real).sort_values(ascending=False, kind="stable").index]
+        if real.empty:
+            continue
+        best = real.iloc[0]
+        text = f"{best['model']} reaches {metric} of {best['value']:.3f}"
+        if np.isfinite(best["ci_low"]):
+            text += f" [{best['ci_low']:.3f}, {best['ci_high']:.3f}]"
+        text += f"; chance {chance[metric]:.3f}"
+        if np.isfinite(best["p_corrected"]):
+            text += f"; p {p_text(float(best['p_corrected']))} corrected"
+        if len(real) > 1:
+            text += _against(best, real.iloc[1], differences, metric)
+        own = rows[rows["model"] == f"{best['model']}, shuffled"]
+        if len(own):
+            text += f"; fitted to exchanged targets {own.iloc[0]['value']:.3f}"
+        sentences.append(text + ".")
+    return sentences
+
+
+def _against(best: pd.Series, second: pd.Series, differences: pd.DataFrame, metric: str) -> str:
+    pair = differences[differences["metric"] == metric]
+    same = [{a, b} == {best["model"], second["model"]}
+            for a, b in zip(pair["model_a"], pair["model_b"], strict=True)]  # fmt: skip
+    text = f"; {second['model']} {second['value']:.3f}"
+    if any(same):
+        p = float(pair[same]["p_corrected"].iloc[0])
+        text += f" (difference p {p_text(p)} corrected)"
+    return text
+
+
+def _doubts(scored: Sequence[Scored]) -> list[str]:
+    """Return a warning where a control is above chance: something leaks."""
+    doubts = []
+    for one in scored:
+        if not one.shuffled:
+            continue
+        table = one.table[one.table["subject"] == EVERY]
+        rows = table[table["score"].isin(["top-1", "balanced accuracy"])]
+        for row in rows.to_dict(orient="records"):
+            if row["ci_low"] > row["chance"]:
+                doubts.append(
+                    f"{one.decoder}, fitted to exchanged targets, scores {row['value']:.3f} in "
+                    f"{row['score']} (interval from {row['ci_low']:.3f}), above chance ({row['chance']:.3f}). "
+                    "By chance one control in forty does; look for a leak if more do."
+                )
+    return doubts
+
+
+def _confusions(scored: Sequence[Scored]) -> list[Matrix]:
+    made = []
+    for one in scored:
+        if one.shuffled or one.seed:
+            continue
+        found = [result.confusion for each in one.evaluations for (who, _), result in each.results.items()
+                 if who == EVERY and hasattr(result, "confusion")]  # fmt: skip
+        if not found or len(found[0]) > MOST_CLASSES:
+            continue
+        names = tuple(str(name) for name in found[0].index)
+        values = np.mean([each.to_numpy(dtype=np.float64) for each in found], axis=0)
+        whose = "" if one.scope == EVERY else f", {one.scope}"
+        made.append(
+            Matrix(f"{one.decoder}{whose}: which class was taken for which", values, names, names, "shown",
+                   "decoded", "share", caption="Share of held-out trials; rows sum to 1.")
+        )  # fmt: skip
+    return made
+
+
+def _generalisations(courses: Sequence[Course]) -> list[Matrix]:
+    made = []
+    for name in dict.fromkeys(one.decoder for one in courses if one.generalisation is not None):
+        group = [one for one in courses if one.decoder == name and one.generalisation is not None]
+        times = tuple(float(time) for time in group[0].times_s)
+        values = np.mean([np.asarray(one.generalisation) for one in group], axis=0)
+        over = f", mean of {len(group)} subjects" if len(group) > 1 else ""
+        made.append(
+            Matrix(f"{name}: fitted at one time, applied at every other", values, times, times,
+                   "fitted at (s)", "applied at (s)", group[0].score, group[0].chance,
+                   f"{group[0].score}{over}; white is chance. Dashed: onset.")
+        )  # fmt: skip
+    return made
+
+
+def _patterns(courses: Sequence[Course], parts: Sequence[Parts]) -> list[SensorMap]:
+    """Return the pattern of each classifier of two classes at its best time, of each subject."""
+    made = []
+    for one in courses:
+        if one.patterns is None or one.patterns.shape[2] != 1:
+            continue
+        recording = _recording(one.scope, parts)
+        if not can_be_mapped(recording.geometry):
+            continue
+        peak = int(np.argmax(one.value))
+        title = f"{one.decoder}, {one.scope}: pattern at {1000 * one.times_s[peak]:.0f} ms"
+        caption = (
+            f"What the sensors show where the decoder says {one.classes[1]!r} rather than {one.classes[0]!r} "
+            "(Haufe pattern, not weights), at the time of the best score. All trials."
+        )
+        made.append(SensorMap(title, one.patterns[peak, :, 0], recording.geometry, recording.unit, caption))  # type: ignore[arg-type]
+    return made
+
+
+def _recording(subject: str, parts: Sequence[Parts]) -> Recording:
+    return next(part.trials.study[subject] for part in parts if subject in part.trials.study)
+
+
+def _cards(
+    scored: Sequence[Scored], courses: Sequence[Course]
+) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    cards = []
+    for one in scored:
+        if one.shuffled or one.seed:
+            continue
+        whose = "" if one.scope == EVERY else f", {one.scope}"
+        cards.append((f"{one.decoder}{whose}", tuple(one.evaluation.card.lines())))
+    cards += [
+        (f"{one.decoder} over time", tuple(one.card.lines())) for one in courses if one.card is not None
+    ]
+    return cards
+
+
+def _audit(scored: Sequence[Scored]) -> tuple[tuple[str, str, str], ...]:
+    rows: dict[tuple[str, str, str], None] = {}
+    for one in scored:
+        audit = one.evaluation.card.audit
+        whose = "all subjects" if one.scope == EVERY else one.scope
+        checked = f"Nothing shared of: {', '.join(audit.checked)}."
+        verdict = "pass" if audit.verdict == "clean" else "fail"
+        rows[
+            f"training, validation and held-out part, {whose}", verdict, " ".join(audit.findings) or checked
+        ] = None
+    rows["epoch and settings", "pass", _chosen(scored)] = None
+    return tuple(rows)
+
+
+def _chosen(scored: Sequence[Scored]) -> str:
+    ways = dict.fromkeys(
+        f"{one.decoder}: {one.evaluation.card.chosen_by}" for one in scored if not one.shuffled
+    )
+    return "; ".join(ways) + ". The held-out part is sealed and cannot choose."
+
+
+def _methods(
+    config: DecodeConfig,
+    parts: Sequence[Parts],
+    scored: Sequence[Scored],
+    courses: Sequence[Course],
+    embeddings: Embeddings | None,
+) -> tuple[str, ...]:
+    texts = []
+    if embeddings is not None:
+        kept = "z-scored by" if config.target.components is None else "reduced to principal components of"
+        texts.append(
+            f"Embeddings. Features of {embeddings.model.name} ({', '.join(embeddings.model.layers)}), {kept} "
+            f"the training part's stimuli: {parts[0].trials.targets.n_dims} dimensions."
+        )
+    units = config.split.units or (
+        "the stimulus with its near-duplicates" if embeddings is not None else "runs or blocks"
+    )
+    texts.append(
+        f"Parts. Units ({units}) stay whole. What is held out is sealed until a fitted decoder is evaluated "
+        "on it; networks stop by a validation part, linear decoders choose penalties by cross-validation in "
+        "training and validation part."
+    )
+    texts += dict.fromkeys(f"{one.decoder}. {_described(one)}" for one in scored if not one.shuffled)
+    texts += dict.fromkeys(one.how for one in courses)
+    if config.shuffled:
+        texts.append(
+            "Controls. Every decoder was also fitted to exchanged targets (of stimuli, or of trials within "
+            "units) and evaluated in the same way."
+        )
+    return tuple(texts)
+
+
+def _described(one: Scored) -> str:
+    facts = one.fitted.describe()
+    if one.component.kind == NETWORK:
+        network, objective, plan = facts["network"], facts["objective"], facts["plan"]
+        return (
+            f"Network {network['kind']} trained with {objective['kind']} ({plan['optimizer']}, learning rate "
+            f"{plan['lr']:g}, batches of {plan['batch_size']}), {facts['n_epochs']} epochs, the weights of "
+            f"epoch {facts['best_epoch']}; chosen by: {facts['chosen_by']}."
+        )
+    return f"Kind {facts['kind']}; chosen by: {facts['chosen_by']}."
+
+
+def _references(
+    scored: Sequence[Scored], courses: Sequence[Course], embeddings: Embeddings | None
+) -> tuple[str, ...]:
+    from ...decoders import BRAIN_NETWORKS, OBJECTIVES
+
+    listed = [] if embeddings is None else [embeddings.model.paper]
+    for one in scored:
+        if one.component.kind == NETWORK:
+            options = one.component.options
+            listed.append(str(BRAIN_NETWORKS.facts(options["network"]["kind"])["paper"]))
+            listed.append(str(OBJECTIVES.facts(options["objective"]["kind"])["paper"]))
+        listed.append(_PAPERS.get(one.component.kind, ""))
+    if courses:
+        listed += [_PAPERS["generalise"], _PAPERS["patterns"]]
+    return tuple(dict.fromkeys(reference for reference in listed if reference))
+
+
+def _notes(scores: Scores, scored: Sequence[Scored]) -> dict[str, str]:
+    said = scored[0].evaluation.card.uncertainty
+    scopes = len({one.scope for one in scored})
+    n = "n counts subjects." if scopes > 1 else "n counts held-out stimuli (or folds)."
+    interval = "Student's interval over subjects" if scopes > 1 else said
+    notes = {}
+    for metric in dict.fromkeys(map(str, scores.table["metric"])):
+        timed = scores.table.loc[scores.table["metric"] == metric, "time_s"].notna().any()
+        notes[metric] = (
+            "Held-out trials at each time; the methods say how."
+            if timed
+            else f"Held-out trials; {interval}. {n}"
+        )
+    return notes
