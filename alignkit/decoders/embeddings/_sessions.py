@@ -158,10 +158,9 @@ def _discrete(labels: NDArray[np.generic]) -> NDArray[np.generic]:
             )
         if (values != np.round(values)).any():
             raise InputError(
-                f"`labels` must be discrete, got {len(np.unique(values))} different numbers that are not "
-                "whole, such as "
-                f"{values[values != np.round(values)][0]:g}. Cut a continuous behaviour into bins first, such "
-                "as with `numpy.digitize`."
+                f"`labels` must be discrete, got {len(np.unique(values))} numbers, some "
+                f"not whole, such as {values[values != np.round(values)][0]:g}. Cut a continuous behaviour "
+                "into bins first, such as with `numpy.digitize`."
             )
     return labels
 
@@ -195,7 +194,7 @@ def _read_times(
     if uneven.any():
         row = int(np.flatnonzero(uneven)[0]) + 1
         raise InputError(
-            f"`{name}` must be evenly spaced between gaps: the step is {step:g} s, but {steps[row - 1]:g} s at "
-            f"row {row} ({int(uneven.sum())} such steps). Interpolate to even times, or count in bins."
+            f"`{name}` must be evenly spaced between gaps: the step is {step:g} s, but {steps[row - 1]:g} s "
+            f"at row {row} ({int(uneven.sum())} such steps). Interpolate to even times, or count in bins."
         )
     return 1.0 / step, np.concatenate([[False], gaps])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,26 +15,33 @@ from ..._core.checks import check_option, did_you_mean
 from ..._core.device import pick_device
 from ..._core.errors import InputError
 from ..._core.hashing import digest_array
-from ..._core.progress import track
 from ..._core.random import derive_seed
 from ._embedding_files import load_embedding, save_embedding
-from ._sessions import ONLY, ByArray, Sessions, name_of, read_activity, read_sessions, windows_of
-from .contrastive import (
-    SPACES,
-    LabelPairs,
-    PopulationEncoder,
-    Space,
-    TimePairs,
-    contrastive_loss,
-    population_encoder,
-)
+from ._sessions import ByArray, Sessions, read_activity, read_sessions, windows_of
+from ._training import Schedule, scale_of, scaled, train_encoders, windows
+from .contrastive import SPACES, PopulationEncoder, Space, population_encoder
+from .pairs import LabelPairs, TimePairs
 
 logger = logging.getLogger(__name__)
 
 Floats32 = NDArray[np.float32]
 POSITIVES = ("time", "labels")
 _CHUNK_ROWS = 8192
-_WEIGHT_DECAY = 1e-4
+_PARAMETERS = (
+    "n_dims",
+    "positives",
+    "offset_s",
+    "offset_samples",
+    "window_samples",
+    "space",
+    "temperature",
+    "start_temperature",
+    "width",
+    "n_steps",
+    "batch_size",
+    "learning_rate",
+    "seed",
+)
 
 
 class PopulationEmbedding:
@@ -185,12 +192,10 @@ class PopulationEmbedding:
         """
         self._check_options(labels)
         data = read_sessions(X, labels=labels, times=times, sfreq=sfreq, segments=segments)
-        pairs = self._pairs(data)
+        offset, pairs = self._pairs(data)
         device = pick_device(self.device)
-        self._sfreq_hz = data.sfreq_hz
-        self._names = tuple(data.activity)
-        self._scales = {name: _scale(values) for name, values in data.activity.items()}
-        self._encoders = {
+        scales = {name: scale_of(values) for name, values in data.activity.items()}
+        encoders = {
             name: population_encoder(
                 values.shape[1],
                 self.n_dims,
@@ -201,11 +206,28 @@ class PopulationEmbedding:
             ).to(device)
             for name, values in data.activity.items()
         }
+        schedule = Schedule(
+            self.n_steps,
+            self.batch_size,
+            self.learning_rate,
+            self.start_temperature,
+            self.temperature,
+            derive_seed(self.seed, "batches"),
+        )
+        losses = train_encoders(
+            list(encoders.values()),
+            [scaled(values, scales[name], device) for name, values in data.activity.items()],
+            windows_of(data.segments, self.window_samples),
+            pairs,
+            schedule,
+        )
+        # Only now: a fit that fails leaves an embedding that was fitted before as it was.
+        self._encoders, self._scales, self._names = encoders, scales, tuple(data.activity)
+        self.offset_, self._sfreq_hz, self.losses_ = offset, data.sfreq_hz, losses
         self.fitted_on_ = {
             name: {"n_samples": len(values), "n_channels": values.shape[1], "digest": digest_array(values)}
             for name, values in data.activity.items()
         }
-        self.losses_ = self._train(data, pairs, device)
         return self
 
     def transform(
@@ -249,12 +271,12 @@ class PopulationEmbedding:
         rows = windows_of(cut, self.window_samples)
         encoder = self._encoders[name]
         device = next(encoder.parameters()).device
-        scaled = self._scaled(name, values, device)
+        activity = scaled(values, self._scales[name], device)
         points = np.empty((len(values), self.n_dims), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, len(values), _CHUNK_ROWS):
                 chunk = torch.from_numpy(rows[start : start + _CHUNK_ROWS]).to(device)
-                points[start : start + len(chunk)] = encoder(_windows(scaled, chunk)).cpu().numpy()
+                points[start : start + len(chunk)] = encoder(windows(activity, chunk)).cpu().numpy()
         return points
 
     @property
@@ -344,21 +366,7 @@ class PopulationEmbedding:
 
     def _parameters(self) -> dict[str, Any]:
         # The device says where it was computed, and is asked for anew on loading.
-        return {
-            "n_dims": self.n_dims,
-            "positives": self.positives,
-            "offset_s": self.offset_s,
-            "offset_samples": self.offset_samples,
-            "window_samples": self.window_samples,
-            "space": self.space,
-            "temperature": self.temperature,
-            "start_temperature": self.start_temperature,
-            "width": self.width,
-            "n_steps": self.n_steps,
-            "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
-            "seed": self.seed,
-        }
+        return {name: getattr(self, name) for name in _PARAMETERS}
 
     def _check_options(self, labels: ByArray | None) -> None:
         check_option("positives", self.positives, POSITIVES)
@@ -385,26 +393,25 @@ class PopulationEmbedding:
         if self.offset_s is not None and self.offset_samples is not None:
             raise InputError("`offset_s` and `offset_samples` were both given; give one of them.")
 
-    def _pairs(self, data: Sessions) -> TimePairs | LabelPairs:
+    def _pairs(self, data: Sessions) -> tuple[int | None, TimePairs | LabelPairs]:
         if data.labels is not None:
-            self.offset_: int | None = None
-            return LabelPairs(data.labels, data.sessions, apart=self.window_samples)
+            return None, LabelPairs(data.labels, data.sessions, apart=self.window_samples)
         if len(data.activity) > 1:
             raise InputError(
-                f"{len(data.activity)} sessions can be brought into one space by labels only: nothing in time "
-                "says which moments of two sessions belong together. Use positives='labels', or fit one "
-                "embedding for each."
+                f"{len(data.activity)} sessions can be brought into one space by labels only: nothing in "
+                "time says which moments of two sessions belong together. Use positives='labels', or fit "
+                "one embedding for each."
             )
-        self.offset_ = self._offset(data.sfreq_hz)
-        return TimePairs(data.segments, self.offset_)
+        offset = self._offset(data.sfreq_hz)
+        return offset, TimePairs(data.segments, offset)
 
     def _offset(self, sfreq_hz: float | None) -> int:
         offset = self.window_samples if self.offset_samples is None else self.offset_samples
         if self.offset_s is not None:
             if sfreq_hz is None:
                 raise InputError(
-                    f"`offset_s` is {self.offset_s:g} s, but neither `times` nor `sfreq` says how many samples "
-                    "that is. Give one of them to `fit`, or use `offset_samples`."
+                    f"`offset_s` is {self.offset_s:g} s, but neither `times` nor `sfreq` says how many "
+                    "samples that is. Give one of them to `fit`, or use `offset_samples`."
                 )
             offset = round(self.offset_s * sfreq_hz)
             if offset < 1:
@@ -420,51 +427,6 @@ class PopulationEmbedding:
             )
         return offset
 
-    def _train(self, data: Sessions, pairs: TimePairs | LabelPairs, device: torch.device) -> Floats32:
-        rows = torch.from_numpy(windows_of(data.segments, self.window_samples))
-        first = np.cumsum([0, *(len(values) for values in data.activity.values())])
-        scaled = [self._scaled(name, values, device) for name, values in data.activity.items()]
-        encoders = torch.nn.ModuleList(self._encoders.values()).train()
-        codes = torch.from_numpy(pairs.codes) if isinstance(pairs, LabelPairs) else None
-        optimizer = torch.optim.AdamW(
-            encoders.parameters(), lr=self.learning_rate, weight_decay=_WEIGHT_DECAY
-        )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.n_steps)
-        rng = np.random.default_rng(derive_seed(self.seed, "batches"))
-        losses = torch.empty(self.n_steps)
-        for step, temperature in enumerate(track(list(self._temperatures()), "embedding")):
-            anchors, positives = pairs.draw(self.batch_size, rng)
-            both = np.concatenate([anchors, positives])
-            points = _encoded(encoders, scaled, rows, first, both)
-            loss = contrastive_loss(
-                points[: len(anchors)],
-                points[len(anchors) :],
-                temperature=temperature,
-                space=self.space,
-                labels=None if codes is None else codes[anchors].to(device),
-            )
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            losses[step] = loss.detach()
-        encoders.eval()
-        if not bool(losses.isfinite().all()):
-            raise InputError(
-                f"training went to infinity at step {int((~losses.isfinite()).nonzero()[0])} of {self.n_steps}. "
-                "Use a smaller `learning_rate`, or a higher `temperature`."
-            )
-        return losses.numpy()
-
-    def _temperatures(self) -> Iterator[float]:
-        for step in range(self.n_steps):
-            done = min(2 * step / self.n_steps, 1.0)
-            yield self.start_temperature ** (1 - done) * self.temperature**done
-
-    def _scaled(self, name: str, values: Floats32, device: torch.device) -> torch.Tensor:
-        mean, scale = self._scales[name]
-        return torch.from_numpy((values - mean) / scale).to(device)
-
     def _check_fitted(self) -> None:
         if not hasattr(self, "losses_"):
             raise InputError("this embedding is not fitted yet; call `fit` first.")
@@ -474,41 +436,10 @@ class PopulationEmbedding:
         if session is None:
             if len(self._names) > 1:
                 raise InputError(
-                    f"{len(self._names)} sessions were fitted, each with its own network; say which `session`: "
-                    f"{', '.join(self._names)}."
+                    f"{len(self._names)} sessions were fitted, each with its own network; say which "
+                    f"`session`: {', '.join(self._names)}."
                 )
             return self._names[0]
         if session not in self._names:
             raise InputError(f"`session` is {session!r}, {did_you_mean(session, self._names)}")
         return session
-
-
-def _scale(values: Floats32) -> tuple[Floats32, Floats32]:
-    """Return mean and standard deviation of channels, 1 for those that are constant."""
-    mean = values.mean(axis=0, dtype=np.float64)
-    scale = values.std(axis=0, dtype=np.float64)
-    constant = np.ptp(values, axis=0) == 0
-    return mean.astype(np.float32), np.where(constant, 1.0, scale).astype(np.float32)
-
-
-def _windows(scaled: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    return scaled[rows].transpose(1, 2)  # (n_rows, n_channels, window_samples)
-
-
-def _encoded(
-    encoders: torch.nn.ModuleList,
-    scaled: list[torch.Tensor],
-    rows: torch.Tensor,
-    first: NDArray[np.intp],
-    chosen: NDArray[np.int64],
-) -> torch.Tensor:
-    """Return the points of rows of all sessions, each by its session's network, in the order given."""
-    session = np.searchsorted(first, chosen, side="right") - 1
-    order = np.argsort(session, kind="stable")
-    points = []
-    for number, encoder in enumerate(encoders):
-        own = torch.from_numpy(chosen[order][session[order] == number])
-        around = (rows[own] - int(first[number])).to(scaled[number].device)
-        points.append(encoder(_windows(scaled[number], around)))
-    back = torch.from_numpy(np.argsort(order, kind="stable"))
-    return torch.cat(points)[back.to(points[0].device)]

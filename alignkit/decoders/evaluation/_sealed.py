@@ -21,7 +21,7 @@ class HeldOut:
 
     It is no `Trials`, so that no `fit` takes it as training or validation part, and it shows no data.
     Every decoder that is evaluated on it is counted, over all parts made of the same rows of the same
-    recordings, and the count stands on each later card.
+    recordings for as long as these are in memory, and the count stands on each later card.
 
     Parameters
     ----------

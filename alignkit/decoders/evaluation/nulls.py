@@ -128,9 +128,9 @@ def shuffle_targets(trials: Trials, *, seed: int = 0) -> Trials:
 
     Notes
     -----
-    Fit several such decoders (20 or more) and look at their mean. One alone may lie outside the null range of
-    :func:`retrieve`: where signals tell stimuli apart it maps them consistently, and in few dimensions a wrong
-    map may resemble the right one by luck, or its opposite.
+    Fit several such decoders (20 or more) and look at their mean. One alone may lie outside the null range
+    of :func:`retrieve`: where signals tell stimuli apart it maps them consistently, and in few dimensions a
+    wrong map may resemble the right one by luck, or its opposite.
     """
     target = trials.column("target")
     if trials.targets.are_classes:

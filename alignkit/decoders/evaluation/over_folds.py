@@ -130,13 +130,15 @@ def _card(
     chance = {str(row["score"]): float(str(row["chance"])) for row in rows}
     findings = tuple(dict.fromkeys(text for card in cards for text in card.audit.findings))
     units = tuple(dict.fromkeys(unit for card in cards for unit in card.units))
+    # Folds of embeddings have no stimulus in common; those of classes may show the same ones again.
+    count = max if cards[0].similarity is None else sum
     return replace(
         cards[0],
         n_trials=sum(card.n_trials for card in cards),
-        n_stimuli=sum(card.n_stimuli for card in cards),
+        n_stimuli=count(card.n_stimuli for card in cards),
         n_units=sum(card.n_units for card in cards),
         units=units[:5],
-        n_stimuli_seen=sum(card.n_stimuli_seen for card in cards),
+        n_stimuli_seen=count(card.n_stimuli_seen for card in cards),
         audit=replace(cards[0].audit, verdict="leaks" if findings else "clean", findings=findings),
         chance=chance,
         uncertainty=(

@@ -29,7 +29,7 @@ def test_pooled_scores_are_means_over_folds(labelled, least):
     assert row["ci_low"] <= row["value"] <= row["ci_high"]
     assert row["p"] == 0.01
     assert row["n_folds"] == 4
-    assert pooled.card.n_trials == 80
+    assert (pooled.card.n_trials, pooled.card.n_units, pooled.card.n_stimuli) == (80, 8, 6)
     assert "means over 4 folds" in pooled.card.to_text()
     assert pooled.card.times_evaluated == 1
 

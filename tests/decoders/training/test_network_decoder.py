@@ -237,7 +237,7 @@ def test_recordings_that_do_not_fit_are_refused_saying_which(parts, factories) -
 
 def test_settings_that_are_not_there_are_named(parts, registered) -> None:
     for changes, error, message in (
-        ({"network": {"kind": "smal"}}, UnknownNameError, "brain networks: 'smal', did you mean 'small'"),
+        ({"network": {"kind": "smalls"}}, UnknownNameError, "brain networks: 'smalls', did you mean 'small'"),
         ({"network": {"kind": "small", "dropuot": 1}}, InputError, "'dropuot', did you mean 'dropout'"),
         ({"network": {"dropout": 0.1}}, InputError, "`network` needs a `kind`"),
         (
