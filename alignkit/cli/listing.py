@@ -10,7 +10,8 @@ import typer
 from ._output import print_json, print_table
 
 _COLUMNS = (
-    "name", "family", "modality", "kind", "subjects", "stimuli", "size", "licence", "summary",
+    "name", "family", "modality", "kind", "subjects", "stimuli", "size", "signals", "targets", "licence",
+    "summary",
 )  # fmt: skip
 _MODEL_COLUMNS = ("name", "family", "mechanism", "parameters", "learns", "paper")
 
@@ -23,6 +24,9 @@ class Family(StrEnum):
     datasets = "datasets"
     encoders = "encoders"
     comparisons = "comparisons"
+    decoders = "decoders"
+    brain_networks = "brain-networks"
+    objectives = "objectives"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,7 +38,7 @@ def list_names(
     family: Annotated[Family, typer.Argument(help="What to list.")],
     json: Annotated[bool, typer.Option("--json", help="Print every fact as JSON.")] = False,
 ) -> None:
-    """List models, metrics, datasets, encoders or comparisons with their facts."""
+    """List models, metrics, datasets, encoders, comparisons or parts of decoders with their facts."""
     from ..pipelines import catalogue
 
     rows = catalogue(family.value)

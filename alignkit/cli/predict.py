@@ -1,4 +1,4 @@
-"""`alignkit predict`: responses to new stimuli."""
+"""`alignkit predict`: responses to new stimuli by an encoder, or stimuli of a new recording by a decoder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ._given import Channels, Events, Options, Recordings, Samples, Subject, Transpose, Variable, given_by
 from ._output import progress_bars, say
 
 
@@ -16,12 +17,60 @@ def add_to(app: typer.Typer) -> None:
 
 
 def predict(
-    model: Annotated[Path, typer.Option(help="Folder that `alignkit fit` wrote.")],
-    stimuli: Annotated[Path, typer.Option(help="Folder with new images.")],
-    out: Annotated[Path | None, typer.Option(help="csv, npz, or maps: nii.gz, func.gii, -ave.fif.")] = None,
+    model: Annotated[Path, typer.Option(help="Folder that `alignkit fit` or `alignkit decode` wrote.")],
+    stimuli: Annotated[Path | None, typer.Option(help="Of an encoder: folder with new images.")] = None,
+    recording: Recordings = None,
+    samples: Samples = None,
+    events: Events = None,
+    channels: Channels = None,
+    variable: Variable = None,
+    transpose: Transpose = False,
+    set_: Options = None,
+    decoder: Annotated[str | None, typer.Option(help="Which decoder, where there are several.")] = None,
+    subject: Subject = None,
+    calibration: Annotated[
+        list[Path] | None, typer.Option(help="Recording of a new subject, of stimuli that the run knows.")
+    ] = None,
+    calibration_samples: Annotated[
+        Path | None, typer.Option(help="Of a calibration matrix: table with a `stimulus_id` per sample.")
+    ] = None,
+    best: Annotated[int, typer.Option(help="Stimuli named for each trial.")] = 10,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="csv; of an encoder also npz or maps: nii.gz, func.gii, -ave.fif."),
+    ] = None,
 ) -> None:
-    """Predict each channel's response to new images with a fitted encoder."""
-    from ..pipelines import predict_responses
+    """Predict responses to new images with an encoder, or decode a new recording with a decoder."""
+    from .._core.errors import InputError
+    from ..pipelines import holds_decoders, predict_responses, predict_stimuli
 
     with progress_bars():
-        say(predict_responses(model=model, stimuli=stimuli, out=out))
+        if not holds_decoders(model):
+            if stimuli is None:
+                raise InputError(
+                    "an encoder predicts responses to new images; give their folder as `--stimuli`."
+                )
+            if recording:
+                raise InputError(
+                    f"{model} holds an encoder, which takes `--stimuli`; a `--recording` is decoded with a "
+                    "run of `alignkit decode`."
+                )
+            say(predict_responses(model=model, stimuli=stimuli, out=out))
+            return
+        if stimuli is not None:
+            raise InputError(f"{model} holds decoders, which take a `--recording`, not `--stimuli`.")
+        given = given_by(
+            recording, samples=samples, events=events, stimuli=None, channels=channels, variable=variable,
+            transpose=transpose, subject=None, options=set_,
+        )  # fmt: skip
+        known = None
+        if calibration:
+            known = given_by(
+                calibration, samples=calibration_samples, events=None, stimuli=None, channels=channels,
+                variable=variable, transpose=transpose, subject=None, options=set_,
+            )  # fmt: skip
+        say(
+            predict_stimuli(
+                given, model=model, decoder=decoder, subject=subject, calibration=known, n_best=best, out=out
+            )
+        )

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .evaluation.over_times import OverTimes, decode_over_times
     from .evaluation.parts import HeldOut, Split, folds_of_trials, split_trials
     from .evaluation.protocol import ProtocolCard
-    from .evaluation.retrieval import Retrieval, retrieve
+    from .evaluation.retrieval import Retrieval, rank_stimuli, retrieve
     from .evaluation.windows import Window, WindowScores, evaluate_windows, windows_of
     from .fitting_in import Expected, fit_in
     from .layouts import layout_of
@@ -141,6 +141,7 @@ __all__ = [
     "permute_labels",
     "pool_folds",
     "positives_of",
+    "rank_stimuli",
     "regression",
     "residual_mlp",
     "retrieve",
@@ -228,6 +229,7 @@ _HOMES = {
     "permute_labels": "evaluation.nulls",
     "pool_folds": "evaluation.over_folds",
     "positives_of": "objectives.info_nce",
+    "rank_stimuli": "evaluation.retrieval",
     "regression": "objectives.regression",
     "residual_mlp": "brain_networks.residual_mlp",
     "retrieve": "evaluation.retrieval",

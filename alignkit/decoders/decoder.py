@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -43,6 +43,22 @@ class Seen:
             frozenset(str(unit) for t in tables for unit in t["unit"]),
             frozenset(str(name) for t in tables for name in t["stimulus_id"]),
         )
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Seen:
+        """Return what `to_json` was made of."""
+        samples = frozenset((subject, row) for subject, rows in facts["samples"].items() for row in rows)
+        return cls(samples, frozenset(facts["units"]), frozenset(facts["stimuli"]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the rows of each subject, units and stimuli, in order."""
+        rows: dict[str, list[int]] = {}
+        for subject, row in sorted(self.samples):
+            rows.setdefault(subject, []).append(row)
+        return {"samples": rows, "units": sorted(self.units), "stimuli": sorted(self.stimuli)}
+
+    def __or__(self, other: Seen) -> Seen:
+        return Seen(self.samples | other.samples, self.units | other.units, self.stimuli | other.stimuli)
 
 
 def _samples(table: pd.DataFrame) -> Iterator[tuple[str, int]]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from .._core.errors import InputError, MissingDataError
+from ._storage import read_kind
 from .decoder import Decoder
-
-_DESCRIPTION = "decoder.json"
 
 
 def load_decoder(folder: str | Path) -> Decoder:
@@ -36,17 +33,6 @@ def load_decoder(folder: str | Path) -> Decoder:
     """
     from . import DECODERS
 
-    path = Path(folder) / _DESCRIPTION
-    if not path.is_file():
-        raise MissingDataError(
-            f"{folder} is not a saved decoder: it has no {_DESCRIPTION}. Give the folder that `save` wrote."
-        )
-    try:
-        kind = str(json.loads(path.read_text(encoding="utf-8"))["alignkit_decoder"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is damaged or not from alignkit ({error!r}). Fit and save the decoder again."
-        ) from error
-    loader: Any = DECODERS[kind]
+    loader: Any = DECODERS[read_kind(folder)]
     loaded: Decoder = loader.load(folder)
     return loaded

@@ -19,10 +19,12 @@ __all__ = [
     "demo_config",
     "diagnose",
     "fit_encoder",
+    "holds_decoders",
     "inspect_path",
     "load_config",
     "load_decode_config",
     "predict_responses",
+    "predict_stimuli",
     "rebuild_report",
     "run_config",
     "train_model",
@@ -32,6 +34,8 @@ __all__ = [
 if TYPE_CHECKING:
     from .config import RunConfig, load_config
     from .decoding.config import load_decode_config
+    from .decoding.keeping import holds_decoders
+    from .decoding.predict import predict_stimuli
     from .decoding.run import decode_config
     from .fit import compare_models, fit_encoder, predict_responses
     from .given import Given
@@ -54,10 +58,12 @@ _HOMES = {
     "default_out": "run",
     "diagnose": "inventory",
     "fit_encoder": "fit",
+    "holds_decoders": "decoding.keeping",
     "inspect_path": "inspect_data",
     "load_config": "config",
     "load_decode_config": "decoding.config",
     "predict_responses": "fit",
+    "predict_stimuli": "decoding.predict",
     "rebuild_report": "run",
     "run_config": "run",
     "train_model": "train",

@@ -10,7 +10,9 @@ from typing import Any
 from .._core.checks import check_option
 from .._core.folders import cache_folder, data_folders
 
-FAMILIES = ("models", "metrics", "datasets", "encoders", "comparisons")
+FAMILIES = (
+    "models", "metrics", "datasets", "encoders", "comparisons", "decoders", "brain-networks", "objectives",
+)  # fmt: skip
 
 
 def catalogue(family: str) -> list[dict[str, Any]]:
@@ -18,7 +20,8 @@ def catalogue(family: str) -> list[dict[str, Any]]:
 
     Parameters
     ----------
-    family : {"models", "metrics", "datasets", "encoders", "comparisons"}
+    family : str
+        One of :data:`FAMILIES`.
         What to list.
     """
     check_option("family", family, FAMILIES)
@@ -40,6 +43,15 @@ def catalogue(family: str) -> list[dict[str, Any]]:
         from ..encoders import ENCODERS
 
         return ENCODERS.rows()
+    if family in ("decoders", "brain-networks", "objectives"):
+        from ..decoders import BRAIN_NETWORKS, DECODERS, OBJECTIVES
+
+        rows = {
+            "decoders": DECODERS.rows,
+            "brain-networks": BRAIN_NETWORKS.rows,
+            "objectives": OBJECTIVES.rows,
+        }
+        return rows[family]()
     from .comparisons import COMPARISONS
 
     return COMPARISONS.rows()

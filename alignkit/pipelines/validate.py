@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .config import load_config
-from .run import check_data, resolve_config
+from .config import RUN_CONFIG_FILE, load_config, read_yaml
+from .decoding.config import load_decode_config
+from .run import check_data, load_dataset, resolve_config
 
 
 def validate_config(path: Path) -> dict[str, Any]:
@@ -20,10 +21,36 @@ def validate_config(path: Path) -> dict[str, Any]:
     InputError
         Naming the place, what was wanted and what came.
     """
+    if _is_of_decoding(path):
+        return _validate_decoding(path)
     config, base = load_config(path)
     resolved = resolve_config(config, base)
     if resolved.dataset.kind != "simulated":
         check_data(resolved, base)
     kinds = ", ".join(component.kind for component in resolved.comparisons)
     sentence = f"{len(resolved.models)} network(s) on {resolved.dataset.kind}, compared by {kinds}"
+    return {"sentence": sentence, "config": resolved.model_dump(mode="json")}
+
+
+def _is_of_decoding(path: Path) -> bool:
+    # The key says which command it is for; a file that is wrong otherwise is told by that command's keys.
+    return "decoders" in read_yaml(path / RUN_CONFIG_FILE if path.is_dir() else path)
+
+
+def _validate_decoding(path: Path) -> dict[str, Any]:
+    from .decoding.run import resolve_decoding
+    from .decoding.task import trials_of
+
+    config, base = load_decode_config(path)
+    resolved = resolve_decoding(config, base)
+    target = resolved.target
+    if resolved.dataset.kind != "simulated":
+        dataset = load_dataset(resolved.dataset, base)
+        if target.label is not None:
+            trials_of(resolved, dataset, None)
+    what = (
+        f"the classes of {target.label!r}" if target.model is None else f"embeddings by {target.model.kind}"
+    )
+    kinds = ", ".join(component.name or component.kind for component in resolved.decoders)
+    sentence = f"{what} of {resolved.dataset.kind}, decoded by {kinds}"
     return {"sentence": sentence, "config": resolved.model_dump(mode="json")}

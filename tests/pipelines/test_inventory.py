@@ -13,6 +13,9 @@ EXPECTED = {
     "datasets": {"simulated", "matrix", "nifti", "fif", "rdms", "images92", "haxby2001", "v4-cowley"},
     "encoders": {"ridge"},
     "comparisons": {"rsa", "ridge", "cka", "classify"},
+    "decoders": {"ridge", "logistic", "lda", "network"},
+    "brain-networks": {"brain-conv", "eegnet", "residual-mlp", "braindecode"},
+    "objectives": {"clip", "siglip", "classification", "blur-prior"},
 }
 
 

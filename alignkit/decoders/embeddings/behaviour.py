@@ -27,7 +27,7 @@ class Embedding(Protocol):
         """Fit to samples in order of time."""
         ...
 
-    def transform(self, X: Any) -> NDArray[Any]:
+    def transform(self, X: Any, *, segments: Any = None) -> NDArray[Any]:
         """Return (n_samples, n_dims)."""
         ...
 
@@ -149,8 +149,8 @@ def decode_from_embedding(
         )
     if np.array_equal(Z, test):
         raise InputError(
-            f"`train_Z` and `test_Z` are the same {len(Z)} sample(s). Test on blocks of time that neither the "
-            "embedding nor its decoder was fitted to."
+            f"`train_Z` and `test_Z` are the same {len(Z)} sample(s). Test on blocks of time that neither "
+            "the embedding nor its decoder was fitted to."
         )
     y, truth = _behaviour("train_y", train_y), _behaviour("test_y", test_y)
     check_same_samples("train_Z", Z, "train_y", y)
@@ -161,9 +161,7 @@ def decode_from_embedding(
             f"{truth.shape}."
         )
     if method == "knn" and not 1 <= n_neighbours <= len(Z):
-        raise InputError(
-            f"`n_neighbours` must be from 1 to the {len(Z)} training samples, got {n_neighbours}."
-        )
+        raise InputError(f"`n_neighbours` must be 1 to {len(Z)}, the training samples, got {n_neighbours}.")
     classes = y.dtype.kind != "f"
     if classes and len(np.unique(y)) < 2:
         raise InputError(f"`train_y` holds one class, {y[0]!r}; at least 2 are needed.")
@@ -260,16 +258,20 @@ def decode_over_blocks(
     for number, (train, test) in enumerate(folds, start=1):
         # Rows that follow one another before the test block and behind it are no neighbours.
         stretches = (train > test[0]).astype(np.int64) if runs is None else runs[train]
+        own = np.full(len(test), 2) if runs is None else runs[test]
         for repeat in range(n_shuffles + 1):
             shown = None if given is None else given[train]
             if repeat and shown is not None:
                 shown = rng.permutation(shown)
             fitted = copy.copy(embedding)
             fitted.fit(activity[train], labels=shown, segments=stretches)
+            points = fitted.transform(
+                np.concatenate([activity[train], activity[test]]), segments=np.concatenate([stretches, own])
+            )
             scored = decode_from_embedding(
-                fitted.transform(activity[train]),
+                points[: len(train)],
                 behaviour[train],
-                fitted.transform(activity[test]),
+                points[len(train) :],
                 behaviour[test],
                 method=method,
                 n_neighbours=n_neighbours,

@@ -116,8 +116,8 @@ class CebraEmbedding:
             raise InputError("`X` holds no session; give an array, or a mapping from names to arrays.")
         if len(given) > 1 and labels is None:
             raise InputError(
-                f"{len(given)} sessions can be brought into one space by `labels` only; give them, or fit one "
-                "embedding for each."
+                f"{len(given)} sessions can be brought into one space by `labels` only; give them, or fit "
+                "one embedding for each."
             )
         activity = [read_activity(name_of(str(name), joint), value) for name, value in given.items()]
         behaviour = _behaviour(labels, given, activity, joint)
@@ -134,13 +134,17 @@ class CebraEmbedding:
         self._n_channels = tuple(values.shape[1] for values in activity)
         return self
 
-    def transform(self, X: ArrayLike, *, session: str | None = None) -> NDArray[np.float32]:
+    def transform(
+        self, X: ArrayLike, *, segments: ArrayLike | None = None, session: str | None = None
+    ) -> NDArray[np.float32]:
         """Return the embedding of samples.
 
         Parameters
         ----------
         X : array of shape (n_samples, n_channels)
             Of the channels that were fitted, in the same order.
+        segments : sequence of length n_samples, optional
+            Not used, as in `fit`.
         session : str, optional
             Whose network; needed where several were fitted.
 
@@ -158,8 +162,8 @@ class CebraEmbedding:
         values = read_activity("X", X)
         if values.shape[1] != self._n_channels[number]:
             raise InputError(
-                f"`X` has {values.shape[1]} channel(s), the embedding was fitted on {self._n_channels[number]}. "
-                "Give the same channels in the same order."
+                f"`X` has {values.shape[1]} channel(s), the embedding was fitted on "
+                f"{self._n_channels[number]}. Give the same channels in the same order."
             )
         several = len(self.sessions_) > 1
         return np.asarray(
@@ -228,11 +232,11 @@ def _behaviour(
     if labels is None:
         return []
     if isinstance(labels, Mapping) != joint or (isinstance(labels, Mapping) and set(labels) != set(given)):
-        raise InputError(
-            "`labels` must be "
-            f"{'a mapping with the sessions ' + ', '.join(map(str, given)) if joint else 'an array, as `X` is'}, "
-            f"got {type(labels).__name__}."
+        wanted = (
+            f"a mapping with the sessions {', '.join(map(str, given))}" if joint else "an array, as `X` is"
         )
+        came = f"sessions {', '.join(map(str, labels))}" if isinstance(labels, Mapping) else "an array"
+        raise InputError(f"`labels` must be {wanted}, got {came}.")
     found = []
     for name, values in zip(given, activity, strict=True):
         one = np.asarray(labels[name] if isinstance(labels, Mapping) else labels)

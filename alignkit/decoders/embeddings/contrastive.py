@@ -10,7 +10,7 @@ from torch import nn
 from ..._core.checks import check_option
 from ..._core.errors import InputError
 from ...networks.standard._random_weights import seeded
-from ..objectives.info_nce import info_nce, nce_of
+from ..objectives.info_nce import check_same_shape, info_nce, nce_of
 
 Space = Literal["sphere", "plain"]
 SPACES = ("sphere", "plain")
@@ -145,6 +145,11 @@ def contrastive_loss(
     loss : Tensor of shape ()
         0 or above; log(n_pairs) where all points are one, without labels. Both directions' mean.
 
+    Raises
+    ------
+    InputError
+        If shapes differ, or the space is unknown.
+
     Examples
     --------
     >>> points = torch.eye(3)
@@ -154,6 +159,7 @@ def contrastive_loss(
     0.0
     """
     check_option("space", space, SPACES)
+    check_same_shape(anchors, positives)
     same = None if labels is None else labels[:, None] == labels[None, :]
     if space == "plain":
         likeness = anchors @ positives.T - (anchors.square().sum(1)[:, None] + positives.square().sum(1)) / 2

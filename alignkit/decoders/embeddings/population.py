@@ -67,7 +67,7 @@ class PopulationEmbedding:
         convolutional.
     space : {"sphere", "plain"}, default="sphere"
         Points of unit length compared by their cosine, or any points compared by squared distance.
-    temperature, start_temperature : float, default=0.3, 3.0
+    temperature, start_temperature : float, default=0.3, 10.0
         Similarities are divided by it. The first half of training goes from the one at the start to the
         other in equal ratios: the rough shape is laid out before its details, without which a ring in two
         dimensions is often left folded.
@@ -75,7 +75,7 @@ class PopulationEmbedding:
         Of the network's hidden layers.
     n_steps, batch_size : int, default=1000, 512
         Steps of AdamW, and pairs in each over all sessions.
-    learning_rate : float, default=3e-3
+    learning_rate : float, default=1e-3
         At the start; it falls to 0 along a cosine.
     seed : int, default=0
         Draws weights and batches; the same seed gives the same bits on the same machine and thread count.
@@ -132,11 +132,11 @@ class PopulationEmbedding:
         window_samples: int = 1,
         space: Space = "sphere",
         temperature: float = 0.3,
-        start_temperature: float = 3.0,
+        start_temperature: float = 10.0,
         width: int = 64,
         n_steps: int = 1000,
         batch_size: int = 512,
-        learning_rate: float = 3e-3,
+        learning_rate: float = 1e-3,
         seed: int = 0,
         device: str = "auto",
     ) -> None:

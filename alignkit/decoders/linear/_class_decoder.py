@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ..._core.errors import InputError
 from ...recordings.recording import Recording
-from ..decoder import Decoder
+from .._storage import read_fitted, write_fitted
+from ..decoder import Decoder, Seen
 from ..trials import Trials
-from ._decoder_files import load_linear, save_linear
 from ._flat_trials import FlatTrials, each_subject
 from ._over_times import Weights, channel_scales
 
@@ -70,8 +70,9 @@ class ClassDecoder(Decoder):
             "chosen_by": self.chosen_by_,
             "classes": list(self.classes_),
             "maps": {subject: own.flat.to_json() for subject, own in self._maps.items()},
+            "seen": self.seen_.to_json(),
         }
-        save_linear(folder, self.kind, facts, arrays, self.seen_)
+        write_fitted(folder, self.kind, facts, arrays)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -84,7 +85,7 @@ class ClassDecoder(Decoder):
         InputError
             If it is damaged, or of another kind or format.
         """
-        facts, arrays, seen = load_linear(folder, cls.kind)
+        facts, arrays = read_fitted(folder, cls.kind)
         decoder = cls(**facts["parameters"])
         decoder.chosen_by_ = facts["chosen_by"]
         decoder.classes_ = tuple(facts["classes"])
@@ -93,11 +94,11 @@ class ClassDecoder(Decoder):
                 FlatTrials.from_json(flat),
                 arrays[f"{number}.coef"],
                 arrays[f"{number}.intercept"],
-                float(arrays[f"{number}.setting"].item()),
+                float(arrays[f"{number}.setting"]),
             )
             for number, (subject, flat) in enumerate(facts["maps"].items())
         }
-        decoder.seen_ = seen
+        decoder.seen_ = Seen.from_json(facts["seen"])
         return decoder
 
     def describe(self) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ..._core.checks import check_array, check_option
 from ..._core.errors import InputError
-from ..decoder import Decoder
+from .._storage import read_fitted, write_fitted
+from ..decoder import Decoder, Seen
 from ..trials import Trials
-from ._decoder_files import load_linear, save_linear
 from ._flat_trials import FlatTrials, each_subject
 from ._ridge_maps import Choice, RidgeMap, fit_together
 
@@ -123,8 +123,9 @@ class RidgeDecoder(Decoder):
             "chosen_by": self.chosen_by_,
             "target_shape": list(self._target_shape),
             "maps": {subject: own.flat.to_json() for subject, own in self._maps.items()},
+            "seen": self.seen_.to_json(),
         }
-        save_linear(folder, self.kind, facts, arrays, self.seen_)
+        write_fitted(folder, self.kind, facts, arrays)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -137,7 +138,7 @@ class RidgeDecoder(Decoder):
         InputError
             If it is damaged, or of another kind or format.
         """
-        facts, arrays, seen = load_linear(folder, cls.kind)
+        facts, arrays = read_fitted(folder, cls.kind)
         decoder = cls(**facts["parameters"])
         decoder.chosen_by_ = facts["chosen_by"]
         decoder._target_shape = tuple(facts["target_shape"])
@@ -148,7 +149,7 @@ class RidgeDecoder(Decoder):
             )
             for number, (subject, flat) in enumerate(facts["maps"].items())
         }
-        decoder.seen_ = seen
+        decoder.seen_ = Seen.from_json(facts["seen"])
         return decoder
 
     def describe(self) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def calibrate(
     calibrated.notes_ = (*decoder.notes_, note)
     calibrated.subjects_ = (*decoder.subjects_, subject)
     calibrated.channels_ = {**decoder.channels_, **channels_of(trials)}
-    calibrated.seen_ = _joined(decoder.seen_, Seen.of(trials))
+    calibrated.seen_ = decoder.seen_ | Seen.of(trials)
     return calibrated
 
 
@@ -168,7 +168,3 @@ def _copied(decoder: NetworkDecoder) -> NetworkDecoder:
     copied.folder = None
     copied.network_, copied.objective_ = copy.deepcopy(decoder.network_), copy.deepcopy(decoder.objective_)
     return copied
-
-
-def _joined(first: Seen, second: Seen) -> Seen:
-    return Seen(first.samples | second.samples, first.units | second.units, first.stimuli | second.stimuli)

@@ -17,6 +17,7 @@ from ..._core.errors import InputError
 from ..._core.progress import track
 from .._layout import Layout
 from .._objective import Objective
+from .._storage import read_fitted, write_fitted
 from ..decoder import Decoder, Seen
 from ..layouts import layout_of, pad_channels
 from ..trials import Trials
@@ -30,7 +31,6 @@ from ._building import (
 )
 from ._fits import channels_of, check_channels, check_times, fingerprint
 from ._reading import read_chunkwise
-from ._storage import load_decoder, save_decoder
 from .augmentation import Augmentation
 from .data_module import TrialsModule, check_same_channels, fitted_scaling
 from .fitting import check_choice, train
@@ -267,15 +267,13 @@ class NetworkDecoder(Decoder):
             tensors[f"scaling.scale.{code}"] = torch.from_numpy(scaling.scales[code])
         if layout.positions is not None:
             tensors["layout.positions"] = layout.positions
-        save_decoder(folder, self.kind, self._facts(), tensors)
+        arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+        write_fitted(folder, self.kind, self._facts(), arrays)
         if self.folder is not None:
             (self.folder / _STATE).unlink(missing_ok=True)
 
     def _facts(self) -> dict[str, Any]:
-        layout, seen = self.layout_, self.seen_
-        rows: dict[str, list[int]] = {}
-        for subject, row in sorted(seen.samples):
-            rows.setdefault(subject, []).append(row)
+        layout = self.layout_
         return {
             **self.describe(),
             "built_for": self._built_for,
@@ -289,7 +287,7 @@ class NetworkDecoder(Decoder):
             "times_s": None if self.times_s_ is None else list(self.times_s_),
             "scaling": {"kind": self.scaling_.kind, "clamp": self.scaling_.clamp},
             "history": list(self.history_),
-            "seen": {"samples": rows, "units": sorted(seen.units), "stimuli": sorted(seen.stimuli)},
+            "seen": self.seen_.to_json(),
         }
 
     @classmethod
@@ -303,7 +301,8 @@ class NetworkDecoder(Decoder):
         InputError
             If a file is damaged, or the weights are of another network.
         """
-        facts, tensors = load_decoder(folder, cls.kind)
+        facts, arrays = read_fitted(folder, cls.kind)
+        tensors = {name: torch.from_numpy(value) for name, value in arrays.items()}
         try:
             return cls._restored(facts, tensors)
         except (KeyError, TypeError, RuntimeError) as error:
@@ -317,7 +316,7 @@ class NetworkDecoder(Decoder):
         plan = facts["plan"]
         plan = TrainingPlan(**{**plan, "augmentation": Augmentation(**plan["augmentation"])})
         decoder = cls(facts["network"], facts["objective"], plan=plan)
-        subjects, seen = facts["subjects"], facts["seen"]
+        subjects = facts["subjects"]
         decoder._built_for = dict(facts["built_for"])
         decoder._n_trained = facts["layout"]["n_trained"]
         decoder._rebuild(facts["layout"], tensors, n_subjects=len(subjects))
@@ -332,11 +331,7 @@ class NetworkDecoder(Decoder):
         )
         decoder.history_, decoder.best_epoch_ = tuple(facts["history"]), facts["best_epoch"]
         decoder.chosen_by_, decoder.notes_ = facts["chosen_by"], tuple(facts["notes"])
-        decoder.seen_ = Seen(
-            frozenset((subject, row) for subject, rows in seen["samples"].items() for row in rows),
-            frozenset(seen["units"]),
-            frozenset(seen["stimuli"]),
-        )
+        decoder.seen_ = Seen.from_json(facts["seen"])
         return decoder
 
     def _rebuild(

@@ -36,6 +36,8 @@ def resolved_decoder(component: DecoderComponent, base: Path) -> DecoderComponen
 
     where = f"decoder {component.name or component.kind!r}"
     if component.kind != NETWORK:
+        if "seed" in component.options:
+            raise InputError(f"{where}: the option 'seed' follows from the run's `seed`; set that one.")
         options = check_options(DECODERS[component.kind], component.options, where=where, base=base)
         return _with(component, {k: v for k, v in plain(options).items() if k not in _OF_THE_RUN})
     for name in component.options:

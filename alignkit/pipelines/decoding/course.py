@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,10 @@ from ..plan import Plan
 from ..store import Store
 from .building import NETWORK, build_decoder
 from .config import DecodeConfig, DecoderComponent, TimesOptions
-from .scoring import Parts, Scored
+from .scoring import EVERY, Parts, Scored, shown_to
 
 if TYPE_CHECKING:
-    from ...decoders import Decoder, ProtocolCard
+    from ...decoders import Decoder, ProtocolCard, Window, WindowScores
     from ...decoders.linear._over_times import LinearOverTimes
 
 Floats = NDArray[np.float64]
@@ -81,31 +81,16 @@ class Course:
 def courses_of(
     config: DecodeConfig, parts: Sequence[Parts], scored: Sequence[Scored], *, plan: Plan, store: Store
 ) -> list[Course]:
-    """Decode along time as the configuration asks, by every decoder that can.
+    """Decode along time as the configuration asks, by every decoder that can; :func:`check_times` comes first.
 
-    Raises
-    ------
-    InputError
-        If there are no times, no decoder can be used, or generalisation is asked for anything but linear
-        classifiers at every time.
+    Every time of classes is decoded by linear decoders of each subject in folds of their own, windows by
+    every decoder on what is held out.
     """
     options = config.times
     if options is None:
         return []
-    for part in parts:
-        for subject, recording in part.trials.study.items():
-            if recording.times_s is None:
-                raise InputError(f"`times` needs times, and the recording of {subject!r} has none.")
-    classes = parts[0].trials.targets.are_classes
-    linear = [one for one in config.decoders if one.kind != NETWORK]
-    if options.generalise and not (classes and options.windows == "each" and linear):
-        raise InputError(
-            "`times: generalise` is of linear classifiers (lda, logistic) at each time; leave it out, or use "
-            "`windows: each` with a label."
-        )
-    if classes and options.windows == "each":
-        if not linear:
-            raise InputError("`times: windows: each` needs a linear decoder (lda or logistic).")
+    if parts[0].trials.targets.are_classes and options.windows == "each":
+        linear = [one for one in config.decoders if one.kind != NETWORK]
         return [_each(config, one, part, scope, plan=plan, store=store)
                 for one in linear for part in parts for scope in _subjects(part)]  # fmt: skip
     return [
@@ -113,6 +98,45 @@ def courses_of(
         for one in scored
         if not one.shuffled and one.seed == 0
     ]
+
+
+def check_times(config: DecodeConfig, parts: Sequence[Parts]) -> None:
+    """Refuse what cannot be decoded along time, before anything is fitted.
+
+    Raises
+    ------
+    InputError
+        If there are no times, subjects differ in them, a window does not fit, no decoder can be used, or
+        generalisation is asked for anything but linear classifiers at every time.
+    """
+    from ...decoders import windows_of
+
+    options = config.times
+    if options is None:
+        return
+    first, *others = [pair for part in parts for pair in part.trials.study.items()]
+    for subject, recording in (first, *others):
+        if recording.times_s is None:
+            raise InputError(f"`times` needs times, and the recording of {subject!r} has none.")
+    times = first[1].times_s
+    assert times is not None  # just looked
+    for subject, recording in others:
+        own = recording.times_s
+        if own is None or len(own) != len(times) or not np.allclose(own, times, atol=1e-6):
+            raise InputError(
+                f"`times` needs the same times in all subjects, and those of {subject!r} are not those of "
+                f"{first[0]!r}; bring them to one sampling rate and `crop_s`."
+            )
+    classes = parts[0].trials.targets.are_classes
+    linear = [one for one in config.decoders if one.kind != NETWORK]
+    if options.generalise and not (classes and options.windows == "each" and linear):
+        raise InputError(
+            "`times: generalise` is of linear classifiers (lda, logistic) at each time; leave it out, or use "
+            "`windows: each` with a label."
+        )
+    if classes and options.windows == "each" and not linear:
+        raise InputError("`times: windows: each` needs a linear decoder (lda or logistic).")
+    windows_of(times, kind=options.windows, width_s=options.width_s, step_s=options.step_s)
 
 
 def _subjects(part: Parts) -> list[str]:
@@ -126,7 +150,8 @@ def _each(
 
     assert config.times is not None  # the caller looked
     trials = part.trials.of_subjects([subject])
-    n_folds = config.split.folds or 5
+    # Five, unless there are fewer units; what the configuration names is taken at its word.
+    n_folds = config.split.folds or min(5, trials.table["unit"].nunique())
     count = min(config.inference.n_permutations, MOST_PERMUTATIONS)
     seed = derive_seed(plan.seed, "over times", subject) % 2**31
 
@@ -195,46 +220,96 @@ def _estimator(component: DecoderComponent) -> LinearOverTimes:
 def _windowed(
     config: DecodeConfig, options: TimesOptions, one: Scored, parts: Sequence[Parts], *, plan: Plan
 ) -> Course:
-    from ...decoders import evaluate_windows, windows_of
+    from ...decoders import windows_of
 
     part = next(each for each in parts if each.scope == one.scope)
     times = next(iter(part.trials.study.values())).times_s
     assert times is not None  # the caller looked
     windows = windows_of(times, kind=options.windows, width_s=options.width_s, step_s=options.step_s)
-    seed = derive_seed(plan.seed, "decoder", one.decoder, part.scope, "0", "0") % 2**31
+    repetitions = 1 if part.trials.targets.are_classes else config.repetitions[-1]
+    found = [
+        _of_split(config, one, part, fold, windows, repetitions, plan=plan)
+        for fold in range(len(part.splits))
+    ]
+    score = next(name for name in _HEADLINE if (found[0].table["score"] == name).any())
+    columns, card = _over_windows(found, score, str(repetitions), config.inference.confidence)
+    chance = [each.table.loc[each.table["score"] == score, "chance"].mean() for each in found]
+    grows = options.windows == "cumulative"
+    places = [w.stop_s if grows else (w.start_s + w.stop_s) / 2 for w in windows]
+    return Course(
+        one.decoder,
+        one.scope,
+        score,
+        np.array(places),
+        chance=float(np.mean(chance)),
+        n=sum(int(each.table.loc[each.table["subject"] == EVERY, "n_trials"].iloc[0]) for each in found),
+        how=f"{one.decoder} over time: {card.window}. {card.uncertainty}.",
+        card=card,
+        **columns,
+    )
+
+
+def _of_split(
+    config: DecodeConfig,
+    one: Scored,
+    part: Parts,
+    fold: int,
+    windows: Sequence[Window],
+    repetitions: int | Literal["all"],
+    *,
+    plan: Plan,
+) -> WindowScores:
+    """Return the scores of windows in one split, of the decoder that was fitted to it or of new ones."""
+    from ...decoders import evaluate_windows
+
+    split = part.splits[fold]
+    training, validation = shown_to(one.component, split.training, split.validation)
+    seed = derive_seed(plan.seed, "decoder", one.decoder, part.scope, "0", str(fold)) % 2**31
 
     def anew() -> Decoder:
         return build_decoder(one.component, seed=seed, device=plan.device)
 
-    repetitions = 1 if part.trials.targets.are_classes else config.repetitions[-1]
-    found = evaluate_windows(
-        one.fitted if one.component.kind == NETWORK else anew,
-        part.splits[0],
+    return evaluate_windows(
+        one.of_folds[fold] if one.component.kind == NETWORK else anew,
+        replace(split, training=training, validation=validation),
         windows,
         gallery=config.gallery,
         repetitions=repetitions,
         n_bootstraps=config.inference.n_bootstrap,
         n_permutations=config.inference.n_permutations,
         confidence=config.inference.confidence,
-        seed=derive_seed(plan.seed, "windows") % 2**31,
+        seed=derive_seed(plan.seed, "windows", str(fold)) % 2**31,
     )
-    table = found.table[found.table["subject"] == "all"]
-    score = next(name for name in _HEADLINE if (table["score"] == name).any())
-    rows = table[table["score"] == score]
-    grows = options.windows == "cumulative"
-    places = [w.stop_s if grows else (w.start_s + w.stop_s) / 2 for w in found.windows]
-    columns: dict[str, Any] = {
-        name: rows[name].to_numpy(dtype=np.float64)
-        for name in ("value", "ci_low", "ci_high", "p", "p_corrected")
-    }
-    return Course(
-        one.decoder,
-        one.scope,
-        score,
-        np.array(places),
-        chance=float(rows["chance"].mean()),
-        n=int(rows["n_trials"].iloc[0]),
-        how=f"{one.decoder} over time: {found.card.window}. {found.card.uncertainty}.",
-        card=found.card,
-        **columns,
+
+
+def _over_windows(
+    found: Sequence[WindowScores], score: str, repetitions: str, confidence: float
+) -> tuple[dict[str, Floats], ProtocolCard]:
+    """Return value, interval, p and null of every window: of the one split, or pooled over folds."""
+    from ...decoders import Evaluation, compare_over_times, pool_folds
+
+    key = (EVERY, repetitions)
+    cards = [each.card for each in found]
+    if len(found) == 1:
+        rows = [result[key].table.set_index("score").loc[score] for result in found[0].results]
+        null = np.stack([result[key].null[score] for result in found[0].results], axis=1)
+        card = cards[0]
+    else:
+        pooled = [
+            pool_folds([Evaluation(f.table, f.results[place], f.card) for f in found], confidence=confidence)
+            for place in range(len(found[0].windows))
+        ]
+        tables = [each.table[each.table["subject"] == EVERY].set_index("score") for each in pooled]
+        rows = [table.loc[score] for table in tables]
+        null = np.stack([each.null[(*key, score)] for each in pooled], axis=1)
+        said = pooled[0].card.uncertainty.replace(
+            "not corrected for many tests", "corrected over windows: max"
+        )
+        card = replace(pooled[0].card, uncertainty=said)
+    value, low, high = (
+        np.array([row[name] for row in rows], dtype=np.float64) for name in ("value", "ci_low", "ci_high")
     )
+    test = compare_over_times(value, null)
+    # An interval of draws need not hold the estimate; a report's does.
+    columns = {"value": value, "ci_low": np.minimum(low, value), "ci_high": np.maximum(high, value)}
+    return {**columns, "p": test.p, "p_corrected": test.p_corrected, "null": null}, card

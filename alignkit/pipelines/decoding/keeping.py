@@ -133,8 +133,10 @@ def _entries(place: Path) -> list[dict[str, str]]:
         entries: list[dict[str, str]] = [dict(entry) for entry in content["decoders"]]
         if not entries or any({"folder", "name", "scope"} - set(entry) for entry in entries):
             raise ValueError("no decoders")
+        if any(not isinstance(value, str) for entry in entries for value in entry.values()):
+            raise ValueError("names must be text")
         # No path leaves its folder.
-        if any(Path(entry["folder"]).name != entry["folder"] for entry in entries):
+        if any(Path(e["folder"]).name != e["folder"] or e["folder"] in ("", "..") for e in entries):
             raise ValueError("a folder outside")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); run `alignkit decode` again.") from error
@@ -168,5 +170,5 @@ def _load_targets(place: Path) -> Targets:
         if facts["are_classes"] == "True":
             return Targets(names)
         return Targets(names, values, int(facts["n_variants"]), int(facts["test_variant"]))
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}); run `alignkit decode` again.") from error

@@ -31,7 +31,7 @@ from ..run import (
 from ..store import Store
 from .building import resolved_decoder
 from .config import DecodeConfig
-from .course import courses_of
+from .course import check_times, courses_of
 from .keeping import DECODERS_FOLDER, keep_decoders
 from .rows import full_table
 from .scoring import Parts, Scored, parts_of, score_decoders
@@ -93,6 +93,7 @@ def decode_config(config: DecodeConfig, *, base: Path, out: Path, command: str =
             )
         parts = parts_of(resolved, trials_of(resolved, dataset, embeddings), embeddings)
         _refuse_leaks(resolved, parts)
+        check_times(resolved, parts)
         scored = score_decoders(resolved, parts, plan=plan, store=store)
         courses = courses_of(resolved, parts, scored, plan=plan, store=store)
         summary = summarise_decoding(
@@ -143,8 +144,8 @@ def _check_targets(config: DecodeConfig) -> None:
         wanted = "classes" if config.target.label is not None else "embeddings"
         if not targets.startswith(wanted):
             raise InputError(
-                f"the decoder {component.name or component.kind!r} is of {targets}, and {wanted} are decoded; "
-                "choose another decoder or objective, or another `target`."
+                f"the decoder {component.name or component.kind!r} is of {targets}, and {wanted} are "
+                "decoded; choose another decoder or objective, or another `target`."
             )
         if "blur" in targets and not config.target.blur:
             raise InputError("the objective 'blur-prior' needs `target: {blur: true}`.")

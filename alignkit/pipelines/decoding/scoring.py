@@ -46,6 +46,10 @@ class Scored:
         Scores and the card.
     fitted : Decoder
         Fitted to the training part of the (first) split.
+    of_folds : tuple of Decoder
+        The decoder of every split.
+    shown : tuple of DataFrame
+        Of classes: `unit` and `target` of every held-out trial of each split, in the order of the trials.
     """
 
     decoder: str
@@ -55,6 +59,8 @@ class Scored:
     shuffled: bool
     evaluation: Evaluation | FoldsEvaluation
     fitted: Decoder
+    of_folds: tuple[Decoder, ...] = ()
+    shown: tuple[pd.DataFrame, ...] = ()
 
     @property
     def evaluations(self) -> tuple[Evaluation, ...]:
@@ -138,13 +144,21 @@ def fit_part(
     A network stops by its validation part. Linear decoders choose by cross-validation in both parts
     together: the stronger baseline.
     """
+    training, validation = shown_to(component, training, validation)
+    return fitted_decoder(component, training, validation, seed=seed, plan=plan, store=store)
+
+
+def shown_to(
+    component: DecoderComponent, training: Trials, validation: Trials | None
+) -> tuple[Trials, Trials | None]:
+    """Return the parts as a decoder gets them: joined for a linear one, means where it asks for them."""
     if component.kind != NETWORK and validation is not None:
         table = pd.concat([training.table, validation.table], ignore_index=True)
         training, validation = replace(training, table=table), None
     if component.average:
         training = training.average_repetitions()
         validation = None if validation is None else validation.average_repetitions()
-    return fitted_decoder(component, training, validation, seed=seed, plan=plan, store=store)
+    return training, validation
 
 
 def _score(
@@ -182,11 +196,20 @@ def _score(
                 seed=derive_seed(plan.seed, "evaluation", str(fold)) % 2**31,
             )
         )
-    evaluation = found[0]
-    if len(found) > 1:
-        pooled = pool_folds(found, confidence=config.inference.confidence)
-        return Scored(name, component, part.scope, number, shuffled, pooled, decoders[0])
-    return Scored(name, component, part.scope, number, shuffled, evaluation, decoders[0])
+    evaluation = found[0] if len(found) == 1 else pool_folds(found, confidence=config.inference.confidence)
+    shown = tuple(_held_out_table(part.trials, split) for split in part.splits)
+    return Scored(
+        name, component, part.scope, number, shuffled, evaluation, decoders[0], tuple(decoders), shown
+    )
+
+
+def _held_out_table(trials: Trials, split: Split) -> pd.DataFrame:
+    # What is in no other part is held out; the sealed trials themselves stay closed.
+    key = ["subject", "row"]
+    parts = [split.training] if split.validation is None else [split.training, split.validation]
+    others = pd.MultiIndex.from_frame(pd.concat([part.table[key] for part in parts]))
+    kept = ~pd.MultiIndex.from_frame(trials.table[key]).isin(others)
+    return trials.table.loc[kept, ["unit", "target"]].reset_index(drop=True)
 
 
 def _repetitions(config: DecodeConfig, trials: Trials) -> tuple[Any, ...]:

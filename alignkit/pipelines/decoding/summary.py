@@ -184,8 +184,8 @@ def _doubts(scored: Sequence[Scored]) -> list[str]:
             if row["ci_low"] > row["chance"]:
                 doubts.append(
                     f"{one.decoder}, fitted to exchanged targets, scores {row['value']:.3f} in "
-                    f"{row['score']} (interval from {row['ci_low']:.3f}), above chance ({row['chance']:.3f}). "
-                    "By chance one control in forty does; look for a leak if more do."
+                    f"{row['score']} (interval from {row['ci_low']:.3f}), above chance "
+                    f"({row['chance']:.3f}). By chance one control in forty does; look for a leak if more do."
                 )
     return doubts
 

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from alignkit._core.errors import InputError, MissingDataError, UnknownNameError
+from alignkit._core.errors import InputError, UnknownNameError
 from alignkit.decoders.linear.class_decoder import DiscriminantDecoder, LogisticDecoder
 from alignkit.decoders.trials import Targets, Trials
 from alignkit.recordings.recording import Recording
@@ -196,18 +196,11 @@ def test_what_is_loaded_predicts_the_same_bits(decoder, tmp_path):
     assert json.loads(json.dumps(decoder.describe())) == decoder.describe()
 
 
-def test_damaged_missing_and_other_files_are_refused(tmp_path):
+def test_another_kind_and_what_is_not_fitted_are_refused(tmp_path):
     training, _, _ = split(make())
-    decoder = DiscriminantDecoder().fit(training)
-    decoder.save(tmp_path / "decoder")
-    with pytest.raises(InputError, match="holds a decoder of kind 'lda', not 'logistic'"):
+    DiscriminantDecoder().fit(training).save(tmp_path / "decoder")
+    with pytest.raises(InputError, match="is of the kind 'lda', not 'logistic'"):
         LogisticDecoder.load(tmp_path / "decoder")
-    arrays = tmp_path / "decoder" / "decoder.safetensors"
-    arrays.write_bytes(arrays.read_bytes()[:-1] + b"x")
-    with pytest.raises(InputError, match="is damaged"):
-        DiscriminantDecoder.load(tmp_path / "decoder")
-    with pytest.raises(MissingDataError, match="not a saved linear decoder"):
-        DiscriminantDecoder.load(tmp_path / "nothing")
     with pytest.raises(InputError, match="not fitted yet"):
         DiscriminantDecoder().save(tmp_path / "other")
     with pytest.raises(InputError, match="not fitted yet"):

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from alignkit._core.errors import InputError, MissingDataError, UnknownNameError
+from alignkit._core.errors import InputError, UnknownNameError
 from alignkit.decoders._objective import Objective
+from alignkit.decoders._storage import read_fitted, write_fitted
 from alignkit.decoders.training import fitting
 from alignkit.decoders.training.network_decoder import NetworkDecoder
 from alignkit.decoders.training.plan import TrainingPlan
@@ -118,47 +118,23 @@ def test_a_saved_decoder_is_the_same_decoder(parts, registered, tmp_path) -> Non
     assert loaded.history_ == decoder.history_
     assert loaded.plan == decoder.plan
     loaded.save(tmp_path / "again")
-    for name in ("decoder.json", "weights.safetensors"):
+    for name in ("decoder.json", "decoder.safetensors"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "d" / name).read_bytes()
 
 
-def test_a_saved_decoder_that_is_not_sound_is_named(parts, registered, tmp_path) -> None:
-    decoder = fitted(parts, registered, epochs=1)
-    folder = tmp_path / "d"
-    with pytest.raises(MissingDataError, match=r"is not a saved network decoder: it has no decoder.json"):
-        NetworkDecoder.load(folder)
-    decoder.save(folder)
-    description = (folder / "decoder.json").read_text()
-    weights = (folder / "weights.safetensors").read_bytes()
-    (folder / "weights.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
-    with pytest.raises(InputError, match=r"weights.safetensors is damaged: its digest is not the one"):
-        NetworkDecoder.load(folder)
-    (folder / "weights.safetensors").write_bytes(weights)
+def test_a_saved_decoder_of_another_network_is_named(parts, registered, tmp_path) -> None:
+    fitted(parts, registered, epochs=1).save(tmp_path / "d")
+    facts, arrays = read_fitted(tmp_path / "d", "network")
     for change, message in (
-        ({"alignkit_decoder": "ridge"}, "holds a decoder of kind 'ridge', not 'network'"),
-        ({"format": 99}, "is in format 99, but this alignkit .* reads format 1"),
         ({"network": {"kind": "small", "depth": 3}}, "an option of the network 'small' is 'depth'"),
         ({"layout": {"n_channels": 9}}, "is damaged, or of another version of its network: .*n_trained"),
     ):
-        (folder / "decoder.json").write_text(json.dumps({**json.loads(description), **change}))
+        write_fitted(tmp_path / "d", "network", {**facts, **change}, arrays)
         with pytest.raises(InputError, match=message):
-            NetworkDecoder.load(folder)
-    (folder / "decoder.json").write_text(description[: len(description) // 2])
-    with pytest.raises(InputError, match=r"decoder.json is damaged or not from alignkit"):
-        NetworkDecoder.load(folder)
-    (folder / "weights.safetensors").unlink()
-    with pytest.raises(MissingDataError, match=r"it has no weights.safetensors"):
-        NetworkDecoder.load(folder)
-
-
-def test_saving_never_removes_what_is_not_a_decoder(parts, registered, tmp_path) -> None:
-    decoder = fitted(parts, registered, epochs=1)
-    (tmp_path / "thesis.tex").write_text("all of it")
-    with pytest.raises(InputError, match="holds other files, which saving a decoder there would remove"):
-        decoder.save(tmp_path)
-    with pytest.raises(InputError, match=r"thesis.tex is a file, so that no decoder can be saved"):
-        decoder.save(tmp_path / "thesis.tex")
-    assert (tmp_path / "thesis.tex").read_text() == "all of it"
+            NetworkDecoder.load(tmp_path / "d")
+    write_fitted(tmp_path / "d", "ridge", facts, arrays)
+    with pytest.raises(InputError, match="of the kind 'ridge', not 'network'"):
+        NetworkDecoder.load(tmp_path / "d")
 
 
 def test_what_cannot_be_saved_is_said(parts, factories, registered, tmp_path) -> None:
