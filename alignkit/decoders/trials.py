@@ -16,6 +16,7 @@ from .._core.errors import InputError
 from .._core.hashing import digest_array, digest_json, digest_table
 from ..recordings.recording import Recording
 from ..recordings.study import Study
+from ._reading import read_rows
 
 Indices = NDArray[np.intp]
 _COLUMNS = ("subject", "row", "stimulus_id", "unit", "stimulus", "group", "target")
@@ -106,8 +107,8 @@ class Trials:
     table : DataFrame
         A row per trial: `subject` (name), `row` (of the recording), `stimulus_id` (name), `unit` (name of
         what must stay on one side of a split), `stimulus`, `group` (codes; equal codes are the same stimulus,
-        and near-duplicates), `target` (row of the targets); of averages also `sources`, the rows that they are
-        the mean of, with spaces between.
+        and near-duplicates), `target` (row of the targets); of averages also `sources`, the rows that they
+        are the mean of, with spaces between.
     """
 
     study: Study
@@ -249,7 +250,7 @@ class Trials:
                 recordings.append(recording)
                 continue
             means = [
-                read_rows(recording.data, sources[sets[i]]).mean(axis=0, dtype=np.float64) for i in places
+                read_rows(recording, sources[sets[i]]).mean(axis=0, dtype=np.float64) for i in places
             ]
             samples = recording.samples.iloc[[int(sources[sets[i][0]]) for i in places]]
             recordings.append(replace(recording, data=np.stack(means).astype(np.float32), samples=samples))
@@ -263,7 +264,7 @@ class Trials:
         Raises
         ------
         InputError
-            If subjects differ in their channels.
+            If subjects differ in their channels, or a trial on disk holds NaN.
         """
         table = self.table if rows is None else self.table.iloc[_positions(rows, len(self))]
         shapes = {tuple(self.study[name].data.shape[1:]) for name in table["subject"].unique()}
@@ -273,7 +274,7 @@ class Trials:
             )
         data = np.empty((len(table), *next(iter(shapes))), dtype=np.float32)
         for places, recording, own in self._by_subject(table):
-            data[places] = read_rows(recording.data, own)
+            data[places] = read_rows(recording, own)
         return data
 
     @cached_property
@@ -287,21 +288,6 @@ class Trials:
             places = np.flatnonzero((table["subject"] == subject).to_numpy())
             if len(places):
                 yield places, recording, table["row"].to_numpy(dtype=np.intp)[places]
-
-
-def read_rows(data: Any, rows: Indices) -> NDArray[np.float32]:
-    """Return rows of an array in memory or on disk, in any order, reading each run of neighbours once."""
-    if isinstance(data, np.ndarray):
-        return np.asarray(data[rows], dtype=np.float32)
-    order = np.argsort(rows, kind="stable")
-    wanted = rows[order]
-    out = np.empty((len(rows), *data.shape[1:]), dtype=np.float32)
-    cuts = np.flatnonzero(np.diff(wanted) > 1) + 1
-    for places in np.split(np.arange(len(wanted)), cuts):
-        if len(places):
-            first, last = int(wanted[places[0]]), int(wanted[places[-1]])
-            out[order[places]] = np.asarray(data[first : last + 1])[wanted[places] - first]
-    return out
 
 
 def _column(recording: Recording, name: str) -> list[str]:

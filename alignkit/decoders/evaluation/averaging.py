@@ -14,7 +14,8 @@ from ..._core.checks import check_array
 from ..._core.errors import InputError
 from ..._core.random import derive_seed
 from ...recordings.study import Study
-from ..trials import Trials, read_rows
+from .._reading import read_rows
+from ..trials import Trials
 
 Indices = NDArray[np.intp]
 AVERAGED = ("decoded", "signals")
@@ -185,7 +186,7 @@ def average_signals(trials: Trials, sets: RepetitionSets) -> Trials:
             continue
         weights = sets.weights[own]
         used = np.unique(weights.indices)
-        data = read_rows(recording.data, rows[used])
+        data = read_rows(recording, rows[used])
         means = np.asarray(weights[:, used] @ data.reshape(len(data), -1), dtype=np.float32)
         samples = recording.samples.iloc[table["row"].to_numpy()[own]]
         shape = (len(own), *data.shape[1:])

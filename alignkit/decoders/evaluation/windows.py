@@ -287,6 +287,8 @@ class _LazyTimes:
         self.shape = (*data.shape[:2], n_times)
         self.ndim = 3
         self.dtype = np.dtype(data.dtype)
+        if hasattr(data, "chunks"):
+            self.chunks = (*data.chunks[:2], n_times)
 
     def __len__(self) -> int:
         return int(self.shape[0])

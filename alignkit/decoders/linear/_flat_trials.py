@@ -9,10 +9,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._core.checks import check_finite
 from ..._core.errors import InputError
 from ...recordings.recording import Recording
-from ..trials import Trials, read_rows
+from .._reading import read_rows
+from ..trials import Trials
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -85,13 +85,12 @@ class FlatTrials:
         Raises
         ------
         InputError
-            If its channels or times are others, or values are NaN.
+            If its channels or times are others, or a trial holds NaN.
         """
         self._check(recording)
-        data = read_rows(recording.data, rows)
+        data = read_rows(recording, rows)
         if self.times_s is not None:
             data = data[..., self._kept()]
-        check_finite(f"the recording of {recording.subject}", data)
         return data.reshape(len(rows), -1).astype(np.float64)
 
     def _kept(self) -> NDArray[np.bool_]:

@@ -16,10 +16,10 @@ from ..._core.errors import InputError
 from ..._core.random import derive_seed
 from .._layout import Layout
 from .._objective import Batch
+from .._reading import read_with_times
 from ..layouts import layout_of
 from ..trials import Trials
 from ._order import Indices, batch_edges, loads, rows_in_memory, subjects_in_turn
-from ._reading import read_chunkwise
 from .augmentation import Augmentation, augment
 from .plan import TrainingPlan
 from .scaling import Scaling
@@ -310,7 +310,7 @@ class _Subject:
         return self._signals
 
     def _read(self, positions: Indices) -> NDArray[np.float32]:
-        return self.scaling.apply(read_chunkwise(self.recording, self.rows[positions]), self.code)
+        return self.scaling.apply(read_with_times(self.recording, self.rows[positions]), self.code)
 
 
 def fitted_scaling(training: Trials, plan: TrainingPlan) -> Scaling:

@@ -17,6 +17,7 @@ from ..._core.errors import InputError
 from ..._core.progress import track
 from .._layout import Layout
 from .._objective import Objective
+from .._reading import read_with_times
 from .._storage import read_fitted, write_fitted
 from ..decoder import Decoder, Seen
 from ..layouts import layout_of, pad_channels
@@ -30,7 +31,6 @@ from ._building import (
     target_times_of,
 )
 from ._fits import channels_of, check_channels, check_times, fingerprint
-from ._reading import read_chunkwise
 from .augmentation import Augmentation
 from .data_module import TrialsModule, check_same_channels, fitted_scaling
 from .fitting import check_choice, train
@@ -217,7 +217,7 @@ class NetworkDecoder(Decoder):
             code = self.subjects_.index(subject)
             for start in range(0, len(own), reads):
                 held = own[start : start + reads]
-                signals = self.scaling_.apply(read_chunkwise(trials.study[subject], rows[held]), code)
+                signals = self.scaling_.apply(read_with_times(trials.study[subject], rows[held]), code)
                 for at in range(0, len(held), size):
                     places = held[at : at + size]
                     padded = pad_channels(signals[at : at + size], layout.n_channels)

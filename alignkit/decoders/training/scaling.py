@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ..._core.checks import check_option
 from ..._core.random import derive_seed
+from .._reading import read_with_times
 from ..trials import Trials
-from ._reading import read_chunkwise
 
 Floats = NDArray[np.float32]
 # 200 windows as in Defossez et al.; responses without times need more rows for a steady quartile.
@@ -105,7 +105,7 @@ def sample_of(trials: Trials, subject: str, *, seed: int, buffer_mb: float) -> F
     if n_rows < len(rows):
         rng = np.random.default_rng(derive_seed(seed, "scaling", subject))
         rows = np.sort(rng.choice(rows, n_rows, replace=False))
-    return read_chunkwise(recording, rows)
+    return read_with_times(recording, rows)
 
 
 def _statistics(sample: Floats, kind: str) -> tuple[Floats, Floats]:

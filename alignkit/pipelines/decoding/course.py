@@ -81,10 +81,10 @@ class Course:
 def courses_of(
     config: DecodeConfig, parts: Sequence[Parts], scored: Sequence[Scored], *, plan: Plan, store: Store
 ) -> list[Course]:
-    """Decode along time as the configuration asks, by every decoder that can; :func:`check_times` comes first.
+    """Decode along time as the configuration asks, by every decoder that can.
 
-    Every time of classes is decoded by linear decoders of each subject in folds of their own, windows by
-    every decoder on what is held out.
+    :func:`check_times` comes first. Every time of classes is decoded by linear decoders of each subject in
+    folds of their own, windows by every decoder on what is held out.
     """
     options = config.times
     if options is None:
@@ -284,7 +284,7 @@ def _of_split(
 
 def _over_windows(
     found: Sequence[WindowScores], score: str, repetitions: str, confidence: float
-) -> tuple[dict[str, Floats], ProtocolCard]:
+) -> tuple[dict[str, Any], ProtocolCard]:
     """Return value, interval, p and null of every window: of the one split, or pooled over folds."""
     from ...decoders import Evaluation, compare_over_times, pool_folds
 

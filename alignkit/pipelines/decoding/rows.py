@@ -31,10 +31,14 @@ _CORRECTION = {"bh": "FDR (Benjamini-Hochberg)", "by": "FDR (Benjamini-Yekutieli
 _LEAST_UNITS = 6  # fewer give no p below .05
 
 
-def metric_of(score: str, repetitions: str, one: Evaluation, main: str) -> str:
+def metric_of(score: str, repetitions: str, every: Sequence[Evaluation], main: str) -> str:
     """Return a score's name with what it was chosen from, and how many trials were averaged."""
-    n = one.card.n_choices
-    name = f"{score} of {n}" if score.startswith("top-") else score
+    sizes = sorted({one.card.n_choices for one in every})
+    name = (
+        f"{score} of {'-'.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))}"
+        if score.startswith("top-")
+        else score
+    )
     if repetitions == main:
         return name
     return f"{name}, {repetitions} repetition{'' if repetitions == '1' else 's'}"
@@ -51,7 +55,7 @@ def score_rows(config: DecodeConfig, scored: Sequence[Scored]) -> tuple[Scores, 
     chance: dict[str, float] = {}
     for name, group in _by_name(scored).items():
         first = group[0]
-        for score, repetitions, metric in _metrics_of(first):
+        for score, repetitions, metric in _metrics_of(group):
             found = [_found(one, score, repetitions) for one in group]
             chance[metric] = float(np.mean([row["chance"] for row in found]))
             base = {
@@ -90,13 +94,14 @@ def course_rows(config: DecodeConfig, courses: Sequence[Course]) -> tuple[Scores
 
 
 def difference_rows(config: DecodeConfig, scored: Sequence[Scored]) -> pd.DataFrame:
-    """Return the difference of every two decoders, by exchanging them on held-out stimuli (or units).
+    """Return the difference of every two decoders, by exchanging them on held-out stimuli (classes: units).
 
-    Decoders of one training each, on the same held-out trials; controls are left out.
+    A decoder's several trainings count as their mean; controls are left out, and so are scores that are no
+    mean over trials (AUC).
     """
     groups = {name: group for name, group in _by_name(scored).items() if not group[0].shuffled}
     rows = []
-    metrics = _metrics_of(next(iter(groups.values()))[0]) if groups else []
+    metrics = _metrics_of(next(iter(groups.values()))) if groups else []
     for score, repetitions, metric in metrics:
         hits = {name: _hits(group, score, repetitions) for name, group in groups.items()}
         for a, b in combinations([name for name, values in hits.items() if values is not None], 2):
@@ -155,26 +160,30 @@ def _by_name(scored: Sequence[Scored]) -> dict[str, list[Scored]]:
     return groups
 
 
-def _metrics_of(one: Scored) -> list[tuple[str, str, str]]:
-    """Return (score, repetitions, metric) of what the report shows."""
-    first = one.evaluations[0]
-    main = main_repetitions(first)
-    pairs = one.table[["score", "repetitions"]].drop_duplicates().itertuples(index=False)
+def _metrics_of(group: Sequence[Scored]) -> list[tuple[str, str, str]]:
+    """Return (score, repetitions, metric) of what the report shows: what all subjects have."""
+    every = [evaluation for one in group for evaluation in one.evaluations]
+    main = main_repetitions(every[0])
+    pairs = group[0].table[["score", "repetitions"]].drop_duplicates().astype(str)
+    common = set.intersection(
+        *(set(map(tuple, one.table[["score", "repetitions"]].astype(str).to_numpy())) for one in group)
+    )
     found = []
-    for score, repetitions in pairs:
-        shown = SHOWN if str(repetitions) == main else OF_AVERAGES
-        if score in shown and not (score == "accuracy" and len(shown) == len(SHOWN) and _is_even(one)):
-            found.append((str(score), str(repetitions), metric_of(str(score), str(repetitions), first, main)))
+    for score, repetitions in pairs.itertuples(index=False):
+        shown = SHOWN if repetitions == main else OF_AVERAGES
+        twice = repetitions == main and score == "accuracy" and all(map(_is_even, group))
+        if score in shown and not twice and (score, repetitions) in common:
+            found.append((score, repetitions, metric_of(score, repetitions, every, main)))
     order = {score: place for place, score in enumerate(SHOWN)}
     return sorted(found, key=lambda entry: (entry[1] != main, order[entry[0]]))
 
 
 def _is_even(one: Scored) -> bool:
-    # With as many trials of each class, accuracy and balanced accuracy are one number.
-    table = one.table[one.table["subject"] == EVERY].set_index("score")["value"]
-    if "accuracy" not in table or "balanced accuracy" not in table:
+    # With as many trials of each class, accuracy and balanced accuracy are one number, and chance is too.
+    chance = one.table[one.table["subject"] == EVERY].groupby("score")["chance"].mean()
+    if "accuracy" not in chance or "balanced accuracy" not in chance:
         return False
-    return bool(np.allclose(table["accuracy"], table["balanced accuracy"], atol=1e-9))
+    return bool(np.isclose(chance["accuracy"], chance["balanced accuracy"], atol=1e-9))
 
 
 def _found(one: Scored, score: str, repetitions: str, subject: str = EVERY) -> pd.Series:
@@ -263,7 +272,7 @@ def _mean_course(group: Sequence[Course], confidence: float) -> list[dict[str, A
 
 
 def _hits(group: Sequence[Scored], score: str, repetitions: str) -> pd.Series | None:
-    """Return each held-out stimulus's (or unit's) share of hits, mean over subjects and trainings."""
+    """Return each held-out stimulus's (or unit's) share of the score, which is the mean of the shares."""
     from ...decoders import Retrieval
 
     frames = []
@@ -271,7 +280,7 @@ def _hits(group: Sequence[Scored], score: str, repetitions: str) -> pd.Series | 
         for fold, evaluation in enumerate(one.evaluations):
             result = evaluation.results[EVERY, repetitions]
             if not isinstance(result, Retrieval):
-                return None
+                return _class_hits(group, score, repetitions)
             value = _of_trials(result, score)
             if value is None:
                 return None
@@ -279,6 +288,29 @@ def _hits(group: Sequence[Scored], score: str, repetitions: str) -> pd.Series | 
     table = pd.concat(frames, ignore_index=True)
     shares: pd.Series = table.groupby("unit")["value"].mean()
     return shares
+
+
+def _class_hits(group: Sequence[Scored], score: str, repetitions: str) -> pd.Series | None:
+    """Return each held-out unit's share of the (balanced) accuracy."""
+    if score not in ("accuracy", "balanced accuracy"):
+        return None
+    frames = []
+    for one in group:
+        for fold, evaluation in enumerate(one.evaluations):
+            predicted = np.asarray(getattr(evaluation.results[EVERY, repetitions], "predicted", ()))
+            if len(one.shown) != len(one.evaluations) or len(one.shown[fold]) != len(predicted):
+                # Averages are not the trials, so that whose they are is not known here.
+                return None
+            truth = one.shown[fold]["target"].to_numpy()
+            size = np.full(len(truth), len(truth), dtype=np.float64)
+            if score == "balanced accuracy":
+                counts = np.bincount(truth)
+                size = (counts * np.count_nonzero(counts))[truth].astype(np.float64)
+            value = (predicted == truth) / (size * len(one.evaluations) * len(group))
+            units = [f"{one.scope}/{fold}/{unit}" for unit in one.shown[fold]["unit"]]
+            frames.append(pd.DataFrame({"unit": units, "value": value}))
+    shares: pd.Series = pd.concat(frames, ignore_index=True).groupby("unit")["value"].sum()
+    return shares * len(shares)
 
 
 def _of_trials(result: Any, score: str) -> NDArray[np.float64] | None:

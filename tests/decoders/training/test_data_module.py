@@ -59,13 +59,13 @@ def test_no_more_is_read_at_once_than_the_buffer_holds(make_trials, tmp_path, mo
     plan = TrainingPlan(batch_size=8, buffer_mb=SMALL_MB)
     module = TrialsModule(trials, plan=plan)
     sizes = []
-    reader = data_module.read_chunkwise
+    reader = data_module.read_with_times
 
     def noted(recording, rows):
         sizes.append(len(rows))
         return reader(recording, rows)
 
-    monkeypatch.setattr(data_module, "read_chunkwise", noted)
+    monkeypatch.setattr(data_module, "read_with_times", noted)
     epoch_of(module)
     assert len(sizes) > 20
     assert 2 * max(sizes) * 160 <= SMALL_MB * 2**20
@@ -74,8 +74,8 @@ def test_no_more_is_read_at_once_than_the_buffer_holds(make_trials, tmp_path, mo
 def test_data_that_fit_are_read_once(make_trials, monkeypatch) -> None:
     module = TrialsModule(make_trials(40), plan=TrainingPlan(batch_size=8))
     reads = []
-    reader = data_module.read_chunkwise
-    monkeypatch.setattr(data_module, "read_chunkwise", lambda *a: reads.append(1) or reader(*a))
+    reader = data_module.read_with_times
+    monkeypatch.setattr(data_module, "read_with_times", lambda *a: reads.append(1) or reader(*a))
     for epoch in range(3):
         epoch_of(module, epoch)
     assert len(reads) == 2
