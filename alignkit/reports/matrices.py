@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LARGEST = 440.0
+_LARGEST_CELL = 76.0
+_ABOVE = 24.0
 _BAR = 74.0
 MOST_NUMBERS = 12
 
@@ -38,7 +40,8 @@ class Matrix:
     unit : str
         What the colour says.
     centre : float or None
-        The value of the scale's middle, such as chance; None: the scale goes from its least value up.
+        The value of the scale's middle, such as chance; None: the scale goes from 0, or from the least value
+        where that is below, to the largest.
     """
 
     title: str
@@ -77,35 +80,48 @@ def plot_matrix(matrix: Matrix, *, width: int = 548) -> Figure:
     figure : matplotlib Figure
         Not known to pyplot.
     """
-    left = 62.0
+    left, below, turned = 62.0, 46.0, False
+    side = width - left - _BAR
     if not matrix.has_times:
         left = 34.0 + max(_style.text_width(_short(name), SMALL) for name in matrix.rows)
-    side = min(_LARGEST, width - left - _BAR)
+        side = min(width - left - _BAR, _LARGEST_CELL * len(matrix.columns))
+        longest = max(_style.text_width(_short(name), SMALL) for name in matrix.columns)
+        turned = longest > min(side, _LARGEST) / len(matrix.columns) - 6
+        below = 40.0 + (longest if turned else SMALL)
+    side = min(_LARGEST, side)
     height = side * len(matrix.rows) / len(matrix.columns)
-    below = 46.0
-    if not matrix.has_times:
-        below = 40.0 + max(_style.text_width(_short(name), SMALL) for name in matrix.columns)
+    total = height + below + _ABOVE
     with _style.drawing():
-        figure = _style.new_figure(width, height + below + 8)
-        axes = _style.new_axes(figure, left=left, right=width - left - side, top=8, bottom=below)
-        image = _draw(axes, matrix)
+        figure = _style.new_figure(width, total)
+        axes = _style.new_axes(figure, left=left, right=width - left - side, top=_ABOVE, bottom=below)
+        image = _draw(axes, matrix, turned=turned)
         axes.set_xlabel(matrix.column_axis, labelpad=6)
         axes.set_ylabel(matrix.row_axis, labelpad=6)
-        total = height + below + 8
         bar = figure.add_axes(((left + side + 12) / width, below / total, 10 / width, height / total))
         figure.colorbar(image, cax=bar).outline.set_visible(False)
+        # A scale that is even about chance ends in values that a score cannot have; none of them is drawn.
+        bar.set_ylim(*_range(matrix))
         bar.tick_params(length=2, labelsize=SMALL, colors=MUTED, labelcolor=INK)
-        bar.set_title(matrix.unit if len(matrix.unit) < 10 else "", fontsize=SMALL, pad=4)
+        named = len(matrix.unit) < 10
+        bar.set_title(matrix.unit if named else "", fontsize=SMALL, pad=6, loc="left")
     return figure
 
 
-def _draw(axes: Axes, matrix: Matrix) -> Any:
+def _range(matrix: Matrix) -> tuple[float, float]:
     values = np.asarray(matrix.values, dtype=np.float64)
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    scale: dict[str, Any] = {"cmap": "viridis", "vmin": low, "vmax": high if high > low else low + 1}
+    low = min(low, 0.0) if matrix.centre is None else min(low, matrix.centre)
+    high = high if matrix.centre is None else max(high, matrix.centre)
+    return low, high if high > low else low + 1.0
+
+
+def _draw(axes: Axes, matrix: Matrix, *, turned: bool) -> Any:
+    values = np.asarray(matrix.values, dtype=np.float64)
+    low, high = _range(matrix)
+    scale: dict[str, Any] = {"cmap": "Blues", "vmin": low, "vmax": high}
     if matrix.centre is not None:
-        reach = max(high - matrix.centre, matrix.centre - low, 1e-12)
+        reach = max(high - matrix.centre, matrix.centre - low)
         scale = {"cmap": "RdBu_r", "vmin": matrix.centre - reach, "vmax": matrix.centre + reach}
     axes.set_facecolor("#d6d9dd")
     for spine in axes.spines.values():
@@ -119,7 +135,8 @@ def _draw(axes: Axes, matrix: Matrix) -> Any:
             line(0.0, color=INK, linewidth=0.8, linestyle=(0, (3, 3)))
         return image
     image = axes.imshow(values, aspect="auto", interpolation="nearest", **scale)
-    axes.set_xticks(range(len(matrix.columns)), [_short(name) for name in matrix.columns], rotation=90)
+    angle = 90 if turned else 0
+    axes.set_xticks(range(len(matrix.columns)), [_short(name) for name in matrix.columns], rotation=angle)
     axes.set_yticks(range(len(matrix.rows)), [_short(name) for name in matrix.rows])
     axes.tick_params(length=0)
     if max(values.shape) <= MOST_NUMBERS:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 LEAST_SENSORS = 8
 _KINDS = {"eeg", "mag"}
 _SIDE = 250.0
+_MARGIN = 14.0  # of the nose and the ears
 _BAR = 90.0
+_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "\N{MICRO SIGN}"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +87,15 @@ def plot_sensors(sensor_map: SensorMap) -> Figure:
     """
     import mne
 
-    values = np.asarray(sensor_map.values, dtype=np.float64)
+    factor, unit = _readable(sensor_map)
+    values = np.asarray(sensor_map.values, dtype=np.float64) / factor
     reach = float(np.abs(values).max()) or 1.0
+    width, height = _SIDE + _BAR, _SIDE
+    drawn = _SIDE - 2 * _MARGIN
     with _style.drawing(), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        figure = _style.new_figure(_SIDE + _BAR, _SIDE)
-        axes = figure.add_axes((0, 0, _SIDE / (_SIDE + _BAR), 1))
+        figure = _style.new_figure(width, height)
+        axes = figure.add_axes((_MARGIN / width, _MARGIN / height, drawn / width, drawn / height))
         image, _ = mne.viz.plot_topomap(
             values,
             sensor_map.geometry.info,
@@ -100,8 +105,17 @@ def plot_sensors(sensor_map: SensorMap) -> Figure:
             vlim=(-reach, reach),
             contours=4,
         )
-        bar = figure.add_axes(((_SIDE + 8) / (_SIDE + _BAR), 0.2, 10 / (_SIDE + _BAR), 0.55))
+        bar = figure.add_axes(((_SIDE + 8) / width, 0.2, 10 / width, 0.55))
         figure.colorbar(image, cax=bar).outline.set_visible(False)
         bar.tick_params(length=2, labelsize=SMALL, labelcolor=INK)
-        bar.set_title(sensor_map.unit, fontsize=SMALL, pad=6, loc="left")
+        bar.set_title(unit, fontsize=SMALL, pad=6, loc="left")
     return figure
+
+
+def _readable(sensor_map: SensorMap) -> tuple[float, str]:
+    """Return the power of ten and the unit in which the largest value has one to three digits."""
+    reach = float(np.abs(np.asarray(sensor_map.values, dtype=np.float64)).max())
+    if sensor_map.unit not in ("V", "T") or not reach:
+        return 1.0, sensor_map.unit
+    factor, prefix = next((entry for entry in _PREFIXES if reach >= entry[0]), _PREFIXES[-1])
+    return factor, prefix + sensor_map.unit

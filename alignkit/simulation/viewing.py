@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,8 @@ Floats = NDArray[np.float64]
 _SIZE = 48
 # Gaussian blurs that the stimuli come in, standard deviation in pixels: less than usual, usual, more.
 _LEVELS_PX = (0.8, 1.6, 3.2)
+_WEAK, _USUAL, _STRONG = range(3)
+_LEVEL_NAMES = np.array(["weak", "usual", "strong"])
 # What is in an image: a coarse band that every blur leaves, one that the usual blur halves and the strongest
 # removes, and one that even the weakest removes. Between two blurs each, with standard deviations.
 _BANDS_PX = ((3.0, None), (1.2, 2.4), (0.0, 0.8))
@@ -50,7 +53,8 @@ class PlantedViewing:
     ----------
     study : Study
         A recording per subject, (n_trials, n_channels, n_times), in V or T. Samples have `stimulus_id`,
-        `clean` (bool), `repetition`, `session` and `run`; every run shows each stimulus once.
+        `clean` (bool), `blur` ("weak", "usual", "strong"; "none" where trials carry all detail),
+        `repetition`, `session` and `run`; every run shows each stimulus once.
     names : tuple of str
         The stimuli.
     images : ndarray of shape (n_stimuli, 48, 48)
@@ -99,6 +103,9 @@ def simulate_blurred_viewing(
     snr: float = 1.0,
     noisy_share: float = 0.15,
     noise_ratio: float = 2.0,
+    noisy_gain: float = 1.0,
+    blur_mix: tuple[float, float, float] | None = None,
+    selective: bool = False,
     mismatch: bool = True,
     modality: Modality = "eeg",
     random_state: RandomState = 0,
@@ -108,8 +115,9 @@ def simulate_blurred_viewing(
     An image is the sum of a coarse, a middle and a fine band of noise. Its features are those of a fixed
     random network of two layers (tanh), which mixes the bands. With `mismatch`, a clean trial carries the
     features of the image at the usual blur (the middle band at half its strength, no fine one), and a noisy
-    trial those at the strongest blur (the coarse band only), under stronger noise. Without it, all trials
-    carry the features of the sharp image and noisy ones differ in the noise alone.
+    trial those at the strongest blur (the coarse band only), under stronger noise. With `blur_mix`, some
+    clean trials carry the weakest blur. Without a mismatch, all trials carry the features of the sharp image,
+    and noisy ones differ in noise and gain alone.
 
     Parameters
     ----------
@@ -121,13 +129,23 @@ def simulate_blurred_viewing(
     snr : float, default=1.0
         Of one clean trial, as in that function; inf leaves out the noise of all trials.
     noisy_share : float, default=0.15
-        Part of the trials that are noisy, in [0, 1]; which ones is drawn for every subject.
+        Part of the trials that are noisy, in [0, 1]; which ones is drawn for every subject. With `blur_mix`
+        it has no say.
     noise_ratio : float, default=2.0
         Standard deviation of the noise of a noisy trial, in that of a clean one; at least 1.
+    noisy_gain : float, default=1.0
+        What the response in a noisy trial is multiplied by, from 0 to 1.
+    blur_mix : tuple of three float, optional
+        Parts of the trials that carry weak, usual and strong blur, which sum to 1; the last are the noisy
+        ones. By default (0, 1 - noisy_share, noisy_share).
+    selective : bool, default=False
+        Whether each feature sees one band only, a third of them the coarse, the middle and the fine one, so
+        that what blur takes away falls silent. Otherwise every feature mixes all bands.
     mismatch : bool, default=True
         Whether recordings lack the detail; False is the control.
     random_state : int, Generator or None, default=0
-        The same seed gives the same bits, and the same images and noise with and without `mismatch`.
+        The same seed gives the same bits, and the same images and noise with and without `mismatch`, or
+        whatever the shares of blur are.
 
     Returns
     -------
@@ -137,12 +155,17 @@ def simulate_blurred_viewing(
     Raises
     ------
     InputError
-        If a count is too small, or a share or ratio is out of its range.
+        If a count is too small, a share, gain or ratio is out of its range, or shares do not sum to 1.
 
     Notes
     -----
     Blurs are Gaussian with standard deviations of .8, 1.6 and 3.2 pixels. The features are no linear function
     of one another: the fine band changes every feature, and no decoder can tell how from what is carried.
+
+    Where every feature mixes all bands, more blur turns all features alike, and the best guess of one version
+    from another is nearly the same up to its length. There it matters little by which blur a trial is
+    trained. Where features are selective, a decoder that was trained by more detail than trials carry takes
+    the features that detail drives to be small.
 
     Examples
     --------
@@ -157,28 +180,34 @@ def simulate_blurred_viewing(
         raise InputError(f"`noisy_share` must lie in [0, 1], got {noisy_share}.")
     if not 1 <= noise_ratio < np.inf:
         raise InputError(f"`noise_ratio` must be at least 1 and finite, got {noise_ratio}.")
+    if not 0 <= noisy_gain <= 1:
+        raise InputError(f"`noisy_gain` must lie in [0, 1], got {noisy_gain}.")
+    shares = _checked_mix((0.0, 1 - noisy_share, noisy_share) if blur_mix is None else blur_mix)
     protocol = protocol_of(n_times, sfreq_hz, tmin_s)
     own_stimuli, own_sources, *own = as_generator(random_state).spawn(2 + n_subjects)
     names = tuple(f"image{number + 1:04d}" for number in range(n_stimuli))
     images = _draw_images(n_stimuli, own_stimuli)
     mixing = _draw_network(n_dims, own_stimuli)
+    if selective:
+        mixing = _by_band(mixing, images)
     levels = [_features(_blurred(images, level), mixing) for level in _LEVELS_PX]
     sharp = _features(images, mixing)
-    carried = (levels[1], levels[2]) if mismatch else (sharp, sharp)
+    carried = np.stack(levels) if mismatch else np.stack([sharp] * len(levels))
     courses = latent_courses(protocol, n_dims, own_sources)
     source_seed = int(own_sources.integers(2**63))
     (info,) = subject_sensors(modality, n_channels, "same", sfreq_hz, [own_sources])
     fields = source_fields(info, n_dims, np.random.default_rng(source_seed))
-    fields *= signal_scale(snr, carried[0].astype(np.float64), fields, courses, protocol)
+    fields *= signal_scale(snr, carried[_USUAL].astype(np.float64), fields, courses, protocol)
     recordings = []
     for subject, rng in zip(subject_names(n_subjects), own, strict=True):
         own_order, own_noise = rng.spawn(2)
         samples = presentations(names, n_repetitions, own_order)
-        clean = np.ones(len(samples), dtype=bool)
-        clean[own_order.permutation(len(samples))[: round(noisy_share * len(samples))]] = False
+        blur = _drawn_blur(len(samples), shares, own_order)
+        clean = blur != _STRONG
         samples["clean"] = clean
-        shown = np.where(clean[:, None], *(level[samples["stimulus"]] for level in carried))
-        data = responses_of(shown, fields, courses)
+        samples["blur"] = _LEVEL_NAMES[blur] if mismatch else "none"
+        data = responses_of(carried[blur, samples["stimulus"]], fields, courses)
+        data *= np.where(clean, 1.0, noisy_gain)[:, None, None]
         if np.isfinite(snr):
             noise_sd = np.where(clean, 1.0, noise_ratio)[:, None, None]
             data += noise_sd * sensor_noise(info, len(samples), protocol, own_noise)
@@ -187,16 +216,38 @@ def simulate_blurred_viewing(
     return PlantedViewing(Study.of(*recordings), names, images, features, sharp, mixing)
 
 
+def _checked_mix(shares: Sequence[float]) -> tuple[float, ...]:
+    shares = tuple(float(share) for share in shares)
+    if len(shares) != len(_LEVELS_PX) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+        raise InputError(
+            "`blur_mix` must hold the shares of trials with weak, usual and strong blur, three numbers of 0 "
+            f"or above that sum to 1, got {shares}."
+        )
+    return shares
+
+
+def _drawn_blur(n_trials: int, shares: tuple[float, ...], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return the level of blur of each trial; the shares hold to within a trial."""
+    order = rng.permutation(n_trials)
+    n_strong = round(shares[_STRONG] * n_trials)
+    blur = np.full(n_trials, _USUAL, dtype=np.intp)
+    blur[order[:n_strong]] = _STRONG
+    blur[order[n_strong:][: round(shares[_WEAK] * n_trials)]] = _WEAK
+    return blur
+
+
 def _draw_images(n_images: int, rng: np.random.Generator) -> NDArray[np.float32]:
     images = np.zeros((n_images, _SIZE, _SIZE))
     for (narrow, wide), weight in zip(_BANDS_PX, _WEIGHTS, strict=True):
-        white = rng.standard_normal(images.shape)
-        band = _blurred(white, narrow)
-        if wide is not None:
-            band = band - _blurred(white, wide)
+        band = _in_band(rng.standard_normal(images.shape), narrow, wide)
         images += weight * band / band.std()
     images *= _SD / images.std()
     return np.clip(_MEAN + images, 0, 1).astype(np.float32)
+
+
+def _in_band(images: Floats, narrow_px: float, wide_px: float | None) -> Floats:
+    narrow = _blurred(images, narrow_px)
+    return narrow if wide_px is None else narrow - _blurred(images, wide_px)
 
 
 def _blurred(images: ArrayLike, level_px: float) -> Floats:
@@ -209,6 +260,18 @@ def _blurred(images: ArrayLike, level_px: float) -> Floats:
 def _draw_network(n_dims: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
     first = rng.standard_normal((_SIZE * _SIZE, _N_HIDDEN)) / _SIZE
     return first, rng.standard_normal((_N_HIDDEN, n_dims)) / np.sqrt(_N_HIDDEN)
+
+
+def _by_band(mixing: tuple[Floats, Floats], images: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """Return a network each of whose features sees one band of the images, all bands equally well."""
+    first, second = mixing[0].copy(), mixing[1].copy()
+    pixels = (images.reshape(len(images), -1).astype(np.float64) - _MEAN) / _SD
+    n_bands = len(_BANDS_PX)
+    for band, edges in enumerate(_BANDS_PX):
+        fields = _in_band(first[:, band::n_bands].T.reshape(-1, _SIZE, _SIZE), *edges).reshape(-1, _SIZE**2).T
+        first[:, band::n_bands] = fields / (pixels @ fields).std()
+    unit, feature = (np.arange(n) % n_bands for n in second.shape)
+    return first, np.sqrt(n_bands) * second * (unit[:, None] == feature)
 
 
 def _features(images: ArrayLike, mixing: tuple[Floats, Floats]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..._core.errors import InputError
 from ..._core.progress import track
+from ..._core.random import derive_seed
 from .contrastive import PopulationEncoder, contrastive_loss
 from .pairs import LabelPairs, Pairs
 
@@ -27,6 +28,7 @@ class Schedule:
     learning_rate: float
     start_temperature: float
     temperature: float
+    channel_dropout: float
     seed: int
 
     def temperature_at(self, step: int) -> float:
@@ -54,10 +56,12 @@ def train_encoders(
     optimizer = torch.optim.AdamW(modules.parameters(), lr=schedule.learning_rate, weight_decay=_WEIGHT_DECAY)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule.n_steps)
     rng = np.random.default_rng(schedule.seed)
+    silence = _Silence(schedule.channel_dropout, derive_seed(schedule.seed, "dropout"))
     losses = torch.empty(schedule.n_steps)
     for step in track(range(schedule.n_steps), "embedding"):
         anchors, positives = pairs.draw(schedule.batch_size, rng)
-        points = _encoded(encoders, activity, around, first, np.concatenate([anchors, positives]))
+        both = np.concatenate([anchors, positives])
+        points = _encoded(encoders, activity, around, first, both, silence)
         loss = contrastive_loss(
             points[: len(anchors)],
             points[len(anchors) :],
@@ -78,6 +82,21 @@ def train_encoders(
             "`learning_rate`, or a higher `temperature`."
         )
     return np.asarray(losses.numpy(), dtype=np.float32)
+
+
+class _Silence:
+    """Silences channels for a whole window, each with the same probability, and scales up the rest."""
+
+    def __init__(self, probability: float, seed: int) -> None:
+        self._probability = probability
+        # Not torch's own generator, which belongs to the caller.
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, windows: torch.Tensor) -> torch.Tensor:
+        if not self._probability:
+            return windows
+        kept = torch.rand(windows.shape[:2], generator=self._generator) >= self._probability
+        return windows * (kept / (1 - self._probability)).to(windows)[:, :, None]
 
 
 def scale_of(values: Floats32) -> Scale:
@@ -104,6 +123,7 @@ def _encoded(
     around: torch.Tensor,
     first: NDArray[np.intp],
     chosen: NDArray[np.int64],
+    silence: _Silence,
 ) -> torch.Tensor:
     """Return the points of rows of all sessions, each by its session's network, in the order given."""
     session = np.searchsorted(first, chosen, side="right") - 1
@@ -112,6 +132,6 @@ def _encoded(
     for number, encoder in enumerate(encoders):
         own = torch.from_numpy(chosen[order[session[order] == number]])
         rows = (around[own] - int(first[number])).to(activity[number].device)
-        points.append(encoder(windows(activity[number], rows)))
+        points.append(encoder(silence(windows(activity[number], rows))))
     back = torch.from_numpy(np.argsort(order, kind="stable"))
     return torch.cat(points)[back.to(points[0].device)]

@@ -184,9 +184,7 @@ class CebraEmbedding:
         options = dict(self.options or {})
         for name in options:
             if name in _OURS:
-                raise InputError(
-                    f"the option {name!r} of cebra is given as `{_OURS[name]}`, not in `options`."
-                )
+                raise InputError(f"cebra's option {name!r} is given as `{_OURS[name]}`, not in `options`.")
         # Its estimator lists what it takes, as those of scikit-learn do.
         known = list(package.CEBRA().get_params())
         for name in options:

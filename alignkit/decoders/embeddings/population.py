@@ -37,6 +37,7 @@ _PARAMETERS = (
     "temperature",
     "start_temperature",
     "width",
+    "channel_dropout",
     "n_steps",
     "batch_size",
     "learning_rate",
@@ -73,7 +74,10 @@ class PopulationEmbedding:
         dimensions is often left folded.
     width : int, default=64
         Of the network's hidden layers.
-    n_steps, batch_size : int, default=1000, 512
+    channel_dropout : float, default=0.5
+        Share of channels that are silenced at random in every training window. Without it a small recording
+        is learned by heart.
+    n_steps, batch_size : int, default=500, 512
         Steps of AdamW, and pairs in each over all sessions.
     learning_rate : float, default=1e-3
         At the start; it falls to 0 along a cosine.
@@ -134,7 +138,8 @@ class PopulationEmbedding:
         temperature: float = 0.3,
         start_temperature: float = 10.0,
         width: int = 64,
-        n_steps: int = 1000,
+        channel_dropout: float = 0.5,
+        n_steps: int = 500,
         batch_size: int = 512,
         learning_rate: float = 1e-3,
         seed: int = 0,
@@ -149,6 +154,7 @@ class PopulationEmbedding:
         self.temperature = temperature
         self.start_temperature = start_temperature
         self.width = width
+        self.channel_dropout = channel_dropout
         self.n_steps = n_steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -212,6 +218,7 @@ class PopulationEmbedding:
             self.learning_rate,
             self.start_temperature,
             self.temperature,
+            self.channel_dropout,
             derive_seed(self.seed, "batches"),
         )
         losses = train_encoders(
@@ -381,6 +388,10 @@ class PopulationEmbedding:
         ):
             if not (np.isfinite(value) and value > 0):
                 raise InputError(f"`{name}` must be a number above 0, got {value}.")
+        if not 0 <= self.channel_dropout < 1:
+            raise InputError(
+                f"`channel_dropout` must be a share of at least 0 and below 1, got {self.channel_dropout}."
+            )
         if self.positives == "labels" and labels is None:
             raise InputError("positives='labels' needs `labels` in `fit`; give one for each sample.")
         if self.positives == "time" and labels is not None:

@@ -11,7 +11,7 @@ import pandas as pd
 from ..._core.errors import InputError
 from ..._core.progress import track
 from ..._core.random import derive_seed
-from ...decoders.trials import Trials
+from ...decoders.trials import Targets, Trials
 from ..plan import Plan
 from ..store import Store
 from .building import NETWORK
@@ -152,6 +152,11 @@ def shown_to(
     component: DecoderComponent, training: Trials, validation: Trials | None
 ) -> tuple[Trials, Trials | None]:
     """Return the parts as a decoder gets them: joined for a linear one, means where it asks for them."""
+    if training.targets.n_variants and not _wants_variants(component):
+        training, validation = (
+            _tested_variant(training),
+            None if validation is None else _tested_variant(validation),
+        )
     if component.kind != NETWORK and validation is not None:
         table = pd.concat([training.table, validation.table], ignore_index=True)
         training, validation = replace(training, table=table), None
@@ -159,6 +164,19 @@ def shown_to(
         training = training.average_repetitions()
         validation = None if validation is None else validation.average_repetitions()
     return training, validation
+
+
+def _wants_variants(component: DecoderComponent) -> bool:
+    from ...decoders import OBJECTIVES
+
+    if component.kind != NETWORK:
+        return False
+    return "blur" in str(OBJECTIVES.facts(component.options["objective"]["kind"])["targets"])
+
+
+def _tested_variant(trials: Trials) -> Trials:
+    """Return trials whose stimuli have one version, the one that decoders are evaluated against."""
+    return replace(trials, targets=Targets(trials.targets.names, trials.targets.gallery))
 
 
 def _score(

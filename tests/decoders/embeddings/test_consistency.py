@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 from sklearn.linear_model import LinearRegression
 
 from alignkit._core.errors import InputError, UnknownNameError
@@ -11,11 +12,8 @@ from alignkit.decoders.embeddings.consistency import consistency
 from alignkit.stats.blocks import blocked_folds
 
 
-def slow(rng, n=400, d=2, memory=0.95):
-    found = np.zeros((n, d))
-    for t in range(1, n):
-        found[t] = memory * found[t - 1] + rng.standard_normal(d)
-    return found
+def slow(rng, n_columns):
+    return lfilter([1], [1, -0.99], rng.standard_normal((500, n_columns)), axis=0)
 
 
 @pytest.fixture
@@ -85,16 +83,17 @@ def test_names_are_bins_and_those_that_one_lacks_are_left_out(rng):
     assert numbers.table["r2"].tolist() == ordered.table["r2"].tolist()
 
 
-def test_unrelated_slow_embeddings_are_at_chance_by_shifts_but_not_by_shuffles():
+def test_slow_embeddings_without_the_label_are_at_chance_by_shifts_but_not_by_shuffles():
     p = {"shift": [], "shuffle": []}
-    for seed in range(30):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
-        points = {"one": slow(rng, 300), "two": slow(rng, 300)}
+        points = {name: slow(rng, 3) for name in "ab"}
+        labels = {name: slow(rng, 1)[:, 0] for name in "ab"}
         for null, found in p.items():
-            found.append(consistency(points, null=null, n_permutations=19, n_folds=3).p)
-    # At .1, 3 of 30 are expected; 8 or more come by chance once in a hundred times.
-    assert sum(value <= 0.1 for value in p["shift"]) < 8
-    assert sum(value <= 0.1 for value in p["shuffle"]) >= sum(value <= 0.1 for value in p["shift"])
+            found.append(consistency(points, labels=labels, null=null, n_permutations=19).p)
+    # At .05, 2 of 40 are expected; 7 or more come by chance once in 300 times.
+    assert sum(value <= 0.05 for value in p["shift"]) < 7
+    assert sum(value <= 0.05 for value in p["shuffle"]) >= 7
 
 
 def test_a_map_that_only_fits_its_own_points_is_not_consistency(rng):

@@ -14,7 +14,7 @@ from alignkit.decoders.embeddings import _embedding_files
 from alignkit.decoders.embeddings.consistency import consistency
 from alignkit.decoders.embeddings.population import PopulationEmbedding
 
-SMALL = {"n_dims": 2, "n_steps": 120, "batch_size": 160, "width": 32, "learning_rate": 3e-3}
+SMALL = {"n_dims": 3, "n_steps": 120, "batch_size": 160, "width": 32, "learning_rate": 3e-3}
 TINY = {"n_dims": 2, "n_steps": 4, "batch_size": 16, "width": 8}
 
 
@@ -238,6 +238,7 @@ def test_a_fit_that_fails_leaves_the_embedding_as_it_was(ring):
     [
         ({"n_steps": 0}, "`n_steps` must be at least 1, got 0"),
         ({"batch_size": 1}, "`batch_size` must be at least 2, got 1"),
+        ({"channel_dropout": 1.0}, "`channel_dropout` must be a share of at least 0 and below 1, got 1.0"),
         ({"temperature": 0.0}, "`temperature` must be a number above 0, got 0.0"),
         ({"learning_rate": float("nan")}, "`learning_rate` must be a number above 0, got nan"),
         ({"positives": "labels"}, "needs `labels` in `fit`"),
@@ -339,7 +340,17 @@ def test_every_seed_finds_the_ring_with_the_settings_as_they_are(ring, positives
         embedding.fit(ring.spikes[ring.train], labels=labels)
         points[str(seed)] = embedding.transform(ring.spikes[ring.test])
         assert held_out_r2(embedding, ring) > 0.8
-    assert consistency(points, n_permutations=0).mean > 0.7
+    assert consistency(points, n_permutations=0).mean > 0.9
+
+
+@pytest.mark.slow
+def test_without_dropout_of_channels_a_small_recording_is_learned_by_heart(ring):
+    def found(share):
+        embedding = PopulationEmbedding(positives="labels", channel_dropout=share, n_steps=1000)
+        return held_out_r2(embedding.fit(ring.spikes[ring.train], labels=ring.bins[ring.train]), ring)
+
+    assert found(0.5) > 0.8
+    assert found(0.0) < 0.5
 
 
 @pytest.mark.gpu
