@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from .brain_networks.spatial_attention import SpatialAttention
     from .brain_networks.subject_layer import SubjectLayer
     from .decoder import Decoder, Seen
+    from .embeddings.behaviour import decode_from_embedding, decode_over_blocks
+    from .embeddings.cebra_package import CebraEmbedding
+    from .embeddings.consistency import Consistency, consistency
+    from .embeddings.population import PopulationEmbedding
     from .evaluation.classification import Classification, classify
     from .evaluation.evaluate import Evaluation, evaluate
     from .evaluation.nulls import (
@@ -71,8 +75,10 @@ __all__ = [
     "BRAIN_NETWORKS",
     "Batch",
     "BrainConv",
+    "CebraEmbedding",
     "ChannelTransformer",
     "Classification",
+    "Consistency",
     "DECODERS",
     "Decoder",
     "Decoding",
@@ -93,6 +99,7 @@ __all__ = [
     "OBJECTIVES",
     "Objective",
     "OverTimes",
+    "PopulationEmbedding",
     "ProtocolCard",
     "ResidualMLP",
     "Retrieval",
@@ -121,8 +128,11 @@ __all__ = [
     "clip",
     "cluster_test",
     "compare_over_times",
+    "consistency",
     "contrastive_regression",
     "cross_validate_over_times",
+    "decode_from_embedding",
+    "decode_over_blocks",
     "decode_over_times",
     "eegnet",
     "eegnex",
@@ -161,8 +171,10 @@ _HOMES = {
     "Augmentation": "training.augmentation",
     "Batch": "_objective",
     "BrainConv": "brain_networks.convolutional",
+    "CebraEmbedding": "embeddings.cebra_package",
     "ChannelTransformer": "brain_networks.channel_transformer",
     "Classification": "evaluation.classification",
+    "Consistency": "embeddings.consistency",
     "Decoder": "decoder",
     "Decoding": "training.module",
     "DiscriminantDecoder": "linear.class_decoder",
@@ -181,6 +193,7 @@ _HOMES = {
     "Nice": "brain_networks.nice",
     "Objective": "_objective",
     "OverTimes": "evaluation.over_times",
+    "PopulationEmbedding": "embeddings.population",
     "ProtocolCard": "evaluation.protocol",
     "ResidualMLP": "brain_networks.residual_mlp",
     "Retrieval": "evaluation.retrieval",
@@ -209,8 +222,11 @@ _HOMES = {
     "clip": "objectives.clip",
     "cluster_test": "evaluation.nulls",
     "compare_over_times": "evaluation.nulls",
+    "consistency": "embeddings.consistency",
     "contrastive_regression": "objectives.contrastive_regression",
     "cross_validate_over_times": "linear.cross_validation",
+    "decode_from_embedding": "embeddings.behaviour",
+    "decode_over_blocks": "embeddings.behaviour",
     "decode_over_times": "evaluation.over_times",
     "eegnet": "brain_networks.eegnet",
     "eegnex": "brain_networks.eegnex",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ._over_times import channel_scales
+from .over_times import channel_scales
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]

@@ -16,7 +16,7 @@ from .._storage import read_fitted, write_fitted
 from ..decoder import Decoder, Seen
 from ..trials import Trials
 from ._flat_trials import FlatTrials, each_subject
-from ._over_times import Weights, channel_scales
+from .over_times import Weights, channel_scales
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]

@@ -61,28 +61,32 @@ def solve_discriminant(
         covariance = np.zeros((len(means[block]), n_channels, n_channels))
         for prior, samples in zip(priors, centred, strict=True):
             covariance += prior * _shrunk(samples, shrinkage)
-        coef[block] = _solve_each(covariance, sides[block], shrinkage)
+        coef[block] = solve_each(covariance, sides[block], shrinkage)
     intercept = np.log(priors) - 0.5 * np.einsum("tck,tck->tk", sides, coef) - (origin @ coef)[:, 0]
     if n_classes == 2:
         return coef[..., 1:] - coef[..., :1], intercept[..., 1:] - intercept[..., :1]
     return coef, intercept
 
 
-def ledoit_wolf(trace: Floats, power: Floats, squares: Floats, n_channels: int) -> Floats:
-    """Return the weight of the mean variance that the Ledoit-Wolf lemma gives, shape (n_times,).
+def ledoit_wolf(
+    trace: Floats, power: Floats, fourth: Floats, *, n_samples: Floats | int, n_channels: int
+) -> Floats:
+    """Return the weight of the mean variance that the Ledoit-Wolf lemma gives.
 
     Parameters
     ----------
-    trace, power : ndarray of shape (n_times,)
+    trace, power : ndarray
         Sum of the covariance's diagonal, and of its squared entries.
-    squares : ndarray of shape (n_times, n_samples)
-        Squared length of each centred sample.
+    fourth : ndarray
+        Mean over samples, which are centred, of the fourth power of their length.
+    n_samples : ndarray or int
+        How many.
     n_channels : int
         Of the covariance.
 
     Returns
     -------
-    weight : ndarray of shape (n_times,)
+    weight : ndarray
         In [0, 1].
 
     References
@@ -90,12 +94,11 @@ def ledoit_wolf(trace: Floats, power: Floats, squares: Floats, n_channels: int) 
     Ledoit O, Wolf M (2004). A well-conditioned estimator for large-dimensional covariance matrices. Journal
     of Multivariate Analysis, doi:10.1016/S0047-259X(03)00096-4.
     """
-    n_samples = squares.shape[1]
     if n_channels == 1:
         return np.zeros_like(trace)
     # Per channel: how far the covariance is from a multiple of the identity, and how much of that is error.
     spread = (power - trace**2 / n_channels) / n_channels
-    error = (np.vecdot(squares, squares) / n_samples - power) / (n_samples * n_channels)
+    error = (fourth - power) / (n_samples * n_channels)
     error = np.minimum(error, spread)
     return np.asarray(np.divide(error, spread, out=np.zeros_like(error), where=error != 0))
 
@@ -114,7 +117,13 @@ def _shrunk(centred: Floats, shrinkage: Shrinkage) -> Floats:
         scaled = covariance / (scales[:, :, None] * scales[:, None])
         squares = (centred**2 @ (1.0 / scales**2)[..., None])[..., 0]
         trace = scaled[:, index, index].sum(axis=1)
-        weight = ledoit_wolf(trace, np.vecdot(scaled, scaled).sum(axis=1), squares, n_channels)
+        weight = ledoit_wolf(
+            trace,
+            np.vecdot(scaled, scaled).sum(axis=1),
+            np.vecdot(squares, squares) / n_samples,
+            n_samples=n_samples,
+            n_channels=n_channels,
+        )
         target = (trace / n_channels)[:, None] * scales**2
     else:
         weight = np.full(len(covariance), float(shrinkage))
@@ -124,8 +133,8 @@ def _shrunk(centred: Floats, shrinkage: Shrinkage) -> Floats:
     return covariance
 
 
-def _solve_each(covariance: Floats, sides: Floats, shrinkage: Shrinkage) -> Floats:
-    """Return covariance^-1 sides per time, leaving out directions in which classes have no variance."""
+def solve_each(covariance: Floats, sides: Floats, shrinkage: Shrinkage) -> Floats:
+    """Return covariance^-1 sides of a stack, leaving out directions in which classes have no variance."""
     index = np.arange(covariance.shape[1])
     variances = covariance[:, index, index]
     scales = _scales(variances)
@@ -163,7 +172,13 @@ def _solve_wide(centred: list[Floats], priors: Floats, sides: Floats, shrinkage:
             gram = scaled @ scaled.swapaxes(1, 2)
             squares = np.diagonal(gram, axis1=1, axis2=2)
             trace = squares.sum(axis=1) / n_samples
-            weight = ledoit_wolf(trace, np.vecdot(gram, gram).sum(axis=1) / n_samples**2, squares, n_channels)
+            weight = ledoit_wolf(
+                trace,
+                np.vecdot(gram, gram).sum(axis=1) / n_samples**2,
+                np.vecdot(squares, squares) / n_samples,
+                n_samples=n_samples,
+                n_channels=n_channels,
+            )
             diagonal += (prior * weight * trace / n_channels)[:, None] * scales**2
         elif shrinkage is not None:
             weight = np.full(len(sides), float(shrinkage))

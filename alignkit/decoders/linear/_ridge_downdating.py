@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 
 from ..._core.errors import InputError
-from ._over_times import channel_scales, is_constant, neighbours_as_slice
+from .over_times import channel_scales, is_constant, neighbours_as_slice
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]

@@ -15,7 +15,7 @@ from ...stats.folds import grouped_folds
 from ..trials import Trials
 from ._alpha_choice import alpha_scores, best_alphas
 from ._flat_trials import FlatTrials, each_subject
-from ._over_times import channel_scales
+from .over_times import channel_scales
 
 Floats = NDArray[np.float64]
 

@@ -15,8 +15,8 @@ from ..._core.random import derive_seed
 from ._class_decoder import ClassDecoder, Floats, Indices, Part, Subjects, both_classes
 from ._discriminant import Shrinkage, solve_discriminant
 from ._logistic import solve_logistic
-from ._over_times import Weights
 from .classifiers import check_enough_samples, check_shrinkage
+from .over_times import Weights
 
 _TOL = 1e-8
 

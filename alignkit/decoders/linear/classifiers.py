@@ -11,8 +11,12 @@ from scipy.special import expit, softmax
 
 from ..._core.errors import InputError
 from ._discriminant import Shrinkage, solve_discriminant
+from ._discriminant_exchanges import solve_exchanges
 from ._logistic import solve_logistic, solve_logistic_folds
-from ._over_times import Floats, Indices, LinearOverTimes, Weights
+from .over_times import Floats, Indices, LinearOverTimes, Weights
+
+_BLOCK_ELEMENTS = 2**23  # of what is held of exchanges at once: 64 MiB
+_MOST_CHANNELS = 64  # up to which sums of products are cheaper than a matrix of every part
 
 
 class LogisticOverTimes(LinearOverTimes):
@@ -81,11 +85,12 @@ class LogisticOverTimes(LinearOverTimes):
         self._check_options()
         return solve_logistic(X, y, n_classes=len(self.classes_), C=self.C, tol=self.tol)
 
-    def _weights_of_folds(
+    def weights_of_folds(
         self, signals: Floats, targets: NDArray[np.intp], trainings: Sequence[Indices]
     ) -> Iterator[Weights]:
+        """Yield the weights of every training part; those of a time are found together."""
         if signals.shape[2] >= min(len(rows) for rows in trainings):
-            yield from super()._weights_of_folds(signals, targets, trainings)
+            yield from super().weights_of_folds(signals, targets, trainings)
             return
         self._check_options()
         coef, intercept = solve_logistic_folds(
@@ -162,6 +167,35 @@ class DiscriminantOverTimes(LinearOverTimes):
         n_classes = len(self.classes_)
         check_enough_samples(len(y), n_classes)
         return solve_discriminant(X, y, n_classes=n_classes, shrinkage=self.shrinkage)
+
+    def weights_of_exchanges(
+        self, signals: Floats, labels: Indices, trainings: Sequence[Indices]
+    ) -> Iterator[Weights]:
+        """Yield the weights of some exchanges of labels at a time, from sums that they share."""
+        check_shrinkage(self.shrinkage)
+        n_times, n_samples, n_channels = signals.shape
+        n_classes = len(self.classes_)
+        fewest = min(len(rows) for rows in trainings)
+        check_enough_samples(fewest, n_classes)
+        if n_channels > _MOST_CHANNELS or n_channels >= fewest:
+            yield from super().weights_of_exchanges(signals, labels, trainings)
+            return
+        size = n_classes * (len(trainings) * (n_samples + n_times * n_channels) + n_channels**2)
+        step = max(1, _BLOCK_ELEMENTS // size)
+        for start in range(0, len(labels), step):
+            block = labels[start : start + step]
+            coef, intercept, sound = solve_exchanges(
+                signals,
+                block,
+                trainings,
+                n_classes=n_classes,
+                shrinkage=self.shrinkage,
+                standardize=self.standardize,
+            )
+            for row in np.flatnonzero(~sound):
+                for fold, found in enumerate(self.weights_of_folds(signals, block[row], trainings)):
+                    coef[row, fold], intercept[row, fold] = found
+            yield coef, intercept
 
 
 def class_probabilities(decision: Floats) -> Floats:

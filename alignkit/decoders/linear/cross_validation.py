@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
-from ..._core.errors import InputError
-from ._over_times import Floats, Indices, LinearOverTimes, decide, decide_across, neighbours_as_slice
-from ._over_times_scores import Scoring, check_scoring, score_decision
+from .folds import Folds, check_classes, make_folds
+from .over_times import Floats, LinearOverTimes, decide, decide_across, neighbours_as_slice
+from .over_times_scores import Scoring, check_scoring, score_decision
 
 _BLOCK_ELEMENTS = 2**22  # of decision values that are there at once: 32 MiB
-
-
-class Splitter(Protocol):
-    """Anything with scikit-learn's ``split``."""
-
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Any:
-        """Yield (train, test) row indices."""
-
-
-Folds = int | Splitter | Sequence[tuple[ArrayLike, ArrayLike]]
 
 
 def cross_validate_over_times(
@@ -91,12 +77,12 @@ def cross_validate_over_times(
     array([1., 1., 1.])
     """
     decoder = clone(estimator)
-    signals, targets = decoder._check_training(X, y)
+    signals, targets = decoder.check_training(X, y)
     chosen = check_scoring(scoring or ("roc_auc" if decoder.classifies else "r2"), decoder.classifies)
-    parts = _make_folds(folds, targets, groups, decoder.classifies)
+    parts = make_folds(folds, targets, groups, decoder.classifies)
     if decoder.classifies:
-        _check_classes(parts, targets, decoder.classes_)
-    weights = decoder._weights_of_folds(signals, targets, [train for train, _ in parts])
+        check_classes(parts, targets, decoder.classes_)
+    weights = decoder.weights_of_folds(signals, targets, [train for train, _ in parts])
     scores = []
     for (coef, intercept), (_, test) in zip(weights, parts, strict=True):
         held_out, wanted = signals[:, neighbours_as_slice(test)], targets[test]
@@ -116,88 +102,3 @@ def cross_validate_over_times(
         ]
         scores.append(np.concatenate(rows))
     return np.stack(scores)
-
-
-def _make_folds(
-    folds: Folds, targets: NDArray[Any], groups: ArrayLike | None, classifies: bool
-) -> list[tuple[Indices, Indices]]:
-    n_samples = len(targets)
-    labels = None if groups is None else np.asarray(groups)
-    if labels is not None and labels.shape != (n_samples,):
-        raise InputError(f"`groups` must hold one group per sample ({n_samples}), got shape {labels.shape}.")
-    if isinstance(folds, (int, np.integer)):
-        _check_number(int(folds), targets, labels, classifies)
-        splitter = _splitter(int(folds), labels is not None, classifies)
-        return list(splitter.split(np.empty((n_samples, 1)), targets, labels))
-    given = folds.split(np.empty((n_samples, 1)), targets, labels) if hasattr(folds, "split") else folds
-    parts = [
-        (_rows(number, "training", train, n_samples), _rows(number, "test", test, n_samples))
-        for number, (train, test) in enumerate(given)
-    ]
-    if not parts:
-        raise InputError("`folds` is empty; give at least one (train, test).")
-    for number, (train, test) in enumerate(parts):
-        _check_apart(number, np.arange(n_samples), train, test, "sample")
-        if labels is not None:
-            _check_apart(number, labels, train, test, "group")
-    return parts
-
-
-def _splitter(n_folds: int, grouped: bool, classifies: bool) -> Splitter:
-    if grouped:
-        return StratifiedGroupKFold(n_folds) if classifies else GroupKFold(n_folds)  # type: ignore[no-any-return]
-    return StratifiedKFold(n_folds) if classifies else KFold(n_folds)  # type: ignore[no-any-return]
-
-
-def _check_number(n_folds: int, targets: NDArray[Any], groups: NDArray[Any] | None, classifies: bool) -> None:
-    if n_folds < 2:
-        raise InputError(f"`folds` must be at least 2, got {n_folds}.")
-    counts = {"samples": len(targets)}
-    if classifies:
-        counts["samples of the rarest class"] = int(np.bincount(targets).min())
-    if groups is not None:
-        counts["groups"] = len(np.unique(groups))
-    for what, count in counts.items():
-        if count < n_folds:
-            raise InputError(
-                f"`folds` is {n_folds}, but there are only {count} {what}. Use at most {count} folds"
-                f"{', or leave the class out' if 'class' in what else ''}."
-            )
-
-
-def _check_classes(
-    parts: Sequence[tuple[Indices, Indices]], codes: NDArray[np.intp], classes: NDArray[Any]
-) -> None:
-    for number, (train, _) in enumerate(parts):
-        missing = np.setdiff1d(np.arange(len(classes)), codes[train])
-        if len(missing):
-            shown = ", ".join(repr(name) for name in classes[missing[:5]].tolist())
-            raise InputError(
-                f"the training part of fold {number} has no sample of {len(missing)} class(es): {shown}. Use "
-                "folds that hold every class in their training parts."
-            )
-
-
-def _rows(number: int, name: str, rows: ArrayLike, n_samples: int) -> Indices:
-    index = np.asarray(rows)
-    if index.ndim != 1 or index.size == 0 or index.dtype.kind not in "iu":
-        raise InputError(
-            f"the {name} part of fold {number} must hold row numbers, got shape {index.shape} of "
-            f"{index.dtype}."
-        )
-    if index.min() < 0 or index.max() >= n_samples or len(np.unique(index)) != len(index):
-        raise InputError(
-            f"the {name} part of fold {number} must hold different rows from 0 to {n_samples - 1}, got "
-            f"{len(index)} from {index.min()} to {index.max()}, {len(np.unique(index))} of them different."
-        )
-    return index.astype(np.intp)
-
-
-def _check_apart(number: int, labels: NDArray[Any], train: Indices, test: Indices, what: str) -> None:
-    both = np.intersect1d(labels[train], labels[test])
-    if len(both):
-        shown = ", ".join(repr(label) for label in both[:3].tolist())
-        raise InputError(
-            f"fold {number} has {len(both)} {what}(s) in the training and in the test part: {shown}. Keep "
-            "each on one side."
-        )

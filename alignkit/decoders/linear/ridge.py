@@ -11,8 +11,8 @@ from sklearn.model_selection import KFold
 from ..._core.checks import check_array
 from ..._core.errors import InputError
 from ...solvers import ridge_cv
-from ._over_times import Floats, Indices, LinearOverTimes, Weights
 from ._ridge_downdating import solve_penalised, weights_of_folds
+from .over_times import Floats, Indices, LinearOverTimes, Weights
 
 
 class RidgeOverTimes(LinearOverTimes):
@@ -106,12 +106,13 @@ class RidgeOverTimes(LinearOverTimes):
         self.best_alphas_ = np.stack([fit.best_alphas for fit in found])
         return np.stack([fit.coef for fit in found]), np.stack([fit.intercept for fit in found])
 
-    def _weights_of_folds(
+    def weights_of_folds(
         self, signals: Floats, targets: NDArray[np.float64], trainings: Sequence[Indices]
     ) -> Iterator[Weights]:
+        """Yield the weights of every training part, from the decomposition of all samples."""
         fewest = min(len(rows) for rows in trainings)
         if self.alphas is not None or signals.shape[2] > fewest:
-            yield from super()._weights_of_folds(signals, targets, trainings)
+            yield from super().weights_of_folds(signals, targets, trainings)
             return
         alpha = self._checked_alpha()
         yield from weights_of_folds(signals, targets, trainings, alpha=alpha, standardize=self.standardize)

@@ -16,10 +16,10 @@ from ..._core.errors import InputError
 from ..._core.progress import track
 from ...metrics import volume_neighbours
 from ...recordings.geometry import SensorGeometry, VolumeGeometry
-from ._over_times import Floats, Indices, LinearOverTimes, decide
-from ._over_times_scores import Scoring, check_scoring, score_decision
 from .classifiers import DiscriminantOverTimes, LogisticOverTimes
-from .cross_validation import Folds, _check_classes, _make_folds
+from .folds import Folds, check_classes, make_folds
+from .over_times import Floats, Indices, LinearOverTimes, decide
+from .over_times_scores import Scoring, check_scoring, score_decision
 from .ridge import RidgeOverTimes
 
 SearchlightEstimator = Literal["lda", "logistic", "ridge"]
@@ -90,12 +90,12 @@ def searchlight_decode(
     """
     decoder = _decoder(estimator)
     samples = check_array("X", X, ndim=(2, 3), dtype=np.float64, min_rows=2)
-    _, targets = decoder._check_training(samples[:, :1], y)
+    _, targets = decoder.check_training(samples[:, :1], y)
     check_same_samples("X", samples, "y", targets)
     chosen = check_scoring(scoring or ("roc_auc" if decoder.classifies else "r2"), decoder.classifies)
-    parts = _make_folds(folds, targets, groups, decoder.classifies)
+    parts = make_folds(folds, targets, groups, decoder.classifies)
     if decoder.classifies:
-        _check_classes(parts, targets, decoder.classes_)
+        check_classes(parts, targets, decoder.classes_)
     around = _channels_around(neighbours, samples.shape[1])
     signals = samples if samples.ndim == 3 else samples[..., None]
     # (n_channels, n_times, n_samples), so that a neighbourhood is a few whole rows.
@@ -108,7 +108,7 @@ def searchlight_decode(
         # (n_centres, n_times, n_samples, n_around)
         local = by_channel[channels].transpose(0, 2, 3, 1)
         stack = np.ascontiguousarray(local).reshape(-1, n_samples, channels.shape[1])
-        weights = decoder._weights_of_folds(stack, targets, [train for train, _ in parts])
+        weights = decoder.weights_of_folds(stack, targets, [train for train, _ in parts])
         total = np.zeros(len(stack))
         for (coef, intercept), (_, test) in zip(weights, parts, strict=True):
             decision = decide(stack[:, test], coef, intercept)

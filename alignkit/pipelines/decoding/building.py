@@ -115,6 +115,8 @@ def _resolved_plan(options: Any, where: str) -> dict[str, Any]:
         raise InputError(f"{where}: `training` must hold `key: value` lines, got {options!r:.80}.")
     known = [field.name for field in fields(TrainingPlan) if field.name not in ("seed", "device")]
     varied = options.get("augmentation", {})
+    if not isinstance(varied, Mapping):
+        raise InputError(f"{where}: `augmentation` must hold `key: value` lines, got {varied!r:.80}.")
     for given, names in ((options, known), (varied, [field.name for field in fields(Augmentation)])):
         for name in given:
             if name not in names:

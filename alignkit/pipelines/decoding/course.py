@@ -17,7 +17,7 @@ from ..plan import Plan
 from ..store import Store
 from .building import NETWORK, build_decoder
 from .config import DecodeConfig, DecoderComponent, TimesOptions
-from .scoring import EVERY, Parts, Scored, shown_to
+from .scoring import EVERY, Parts, Scored, interval_of, shown_to
 
 if TYPE_CHECKING:
     from ...decoders import Decoder, ProtocolCard, Window, WindowScores
@@ -265,6 +265,7 @@ def _of_split(
     split = part.splits[fold]
     training, validation = shown_to(one.component, split.training, split.validation)
     seed = derive_seed(plan.seed, "decoder", one.decoder, part.scope, "0", str(fold)) % 2**31
+    interval, n_bootstraps = interval_of(config, part, one.shown[fold])
 
     def anew() -> Decoder:
         return build_decoder(one.component, seed=seed, device=plan.device)
@@ -275,7 +276,8 @@ def _of_split(
         windows,
         gallery=config.gallery,
         repetitions=repetitions,
-        n_bootstraps=config.inference.n_bootstrap,
+        interval=interval,
+        n_bootstraps=n_bootstraps,
         n_permutations=config.inference.n_permutations,
         confidence=config.inference.confidence,
         seed=derive_seed(plan.seed, "windows", str(fold)) % 2**31,

@@ -291,16 +291,17 @@ def _hits(group: Sequence[Scored], score: str, repetitions: str) -> pd.Series | 
 
 
 def _class_hits(group: Sequence[Scored], score: str, repetitions: str) -> pd.Series | None:
-    """Return each held-out unit's share of the (balanced) accuracy."""
-    if score not in ("accuracy", "balanced accuracy"):
+    """Return each held-out unit's share of the (balanced) accuracy, of single trials."""
+    from ...decoders import Classification
+
+    if score not in ("accuracy", "balanced accuracy") or repetitions != "1":
         return None
     frames = []
     for one in group:
         for fold, evaluation in enumerate(one.evaluations):
-            predicted = np.asarray(getattr(evaluation.results[EVERY, repetitions], "predicted", ()))
-            if len(one.shown) != len(one.evaluations) or len(one.shown[fold]) != len(predicted):
-                # Averages are not the trials, so that whose they are is not known here.
-                return None
+            result = evaluation.results[EVERY, repetitions]
+            assert isinstance(result, Classification)  # the caller looked
+            predicted = result.predicted
             truth = one.shown[fold]["target"].to_numpy()
             size = np.full(len(truth), len(truth), dtype=np.float64)
             if score == "balanced accuracy":

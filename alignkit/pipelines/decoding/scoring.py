@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..._core.errors import InputError
 from ..._core.progress import track
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 EVERY = "all"
 SHUFFLED = "shuffled"
+_EXCHANGES = 50
+# Draws of fewer units give intervals that are too narrow, of a single one none at all.
+_FEW_UNITS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +54,8 @@ class Scored:
     of_folds : tuple of Decoder
         The decoder of every split.
     shown : tuple of DataFrame
-        Of classes: `unit` and `target` of every held-out trial of each split, in the order of the trials.
+        Subject code, `unit` and `target` of every held-out trial of each split, of classes in the order in
+        which single trials are scored.
     """
 
     decoder: str
@@ -189,45 +195,83 @@ def _score(
     plan: Plan,
     store: Store,
 ) -> Scored:
-    from ...decoders import evaluate, pool_folds, shuffle_targets
+    from ...decoders import evaluate, pool_folds
 
     name = component.name or component.kind
     found, decoders = [], []
+    shown = tuple(held_out_table(part.trials, split) for split in part.splits)
     for fold, split in enumerate(part.splits):
         training, validation = split.training, split.validation
         if shuffled:
             seed = derive_seed(plan.seed, SHUFFLED, part.scope, str(fold))
-            training = shuffle_targets(training, seed=seed)
-            validation = None if validation is None else shuffle_targets(validation, seed=seed)
+            training = _exchanged(training, seed)
+            validation = None if validation is None else _exchanged(validation, seed)
         seed = derive_seed(plan.seed, "decoder", name, part.scope, str(number), str(fold)) % 2**31
         decoder = fit_part(component, training, validation, seed=seed, plan=plan, store=store)
         decoders.append(decoder)
+        interval, n_bootstraps = interval_of(config, part, shown[fold])
         found.append(
             evaluate(
                 decoder,
                 split.held_out,
                 gallery=config.gallery,
                 repetitions=_repetitions(config, part.trials),
-                n_bootstraps=config.inference.n_bootstrap,
+                interval=interval,
+                n_bootstraps=n_bootstraps,
                 n_permutations=config.inference.n_permutations,
                 confidence=config.inference.confidence,
                 seed=derive_seed(plan.seed, "evaluation", str(fold)) % 2**31,
             )
         )
     evaluation = found[0] if len(found) == 1 else pool_folds(found, confidence=config.inference.confidence)
-    shown = tuple(_held_out_table(part.trials, split) for split in part.splits)
     return Scored(
         name, component, part.scope, number, shuffled, evaluation, decoders[0], tuple(decoders), shown
     )
 
 
-def _held_out_table(trials: Trials, split: Split) -> pd.DataFrame:
+def interval_of(
+    config: DecodeConfig, part: Parts, shown: pd.DataFrame
+) -> tuple[Literal["bootstrap", "t"], int]:
+    """Return which interval tells how sure a score is, and of how many draws; 0: there is none."""
+    n_units = int(shown.groupby("code")["unit"].nunique().min())
+    if not part.trials.targets.are_classes or n_units >= _FEW_UNITS:
+        return "bootstrap", config.inference.n_bootstrap
+    return ("t", config.inference.n_bootstrap) if n_units > 1 else ("bootstrap", 0)
+
+
+def held_out_table(trials: Trials, split: Split) -> pd.DataFrame:
+    """Return subject code, unit and target of every trial that is held out."""
     # What is in no other part is held out; the sealed trials themselves stay closed.
     key = ["subject", "row"]
     parts = [split.training] if split.validation is None else [split.training, split.validation]
     others = pd.MultiIndex.from_frame(pd.concat([part.table[key] for part in parts]))
     kept = ~pd.MultiIndex.from_frame(trials.table[key]).isin(others)
-    return trials.table.loc[kept, ["unit", "target"]].reset_index(drop=True)
+    table = trials.table.assign(code=trials.subject_codes, unit=trials.table["unit"].astype(str))[kept]
+    # Scores come by stimulus, class, unit and subject; trials that share these four are in any order.
+    table = table.sort_values(["stimulus", "target", "unit", "code"], kind="stable", ignore_index=True)
+    return table[["code", "unit", "target"]]
+
+
+def _exchanged(trials: Trials, seed: int) -> Trials:
+    """Return trials with exchanged targets; of classes the exchange that tells least of the right ones.
+
+    Where classes lie far apart, a decoder of any exchange that happens to keep (or reverse) some of them is
+    far above (or below) chance, although nothing leaks.
+    """
+    from ...decoders import shuffle_targets
+
+    if not trials.targets.are_classes:
+        return shuffle_targets(trials, seed=seed)
+    tried = [shuffle_targets(trials, seed=derive_seed(seed, str(n)) % 2**63) for n in range(_EXCHANGES)]
+    right = trials.column("target")
+    return min(tried, key=lambda one: _association(right, one.column("target")))
+
+
+def _association(right: NDArray[np.intp], exchanged: NDArray[np.intp]) -> float:
+    counts = np.zeros((right.max() + 1, exchanged.max() + 1))
+    np.add.at(counts, (right, exchanged), 1.0)
+    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / len(right)
+    return float(((counts - expected) ** 2).sum())
 
 
 def _repetitions(config: DecodeConfig, trials: Trials) -> tuple[Any, ...]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ...datasets import Dataset
 from ...recordings.recording import Recording
-from ...recordings.scores import Scores, closeness
+from ...recordings.scores import Scores
 from ...reports import RunSummary
 from ...reports.matrices import Matrix
 from ...reports.sensor_maps import SensorMap, can_be_mapped
 from ..plan import Plan
-from ..time_findings import p_text, time_findings
+from ..time_findings import time_findings
 from .building import NETWORK
 from .config import DecodeConfig
 from .course import Course
-from .rows import CHOSEN, CONTROL, course_rows, difference_rows, score_rows
+from .findings import decoding_findings, doubts_about
+from .rows import course_rows, difference_rows, main_repetitions, score_rows
 from .scoring import EVERY, Parts, Scored
 from .targets import Embeddings
 
@@ -49,14 +52,14 @@ def summarise_decoding(
     """Join what all decoders reached into one summary."""
     scores, chance = score_rows(config, scored)
     differences = difference_rows(config, scored)
-    found = _findings(scores, differences, chance)
+    found = decoding_findings(scores, differences, chance, main_repetitions(scored[0].evaluations[0]))
     if courses:
         over_time, its_chance = course_rows(config, courses)
         chance |= its_chance
         metrics = list(dict.fromkeys(map(str, over_time.table["metric"])))
         found += time_findings(over_time, metrics, [config.roi or "all"])
         scores = Scores.concat([scores, over_time])
-    warnings = [*log_warnings, *_doubts(scored), *dataset.notes]
+    warnings = [*log_warnings, *doubts_about(scored), *dataset.notes]
     return RunSummary(
         title=config.title or f"{dataset.name}: what can be decoded?",
         sentence=_sentence(config, dataset, parts, embeddings),
@@ -83,14 +86,13 @@ def summarise_decoding(
 def _sentence(
     config: DecodeConfig, dataset: Dataset, parts: Sequence[Parts], embeddings: Embeddings | None
 ) -> str:
-    names = ", ".join(one.name or one.kind for one in config.decoders)
+    names = "; ".join(one.name or one.kind for one in config.decoders)
     who = f"{len(dataset.subjects)} subject" + ("s" if len(dataset.subjects) > 1 else "")
     if embeddings is None:
-        n = len(parts[0].trials.targets.names)
-        what = f"which of {n} classes of {config.target.label!r} a trial belongs to"
+        what = f"{config.target.label!r} ({len(parts[0].trials.targets.names)} classes)"
     else:
-        what = f"the embedding of the stimulus by {embeddings.model.name}"
-    return f"Decoding {what} from {who} of {dataset.name} ({names})."
+        what = f"the features that {embeddings.model.name} has of each stimulus"
+    return f"Decoding {what} from {who} of {dataset.name}. Decoders: {names}."
 
 
 def _coverage(dataset: Dataset, parts: Sequence[Parts]) -> str:
@@ -113,7 +115,7 @@ def _facts(
     validation = 0 if first.validation is None else len(first.validation)
     facts = [
         ("Dataset", dataset.name),
-        ("Modality", f"{study[0].modality}, {study[0].unit}"),
+        ("Modality", ", ".join(dict.fromkeys((study[0].modality, study[0].unit)))),
         ("Subjects", str(len(study))),
         (axes, "; ".join(shapes)),
     ]
@@ -127,67 +129,11 @@ def _facts(
             "Training, validation, held out",
             f"{len(first.training)}, {validation}, {len(first.held_out)} trials{where}",
         ),
-        ("Decoders", ", ".join(one.name or one.kind for one in config.decoders)),
+        ("Decoders", "; ".join(one.name or one.kind for one in config.decoders)),
         ("Seed", str(plan.seed)),
         ("Threads, device", f"{plan.threads}, {plan.device}"),
     ]
     return tuple(facts)
-
-
-def _findings(scores: Scores, differences: pd.DataFrame, chance: dict[str, float]) -> list[str]:
-    """Return a sentence per metric: who leads, against chance and the next."""
-    table = scores.table
-    keep = (table["subject"] == EVERY) & table["time_s"].isna() & (table["layer"] == CHOSEN)
-    sentences = []
-    for metric in dict.fromkeys(map(str, table["metric"])):
-        rows = table[keep & (table["metric"] == metric)]
-        real = rows[rows["family"] != CONTROL]
-        real = real.loc[closeness(real).sort_values(ascending=False, kind="stable").index]
-        if real.empty:
-            continue
-        best = real.iloc[0]
-        text = f"{best['model']} reaches {metric} of {best['value']:.3f}"
-        if np.isfinite(best["ci_low"]):
-            text += f" [{best['ci_low']:.3f}, {best['ci_high']:.3f}]"
-        text += f"; chance {chance[metric]:.3f}"
-        if np.isfinite(best["p_corrected"]):
-            text += f"; p {p_text(float(best['p_corrected']))} corrected"
-        if len(real) > 1:
-            text += _against(best, real.iloc[1], differences, metric)
-        own = rows[rows["model"] == f"{best['model']}, shuffled"]
-        if len(own):
-            text += f"; fitted to exchanged targets {own.iloc[0]['value']:.3f}"
-        sentences.append(text + ".")
-    return sentences
-
-
-def _against(best: pd.Series, second: pd.Series, differences: pd.DataFrame, metric: str) -> str:
-    pair = differences[differences["metric"] == metric]
-    same = [{a, b} == {best["model"], second["model"]}
-            for a, b in zip(pair["model_a"], pair["model_b"], strict=True)]  # fmt: skip
-    text = f"; {second['model']} {second['value']:.3f}"
-    if any(same):
-        p = float(pair[same]["p_corrected"].iloc[0])
-        text += f" (difference p {p_text(p)} corrected)"
-    return text
-
-
-def _doubts(scored: Sequence[Scored]) -> list[str]:
-    """Return a warning where a control is above chance: something leaks."""
-    doubts = []
-    for one in scored:
-        if not one.shuffled:
-            continue
-        table = one.table[one.table["subject"] == EVERY]
-        rows = table[table["score"].isin(["top-1", "balanced accuracy"])]
-        for row in rows.to_dict(orient="records"):
-            if row["ci_low"] > row["chance"]:
-                doubts.append(
-                    f"{one.decoder}, fitted to exchanged targets, scores {row['value']:.3f} in "
-                    f"{row['score']} (interval from {row['ci_low']:.3f}), above chance "
-                    f"({row['chance']:.3f}). By chance one control in forty does; look for a leak if more do."
-                )
-    return doubts
 
 
 def _confusions(scored: Sequence[Scored]) -> list[Matrix]:
@@ -237,8 +183,10 @@ def _patterns(courses: Sequence[Course], parts: Sequence[Parts]) -> list[SensorM
         title = f"{one.decoder}, {one.scope}: pattern at {1000 * one.times_s[peak]:.0f} ms"
         caption = (
             f"What the sensors show where the decoder says {one.classes[1]!r} rather than {one.classes[0]!r} "
-            "(Haufe pattern, not weights), at the time of the best score. All trials."
+            "(Haufe pattern, not weights), at the time of the best score, of all trials."
         )
+        if not (np.asarray(one.p_corrected) < 0.05).any():
+            caption += " No time is told from chance, so that this may be noise."
         made.append(SensorMap(title, one.patterns[peak, :, 0], recording.geometry, recording.unit, caption))  # type: ignore[arg-type]
     return made
 
@@ -250,12 +198,17 @@ def _recording(subject: str, parts: Sequence[Parts]) -> Recording:
 def _cards(
     scored: Sequence[Scored], courses: Sequence[Course]
 ) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    """Return the protocol of all decoders, and of each what is its own."""
     cards = []
     for one in scored:
         if one.shuffled or one.seed:
             continue
         whose = "" if one.scope == EVERY else f", {one.scope}"
         cards.append((f"{one.decoder}{whose}", tuple(one.evaluation.card.lines())))
+    shared = [line for line in cards[0][1] if all(line in lines for _, lines in cards)]
+    if len(cards) > 1 and shared:
+        own = [(name, tuple(line for line in lines if line not in shared)) for name, lines in cards]
+        cards = [("All decoders", tuple(shared)), *(card for card in own if card[1])]
     cards += [
         (f"{one.decoder} over time", tuple(one.card.lines())) for one in courses if one.card is not None
     ]
@@ -298,12 +251,14 @@ def _methods(
             f"the training part's stimuli: {parts[0].trials.targets.n_dims} dimensions."
         )
     units = config.split.units or (
-        "the stimulus with its near-duplicates" if embeddings is not None else "runs or blocks"
+        "the stimulus with its near-duplicates" if embeddings is not None else "runs, or blocks of trials"
     )
+    has_networks = any(one.component.kind == NETWORK for one in scored)
+    chosen_by = "; networks stop by a validation part, linear decoders are fitted to both parts together and "
     texts.append(
         f"Parts. Units ({units}) stay whole. What is held out is sealed until a fitted decoder is evaluated "
-        "on it; networks stop by a validation part, linear decoders choose penalties by cross-validation in "
-        "training and validation part."
+        f"on it{chosen_by if has_networks else '; decoders '}choose their penalties by cross-validation "
+        "within what they are fitted to, where they choose any."
     )
     texts += dict.fromkeys(f"{one.decoder}. {_described(one)}" for one in scored if not one.shuffled)
     texts += dict.fromkeys(one.how for one in courses)
@@ -324,7 +279,23 @@ def _described(one: Scored) -> str:
             f"{plan['lr']:g}, batches of {plan['batch_size']}), {facts['n_epochs']} epochs, the weights of "
             f"epoch {facts['best_epoch']}; chosen by: {facts['chosen_by']}."
         )
-    return f"Kind {facts['kind']}; chosen by: {facts['chosen_by']}."
+    averaged = "the mean over presentations of each stimulus" if one.component.average else "every trial"
+    chosen_by = str(facts["chosen_by"])
+    how = chosen_by if chosen_by.startswith("nothing") else f"its penalty was chosen by {chosen_by}"
+    return f"{facts['kind']}, fitted to {averaged}{_options_of(facts['parameters'])}; {how}."
+
+
+def _options_of(options: Mapping[str, Any]) -> str:
+    """Return the options that tell what a linear decoder saw."""
+    text = ""
+    if options.get("window_s") is not None:
+        start, stop = options["window_s"]
+        text += f", {start:g} to {stop:g} s"
+        text += " averaged" if options.get("average_window") else ""
+    penalties = options.get("C")
+    if penalties is not None:
+        text += f", C {penalties:g}" if isinstance(penalties, float) else f", C of {penalties}"
+    return text
 
 
 def _references(
@@ -345,16 +316,18 @@ def _references(
 
 
 def _notes(scores: Scores, scored: Sequence[Scored]) -> dict[str, str]:
-    said = scored[0].evaluation.card.uncertainty
-    scopes = len({one.scope for one in scored})
-    n = "n counts subjects." if scopes > 1 else "n counts held-out stimuli (or folds)."
-    interval = "Student's interval over subjects" if scopes > 1 else said
+    several = len({one.scope for one in scored}) > 1
+    first = scored[0]
+    # The table says how p was corrected over decoders; the card speaks of one decoder.
+    interval = re.sub(r", not corrected[^;]*", "", first.evaluation.card.uncertainty)
+    interval = "Student's interval over subjects" if several else interval
+    counted = "subjects" if several else "folds" if len(first.evaluations) > 1 else "held-out stimuli"
     notes = {}
     for metric in dict.fromkeys(map(str, scores.table["metric"])):
         timed = scores.table.loc[scores.table["metric"] == metric, "time_s"].notna().any()
         notes[metric] = (
             "Held-out trials at each time; the methods say how."
             if timed
-            else f"Held-out trials; {interval}. {n}"
+            else f"Held-out trials; {interval}. N counts {counted}."
         )
     return notes

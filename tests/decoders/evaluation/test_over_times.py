@@ -6,8 +6,9 @@ import pytest
 
 from alignkit import Recording
 from alignkit._core.errors import InputError
-from alignkit.decoders.evaluation.over_times import decode_over_times, folds_by_unit
+from alignkit.decoders.evaluation.over_times import decode_over_times
 from alignkit.decoders.linear.classifiers import DiscriminantOverTimes
+from alignkit.decoders.linear.folds import folds_by_unit
 from alignkit.decoders.linear.ridge import RidgeOverTimes
 from alignkit.decoders.trials import Targets, Trials
 from alignkit.recordings.study import Study

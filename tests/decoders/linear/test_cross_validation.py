@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 
 from alignkit._core.errors import InputError, UnknownNameError
 from alignkit.decoders.linear import cross_validation
-from alignkit.decoders.linear._over_times import LinearOverTimes
 from alignkit.decoders.linear.cross_validation import cross_validate_over_times
+from alignkit.decoders.linear.over_times import LinearOverTimes
 from alignkit.decoders.linear.ridge import RidgeOverTimes
 
 

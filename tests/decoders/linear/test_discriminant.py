@@ -55,8 +55,9 @@ def test_the_shrinkage_weight_is_the_one_of_ledoit_and_wolf(n_samples, n_channel
     found = ledoit_wolf(
         np.array([np.trace(covariance)]),
         np.array([(covariance**2).sum()]),
-        (centred**2).sum(axis=1)[None],
-        n_channels,
+        np.array([((centred**2).sum(axis=1) ** 2).mean()]),
+        n_samples=n_samples,
+        n_channels=n_channels,
     )
     np.testing.assert_allclose(found[0], ledoit_wolf_shrinkage(X), atol=1e-12)
 

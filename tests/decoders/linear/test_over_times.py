@@ -9,8 +9,8 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score, roc_auc_score
 
 from alignkit._core.errors import InputError, UnknownNameError
-from alignkit.decoders.linear._over_times import LinearOverTimes, by_time, channel_scales
-from alignkit.decoders.linear._over_times_scores import score_decision
+from alignkit.decoders.linear.over_times import LinearOverTimes, by_time, channel_scales
+from alignkit.decoders.linear.over_times_scores import score_decision
 from alignkit.decoders.linear.patterns import haufe_patterns
 from alignkit.decoders.linear.ridge import RidgeOverTimes
 

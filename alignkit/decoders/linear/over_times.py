@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 
 from ..._core.checks import check_array, check_same_samples
 from ..._core.errors import InputError
-from ._over_times_scores import Scoring, check_scoring, score_decision
+from .over_times_scores import Scoring, check_scoring, score_decision
 from .patterns import patterns_of_covariance
 
 Floats = NDArray[np.float64]
@@ -26,7 +26,8 @@ class LinearOverTimes(BaseEstimator):
     """Base of the linear decoders over times; a subclass gives `_solve`.
 
     A subclass stores its options in `__init__`, among them `standardize`, and may override
-    `_weights_of_folds` where the fits of several training parts share work.
+    `weights_of_folds` and `weights_of_exchanges` where the fits of several training parts, or exchanges of
+    labels, share work.
 
     Attributes
     ----------
@@ -72,7 +73,7 @@ class LinearOverTimes(BaseEstimator):
             If X or y hold NaN, their numbers of samples differ, there are fewer than 2 samples, or a
             classifier gets one class.
         """
-        signals, targets = self._check_training(X, y)
+        signals, targets = self.check_training(X, y)
         coef, intercept = self._fit_part(signals, targets)
         self.coef_, self.intercept_ = coef, intercept
         self.n_times_, self.n_channels_ = signals.shape[0], signals.shape[2]
@@ -188,7 +189,7 @@ class LinearOverTimes(BaseEstimator):
         """
         raise NotImplementedError
 
-    def _weights_of_folds(
+    def weights_of_folds(
         self, signals: Floats, targets: NDArray[Any], trainings: Sequence[Indices]
     ) -> Iterator[Weights]:
         """Yield the weights of every training part, in the units of the signals.
@@ -205,6 +206,29 @@ class LinearOverTimes(BaseEstimator):
         for rows in trainings:
             yield self._fit_part(signals[:, rows], targets[rows])
 
+    def weights_of_exchanges(
+        self, signals: Floats, labels: Indices, trainings: Sequence[Indices]
+    ) -> Iterator[Weights]:
+        """Yield the weights of every training part for some exchanges of labels at a time, in their order.
+
+        Parameters
+        ----------
+        signals : ndarray of shape (n_times, n_samples, n_channels)
+            Of all samples, as they came.
+        labels : ndarray of int, shape (n_exchanges, n_samples)
+            Codes of classes, each of them in each training part.
+        trainings : sequence of arrays of int
+            The samples of each training part.
+
+        Yields
+        ------
+        coef : ndarray of shape (n_some, n_folds, n_times, n_channels, n_outputs)
+        intercept : ndarray of shape (n_some, n_folds, n_times, n_outputs)
+        """
+        for row in labels:
+            weights = list(self.weights_of_folds(signals, row, trainings))
+            yield np.stack([coef for coef, _ in weights])[None], np.stack([free for _, free in weights])[None]
+
     def _fit_part(self, signals: Floats, targets: NDArray[Any]) -> Weights:
         if not self.standardize:
             return self._solve(signals, targets)
@@ -215,7 +239,7 @@ class LinearOverTimes(BaseEstimator):
         raw = coef / scales[..., None]
         return raw, intercept - np.einsum("tc,tck->tk", means, raw)
 
-    def _check_training(self, X: ArrayLike, y: ArrayLike) -> tuple[Floats, NDArray[Any]]:
+    def check_training(self, X: ArrayLike, y: ArrayLike) -> tuple[Floats, NDArray[Any]]:
         """Return signals by time and targets as `_solve` takes them; sets `classes_`."""
         samples = check_array("X", X, ndim=(2, 3), dtype=np.float64, min_rows=2)
         if 0 in samples.shape:
