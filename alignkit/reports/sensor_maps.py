@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LEAST_SENSORS = 8
 _KINDS = {"eeg", "mag"}
 _SIDE = 250.0
-_MARGIN = 14.0  # of the nose and the ears
+_MARGIN = 20.0  # of the nose and the ears
 _BAR = 90.0
 _PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "\N{MICRO SIGN}"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
 

@@ -39,6 +39,8 @@ _LEVEL_NAMES = np.array(["weak", "usual", "strong"])
 # removes, and one that even the weakest removes. Between two blurs each, with standard deviations.
 _BANDS_PX = ((3.0, None), (1.2, 2.4), (0.0, 0.8))
 _WEIGHTS = (1.0, 1.5, 1.5)
+# The band that each of six features in turn sees where they are selective: the finer, the more there is to see.
+_SEEN = np.array([0, 1, 2, 1, 2, 1])
 # Grey levels, so that hardly a pixel leaves [0, 1].
 _MEAN, _SD = 0.5, 0.12
 # Of the two-layer network behind the features.
@@ -103,8 +105,8 @@ def simulate_blurred_viewing(
     snr: float = 1.0,
     noisy_share: float = 0.15,
     noise_ratio: float = 2.0,
-    noisy_gain: float = 1.0,
     blur_mix: tuple[float, float, float] | None = None,
+    blur_gains: tuple[float, float, float] = (1.0, 1.0, 1.0),
     selective: bool = False,
     mismatch: bool = True,
     modality: Modality = "eeg",
@@ -133,14 +135,15 @@ def simulate_blurred_viewing(
         it has no say.
     noise_ratio : float, default=2.0
         Standard deviation of the noise of a noisy trial, in that of a clean one; at least 1.
-    noisy_gain : float, default=1.0
-        What the response in a noisy trial is multiplied by, from 0 to 1.
     blur_mix : tuple of three float, optional
         Parts of the trials that carry weak, usual and strong blur, which sum to 1; the last are the noisy
         ones. By default (0, 1 - noisy_share, noisy_share).
+    blur_gains : tuple of three float, default=(1.0, 1.0, 1.0)
+        What the responses in trials with weak, usual and strong blur are multiplied by, 0 or above; `snr` is
+        that of usual blur at 1.
     selective : bool, default=False
-        Whether each feature sees one band only, a third of them the coarse, the middle and the fine one, so
-        that what blur takes away falls silent. Otherwise every feature mixes all bands.
+        Whether each feature sees one band only (of six one the coarse, three the middle, two the fine one),
+        so that those of detail that blur takes away fall silent. Otherwise every feature mixes all bands.
     mismatch : bool, default=True
         Whether recordings lack the detail; False is the control.
     random_state : int, Generator or None, default=0
@@ -155,7 +158,7 @@ def simulate_blurred_viewing(
     Raises
     ------
     InputError
-        If a count is too small, a share, gain or ratio is out of its range, or shares do not sum to 1.
+        If a count is too small, a share, gain or ratio is out of its range, or `blur_mix` does not sum to 1.
 
     Notes
     -----
@@ -180,9 +183,10 @@ def simulate_blurred_viewing(
         raise InputError(f"`noisy_share` must lie in [0, 1], got {noisy_share}.")
     if not 1 <= noise_ratio < np.inf:
         raise InputError(f"`noise_ratio` must be at least 1 and finite, got {noise_ratio}.")
-    if not 0 <= noisy_gain <= 1:
-        raise InputError(f"`noisy_gain` must lie in [0, 1], got {noisy_gain}.")
-    shares = _checked_mix((0.0, 1 - noisy_share, noisy_share) if blur_mix is None else blur_mix)
+    shares = _three("blur_mix", (0.0, 1 - noisy_share, noisy_share) if blur_mix is None else blur_mix)
+    if abs(sum(shares) - 1) > 1e-6:
+        raise InputError(f"`blur_mix` must sum to 1, got {shares}.")
+    gains = np.array(_three("blur_gains", blur_gains))
     protocol = protocol_of(n_times, sfreq_hz, tmin_s)
     own_stimuli, own_sources, *own = as_generator(random_state).spawn(2 + n_subjects)
     names = tuple(f"image{number + 1:04d}" for number in range(n_stimuli))
@@ -207,7 +211,7 @@ def simulate_blurred_viewing(
         samples["clean"] = clean
         samples["blur"] = _LEVEL_NAMES[blur] if mismatch else "none"
         data = responses_of(carried[blur, samples["stimulus"]], fields, courses)
-        data *= np.where(clean, 1.0, noisy_gain)[:, None, None]
+        data *= gains[blur, None, None]
         if np.isfinite(snr):
             noise_sd = np.where(clean, 1.0, noise_ratio)[:, None, None]
             data += noise_sd * sensor_noise(info, len(samples), protocol, own_noise)
@@ -216,14 +220,13 @@ def simulate_blurred_viewing(
     return PlantedViewing(Study.of(*recordings), names, images, features, sharp, mixing)
 
 
-def _checked_mix(shares: Sequence[float]) -> tuple[float, ...]:
-    shares = tuple(float(share) for share in shares)
-    if len(shares) != len(_LEVELS_PX) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+def _three(name: str, values: Sequence[float]) -> tuple[float, ...]:
+    values = tuple(float(value) for value in values)
+    if len(values) != len(_LEVELS_PX) or not all(0 <= value < np.inf for value in values):
         raise InputError(
-            "`blur_mix` must hold the shares of trials with weak, usual and strong blur, three numbers of 0 "
-            f"or above that sum to 1, got {shares}."
+            f"`{name}` must be three numbers of 0 or above, for weak, usual and strong blur, got {values}."
         )
-    return shares
+    return values
 
 
 def _drawn_blur(n_trials: int, shares: tuple[float, ...], rng: np.random.Generator) -> NDArray[np.intp]:
@@ -266,12 +269,12 @@ def _by_band(mixing: tuple[Floats, Floats], images: NDArray[np.float32]) -> tupl
     """Return a network each of whose features sees one band of the images, all bands equally well."""
     first, second = mixing[0].copy(), mixing[1].copy()
     pixels = (images.reshape(len(images), -1).astype(np.float64) - _MEAN) / _SD
-    n_bands = len(_BANDS_PX)
+    unit, feature = (_SEEN[np.arange(n) % len(_SEEN)] for n in second.shape)
     for band, edges in enumerate(_BANDS_PX):
-        fields = _in_band(first[:, band::n_bands].T.reshape(-1, _SIZE, _SIZE), *edges).reshape(-1, _SIZE**2).T
-        first[:, band::n_bands] = fields / (pixels @ fields).std()
-    unit, feature = (np.arange(n) % n_bands for n in second.shape)
-    return first, np.sqrt(n_bands) * second * (unit[:, None] == feature)
+        fields = _in_band(first[:, unit == band].T.reshape(-1, _SIZE, _SIZE), *edges).reshape(-1, _SIZE**2).T
+        first[:, unit == band] = fields / (pixels @ fields).std()
+        second[:, feature == band] *= np.sqrt(len(unit) / (unit == band).sum())
+    return first, second * (unit[:, None] == feature)
 
 
 def _features(images: ArrayLike, mixing: tuple[Floats, Floats]) -> NDArray[np.float32]:

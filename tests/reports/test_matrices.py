@@ -44,6 +44,35 @@ def test_times_grow_upwards_and_stand_in_the_middle_of_their_pixels():
     assert axes.images[0].get_extent() == pytest.approx([-0.15, 0.35, -0.15, 0.35])
 
 
+def test_no_colour_is_drawn_for_scores_that_were_not_reached():
+    bar = plot_matrix(over_times(0.5)).axes[1]
+    assert bar.get_ylim() == pytest.approx((0.4, 0.9))
+    assert plot_matrix(over_times(0.2)).axes[1].get_ylim() == pytest.approx((0.2, 0.9))
+
+
+def test_shares_are_coloured_from_zero_so_that_small_differences_stay_small():
+    assert plot_matrix(classes()).axes[0].images[0].get_clim() == pytest.approx((0.0, 0.9))
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.5])
+def test_a_constant_matrix_is_drawn(constant):
+    times = (0.0, 0.1)
+    for centre in (None, 0.5):
+        image = plot_matrix(
+            Matrix("m", np.full((2, 2), constant), times, times, "a", "b", "AUC", centre)
+        ).axes[0].images[0]  # fmt: skip
+        assert image.get_clim()[0] < image.get_clim()[1]
+
+
+def test_few_classes_make_a_small_picture_with_upright_names_and_long_names_are_turned():
+    few = plot_matrix(classes())
+    assert few.get_size_inches()[1] * 72 < 260
+    assert {text.get_rotation() for text in few.axes[0].get_xticklabels()} == {0.0}
+    names = tuple(f"a long class {i}" for i in range(8))
+    many = plot_matrix(Matrix("m", np.eye(8), names, names, "shown", "decoded", "share"))
+    assert {text.get_rotation() for text in many.axes[0].get_xticklabels()} == {90.0}
+
+
 def test_names_stand_from_above_with_their_numbers():
     axes = plot_matrix(classes()).axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["face", "house"]
@@ -52,10 +81,12 @@ def test_names_stand_from_above_with_their_numbers():
 
 @pytest.mark.parametrize("width", [364, 548])
 def test_nothing_leaves_the_figure(width):
-    figure = plot_matrix(classes(), width=width)
-    for axes in figure.axes:
-        box = axes.get_position()
-        assert box.x0 >= 0 and box.x1 <= 1 and box.y0 >= 0 and box.y1 <= 1
+    figures = [plot_matrix(matrix, width=width) for matrix in (classes(), over_times())]
+    for figure in figures:
+        figure.canvas.draw()
+        for axes in figure.axes:
+            box = axes.get_tightbbox().transformed(figure.transFigure.inverted())
+            assert box.x0 >= 0 and box.x1 <= 1 and box.y0 >= 0 and box.y1 <= 1
 
 
 def test_another_number_of_names_is_refused():

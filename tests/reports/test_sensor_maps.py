@@ -29,6 +29,35 @@ def test_the_strongest_sensor_lies_where_the_picture_is_darkest(electrodes):
     assert abs(column / picture.shape[1] - 0.5) < 0.1
 
 
+def test_the_nose_and_the_ears_are_in_the_picture(electrodes):
+    figure = plot_sensors(SensorMap("m", np.arange(64.0), electrodes, "V"))
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    outlines = [line for line in axes.lines if len(line.get_xdata()) > 2]
+    assert len(outlines) >= 4  # head, nose, two ears
+    for line in outlines:
+        points = figure.transFigure.inverted().transform(axes.transData.transform(line.get_xydata()))
+        assert points.min() > 0 and points.max() < 1
+
+
+@pytest.mark.parametrize(
+    ("reach", "unit", "shown"),
+    [
+        (5.2e-6, "V", "\N{MICRO SIGN}V"),
+        (3e-13, "T", "fT"),
+        (0.02, "V", "mV"),
+        (0.0, "V", "V"),
+        (7e-6, "z", "z"),
+    ],
+)
+def test_volts_and_teslas_are_shown_with_a_prefix_that_reads(electrodes, reach, unit, shown):
+    figure = plot_sensors(SensorMap("m", np.linspace(-reach, 0, 64), electrodes, unit))
+    bar = figure.axes[1]
+    assert bar.get_title(loc="left") == shown
+    largest = abs(bar.get_ylim()[0])
+    assert reach == 0 or unit == "z" or 1 <= largest < 1000
+
+
 def test_a_summary_keeps_maps_of_sensors_and_shows_them(electrodes, tmp_path):
     table = pd.DataFrame({"subject": ["all"], "roi": ["all"], "model": ["lda"], "layer": ["(chosen)"],
                           "metric": ["AUC"], "fold": ["all"], "value": [0.7]})  # fmt: skip

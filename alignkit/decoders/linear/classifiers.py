@@ -15,7 +15,9 @@ from ._discriminant_exchanges import solve_exchanges
 from ._logistic import solve_logistic, solve_logistic_folds
 from .over_times import Floats, Indices, LinearOverTimes, Weights
 
-_BLOCK_ELEMENTS = 2**23  # of what is held of exchanges at once: 64 MiB
+_HELD_ELEMENTS = 2**23  # of labels and weights of exchanges: 64 MiB
+_BLOCK_ELEMENTS = 2**17  # of their covariances at a time: 1 MiB, to stay in the cache
+_PROBLEM_ELEMENTS = 2**18  # of the margins of exchanges at a time: 2 MiB
 _MOST_CHANNELS = 64  # up to which sums of products are cheaper than a matrix of every part
 
 
@@ -89,20 +91,32 @@ class LogisticOverTimes(LinearOverTimes):
         self, signals: Floats, targets: NDArray[np.intp], trainings: Sequence[Indices]
     ) -> Iterator[Weights]:
         """Yield the weights of every training part; those of a time are found together."""
-        if signals.shape[2] >= min(len(rows) for rows in trainings):
-            yield from super().weights_of_folds(signals, targets, trainings)
-            return
+        for coef, intercept in self.weights_of_exchanges(signals, targets[None], trainings):
+            yield from zip(coef[0], intercept[0], strict=True)
+
+    def weights_of_exchanges(
+        self, signals: Floats, labels: Indices, trainings: Sequence[Indices]
+    ) -> Iterator[Weights]:
+        """Yield the weights of some exchanges of labels at a time; those of a time are found together."""
         self._check_options()
-        coef, intercept = solve_logistic_folds(
-            signals,
-            targets,
-            trainings,
-            n_classes=len(self.classes_),
-            C=self.C,
-            standardize=self.standardize,
-            tol=self.tol,
-        )
-        yield from zip(coef, intercept, strict=True)
+        n_times, n_samples, n_channels = signals.shape
+        if n_channels >= min(len(rows) for rows in trainings):
+            for row in labels:
+                weights = list(super().weights_of_folds(signals, row, trainings))
+                yield np.stack([w[0] for w in weights])[None], np.stack([w[1] for w in weights])[None]
+            return
+        n_classes = len(self.classes_)
+        step = max(1, _PROBLEM_ELEMENTS // (n_classes * len(trainings) * n_samples))
+        for start in range(0, len(labels), step):
+            yield solve_logistic_folds(
+                signals,
+                labels[start : start + step],
+                trainings,
+                n_classes=n_classes,
+                C=self.C,
+                standardize=self.standardize,
+                tol=self.tol,
+            )
 
     def _check_options(self) -> None:
         for name in ("C", "tol"):
@@ -180,8 +194,8 @@ class DiscriminantOverTimes(LinearOverTimes):
         if n_channels > _MOST_CHANNELS or n_channels >= fewest:
             yield from super().weights_of_exchanges(signals, labels, trainings)
             return
-        size = n_classes * (len(trainings) * (n_samples + n_times * n_channels) + n_channels**2)
-        step = max(1, _BLOCK_ELEMENTS // size)
+        held = n_classes * len(trainings) * (n_samples + n_times * n_channels)
+        step = max(1, min(_HELD_ELEMENTS // held, _BLOCK_ELEMENTS // (n_classes * n_channels**2)))
         for start in range(0, len(labels), step):
             block = labels[start : start + step]
             coef, intercept, sound = solve_exchanges(

@@ -21,7 +21,7 @@ from .scoring import EVERY, Parts, Scored, interval_of, shown_to
 
 if TYPE_CHECKING:
     from ...decoders import Decoder, ProtocolCard, Window, WindowScores
-    from ...decoders.linear._over_times import LinearOverTimes
+    from ...decoders.linear.over_times import LinearOverTimes
 
 Floats = NDArray[np.float64]
 COURSE_VERSION = 1

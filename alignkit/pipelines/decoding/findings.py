@@ -48,12 +48,11 @@ def decoding_findings(
         best = real.iloc[0]
         text = f"{_from(metric, main, several)}{best['model']} {_does(metric)} in {_share(best)}"
         text += f" (mean of {over} subjects)" if over > 1 else ""
-        text += f". By chance it would be {100 * chance[metric]:.1f} %"
-        p = float(best["p_corrected"])
-        if np.isfinite(p):
-            text += (
-                f" (p {p_text(p)} corrected)" if p < 0.05 else f", which it is not told from (p {p_text(p)})"
-            )
+        p, by_chance = float(best["p_corrected"]), f"{100 * chance[metric]:.1f} %"
+        if np.isfinite(p) and p >= 0.05:
+            text += f"; that is not told from chance, {by_chance} (p {p_text(p)} corrected)"
+        else:
+            text += f". Chance is {by_chance}" + (f" (p {p_text(p)} corrected)" if np.isfinite(p) else "")
         if len(real) > 1:
             text += _against(best, real.iloc[1], differences, metric)
         own = rows[rows["model"] == f"{best['model']}, shuffled"]
@@ -109,10 +108,11 @@ def _against(best: pd.Series, second: pd.Series, differences: pd.DataFrame, metr
 
 
 def doubts_about(scored: Sequence[Scored]) -> list[str]:
-    """Return a warning where a control is above chance: something leaks."""
+    """Return warnings: a control above chance (something leaks), and a ridge that decodes the mean."""
     doubts = []
     for one in scored:
         if not one.shuffled:
+            doubts += _gave_up(one)
             continue
         table = one.table[one.table["subject"] == EVERY]
         rows = table[table["score"].isin(["top-1", "balanced accuracy"])]
@@ -124,3 +124,19 @@ def doubts_about(scored: Sequence[Scored]) -> list[str]:
                     f"({row['chance']:.3f}). By chance one control in forty does; look for a leak if more do."
                 )
     return doubts
+
+
+def _gave_up(one: Scored) -> list[str]:
+    from ...decoders.linear.ridge_decoder import ALPHAS
+
+    facts = one.fitted.describe()
+    if facts["kind"] != "ridge":
+        return []
+    strongest = max(facts["parameters"]["alphas"] or ALPHAS)
+    names = [name for name, own in facts["subjects"].items() if own["lowest_alpha"] >= strongest]
+    if not names:
+        return []
+    return [
+        f"{one.decoder} took the strongest of its penalties for {', '.join(names)}: it found nothing that "
+        "predicts embeddings, and decodes nearly their mean, the same for every trial."
+    ]

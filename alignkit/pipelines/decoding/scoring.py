@@ -150,6 +150,11 @@ def fit_part(
     A network stops by its validation part. Linear decoders choose by cross-validation in both parts
     together: the stronger baseline.
     """
+    for name, part in (("training", training), ("validation", validation)):
+        if part is not None and not isinstance(part, Trials):
+            raise InputError(
+                f"`{name}` must be Trials, got {type(part).__name__}, which nothing is fitted to."
+            )
     training, validation = shown_to(component, training, validation)
     return fitted_decoder(component, training, validation, seed=seed, plan=plan, store=store)
 

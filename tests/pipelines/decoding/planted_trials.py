@@ -56,7 +56,9 @@ def seen_stimuli(n_subjects=1, *, n_stimuli=24, n_repeats=2, n_dims=6, n_channel
     )
 
 
-def told_apart(n_subjects=1, *, n_runs=6, per_run=8, n_classes=2, n_channels=4, n_times=None, gain=1.0, seed=0):
+def told_apart(
+    n_subjects=1, *, n_runs=6, per_run=8, n_classes=2, n_channels=4, n_times=None, gain=1.0, seed=0
+):
     """Return a dataset of runs with classes in the column `kind`; with times the second half tells them."""
     rng = np.random.default_rng(seed)
     n = n_runs * per_run

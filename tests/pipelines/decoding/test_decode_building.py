@@ -52,7 +52,7 @@ def test_what_follows_from_the_run_is_not_among_the_options():
         ({"kind": "network", "network": "eegnet"}, "needs a `objective`, such as `objective: clip`"),
         ({**NET, "network": ["eegnet"]}, "are named by `kind`, got"),
         ({**NET, "network": {"dropout": 0.1}}, "are named by `kind`, got"),
-        ({**NET, "network": {"kind": "eegnet", "drop": 0.1}}, "decoder 'network', 'eegnet': the option 'drop'"),
+        ({**NET, "network": {"kind": "eegnet", "drop": 0.1}}, "'network', 'eegnet': the option 'drop'"),
         ({**NET, "training": ["epochs"]}, "`training` must hold `key: value` lines, got"),
         ({**NET, "training": {"epoch": 3}}, "training: the option 'epoch', did you mean 'epochs'"),
         ({**NET, "training": {"seed": 3}}, "training: the option 'seed'"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t as student
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
@@ -14,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from alignkit._core.errors import InputError
 from alignkit.decoders import evaluate, split_trials
 from alignkit.pipelines.decoding import scoring
-from alignkit.pipelines.decoding.scoring import fit_part, parts_of, score_decoders
+from alignkit.pipelines.decoding.scoring import fit_part, parts_of
 from alignkit.pipelines.decoding.targets import fitted_targets
 from alignkit.pipelines.decoding.task import trials_of
 from alignkit.pipelines.store import Store
@@ -130,8 +131,9 @@ def test_controls_are_at_chance_where_decoders_are_near_the_ceiling(tmp_path, ki
         dataset, embeddings = seen_stimuli(n_stimuli=60, noise=0.1)
         config, score, chance = settings(shuffled=True, split={"test": 20}), "top-1", 1 / 20
     else:
-        dataset, embeddings = told_apart(gain=3.0), None
-        config, score, chance = settings(KIND, decoders=["lda"], shuffled=True), "balanced accuracy", 1 / 2
+        dataset, embeddings = told_apart(gain=3.0, n_runs=12), None
+        config = settings(KIND, decoders=["lda"], shuffled=True, split={"test": 4})
+        score, chance = "balanced accuracy", 1 / 2
     _, (real, control) = scores_of(config, dataset, embeddings, tmp_path)
     assert (real.shuffled, control.shuffled) == (False, True)
     assert value_of(real, score) > 0.9
@@ -202,20 +204,30 @@ def test_other_held_out_responses_change_no_decoder_and_no_epoch(tmp_path, kind)
 
 def test_what_is_held_out_reaches_no_fit(monkeypatch, tmp_path):
     dataset, embeddings = seen_stimuli(2)
-    seen = []
-    monkeypatch.setattr(
-        scoring, "fitted_decoder", lambda component, training, validation, **_: seen.append(
-            (training, validation)) or pytest.fail("enough")
-    )  # fmt: skip
-    config = settings(decoders=[MLP])
-    parts = parts_of(config, trials_of(config, dataset, embeddings), embeddings)
-    with pytest.raises(pytest.fail.Exception, match="enough"):
-        score_decoders(config, parts, plan=PLAN, store=Store(tmp_path))
+    given = []
+    real = scoring.fitted_decoder
+
+    def watched(component, training, validation, **facts):
+        given.extend(part for part in (training, validation) if part is not None)
+        return real(component, training, validation, **facts)
+
+    monkeypatch.setattr(scoring, "fitted_decoder", watched)
+    config = settings(decoders=["ridge", {"kind": "ridge", "name": "means", "average": True}], shuffled=True)
+    parts, _ = scores_of(config, dataset, embeddings, tmp_path)
     held_out = set(parts[0].splits[0].held_out.units)
-    for part in seen[0]:
-        assert not held_out & set(part.table["unit"])
-    with pytest.raises(InputError, match="`training` must be Trials, got HeldOut"):
-        fit_part(config.decoders[0], parts[0].splits[0].held_out, None, seed=0, plan=PLAN, store=Store(tmp_path))
+    assert len(given) == 8  # two decoders and their controls of two subjects
+    assert not any(held_out & set(part.table["unit"]) for part in given)
+
+
+@pytest.mark.parametrize("place", ["training", "validation"])
+def test_the_held_out_part_cannot_be_given_to_a_fit(tmp_path, place):
+    dataset, embeddings = seen_stimuli()
+    config = settings(decoders=[MLP])
+    (part,) = parts_of(config, trials_of(config, dataset, embeddings), embeddings)
+    split = part.splits[0]
+    given = {"training": split.training, "validation": split.validation, place: split.held_out}
+    with pytest.raises(InputError, match=f"`{place}` must be Trials, got HeldOut"):
+        fit_part(config.decoders[0], **given, seed=0, plan=PLAN, store=Store(tmp_path))
 
 
 def test_the_same_seed_gives_the_same_scores_and_another_one_other_parts(tmp_path):
@@ -241,3 +253,30 @@ def test_classes_are_decoded_from_single_trials_unless_a_number_of_averages_is_n
     _, (means,) = scores_of(settings(KIND, decoders=["lda"], repetitions=[1, 2]), dataset, None, tmp_path)
     assert set(plain.table["repetitions"]) == {"1"}
     assert set(means.table["repetitions"]) == {"1", "2"}
+
+
+def test_controls_of_classes_lie_around_chance_where_classes_lie_far_apart(tmp_path):
+    found = []
+    for seed in range(8):
+        config = settings(KIND, decoders=["lda"], shuffled=True, split={"folds": 2})
+        dataset = told_apart(gain=3.0, seed=seed, n_runs=8)
+        _, (_, control) = scores_of(config, dataset, None, tmp_path / str(seed))
+        found.append(value_of(control, "balanced accuracy"))
+    # Plain exchanges give .2 to .3 here: by chance they keep, or reverse, what tells the classes apart.
+    assert abs(np.mean(found) - 0.5) < 0.1
+    assert np.std(found) < 0.15
+
+
+@pytest.mark.parametrize(("n_held_out", "finite"), [(1, False), (3, True)])
+def test_a_single_held_out_unit_has_no_interval_and_few_have_students(tmp_path, n_held_out, finite):
+    config = settings(KIND, decoders=["lda"], split={"test": n_held_out})
+    _, (one,) = scores_of(config, told_apart(gain=0.5), None, tmp_path)
+    row = one.table[one.table["score"] == "balanced accuracy"].iloc[0]
+    assert np.isfinite(row["ci_low"]) == finite
+    assert np.isfinite(row["p"])
+    if finite:
+        shown, predicted = one.shown[0], one.evaluation.results["all", "1"].predicted
+        # Units of one size with classes in equal shares: the jackknife's values are the units' own scores.
+        own = (predicted == shown["target"]).groupby(shown["unit"]).mean()
+        low, high = student.interval(0.95, len(own) - 1, own.mean(), own.std() / np.sqrt(len(own)))
+        assert row[["ci_low", "ci_high"]].tolist() == pytest.approx([max(low, 0), min(high, 1)])
