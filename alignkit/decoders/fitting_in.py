@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -191,17 +192,20 @@ def _places(names: Sequence[str], wanted: Sequence[str]) -> dict[str, int]:
     for row, name in enumerate(names):
         if name not in wanted:
             loose.setdefault(_plain(name), []).append(row)
+    alike = Counter(_plain(name) for name in wanted)
     place = {}
     for name in wanted:
         if name in exact:
             place[name] = exact[name]
-        elif len(loose.get(_plain(name), [])) == 1:
+        # What two channels could be meant by is neither of them.
+        elif len(loose.get(_plain(name), [])) == 1 and alike[_plain(name)] == 1:
             place[name] = loose[_plain(name)][0]
     return place
 
 
 def _plain(name: str) -> str:
-    text = re.sub(r"[\s_\-.]", "", name.lower())
+    # Between two digits a separator tells numbers apart: "EEG 1-0" is not "EEG 10".
+    text = re.sub(r"(?<!\d)[\s_\-.]+|[\s_\-.]+(?!\d)", "", name.lower())
     text = re.sub(r"^(eeg|meg)(?=.)", "", text)
     text = re.sub(r"(?<=[a-z0-9])ref$", "", text)
     return _OLD_NAMES.get(text, text)
@@ -236,9 +240,17 @@ def _interpolated(
         epochs = mne.EpochsArray(
             full if full.ndim == 3 else full[..., None], info, proj=False, verbose="error"
         )
-        epochs.interpolate_bads(reset_bads=True, verbose="error")
+        try:
+            epochs.interpolate_bads(reset_bads=True, verbose="error", origin=_origin(info))
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"{what}, and MNE cannot interpolate them: {error}") from error
         filled = epochs.get_data(copy=False)
     return np.asarray(filled.reshape(full.shape), dtype=np.float32)
+
+
+def _origin(info: Any) -> Any:
+    """Return the centre of the head for splines: fitted to digitised points, else the usual place."""
+    return "auto" if info["dig"] else (0.0, 0.0, 0.04)
 
 
 def _timed(recording: Recording, expected: Expected, notes: list[str]) -> Recording:

@@ -143,3 +143,40 @@ def test_spikes_need_every_unit():
     np.testing.assert_array_equal(fitted.data, spikes.data)
     with pytest.raises(InputError, match="only sensors with known places"):
         fit_in(spikes.select(channels=range(7)), Expected.of(spikes))
+
+
+def spikes(*names: str) -> Recording:
+    rng = np.random.default_rng(0)
+    return Recording.from_arrays(rng.poisson(2.0, (20, len(names))), [str(i) for i in range(20)],
+                                 channel_names=names, modality="spikes")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there"),
+    [
+        (("T3", "T7", "a", "b", "c"), ("t7", "a", "b", "c")),
+        (("FP1", "Fp1", "a", "b", "c"), ("fp1", "a", "b", "c")),
+        (("EEG 001", "MEG001", "a", "b", "c", "d", "e", "f"), ("MEG 001", "a", "b", "c", "d", "e", "f")),
+        (("E12", "a", "b", "c"), ("E1-2", "a", "b", "c")),
+        (("EEG 10", "a", "b", "c"), ("EEG 1-0", "a", "b", "c")),
+    ],
+)
+def test_a_name_that_could_be_two_channels_is_neither(wanted, there):
+    with pytest.raises(InputError, match="missing"):
+        fit_in(spikes(*there), Expected.of(spikes(*wanted)))
+
+
+def test_numbers_keep_what_parts_them_and_words_do_not():
+    fitted, notes = fit_in(spikes("eeg-001", "E_7", "MLT1-2"), Expected.of(spikes("EEG 001", "e7", "MLT1-2")))
+    assert list(fitted.channels["name"]) == ["EEG 001", "e7", "MLT1-2"]
+    assert "eeg-001 is EEG 001" in notes[0]
+
+
+def test_electrodes_without_digitised_points_are_interpolated_about_the_usual_centre(eeg):
+    info = eeg.geometry.info.copy()
+    with info._unlock():
+        info["dig"] = None
+    expected = replace(Expected.of(eeg), geometry=SensorGeometry(info))
+    fitted, _ = fit_in(without(eeg, "Cz"), expected)
+    row = list(eeg.channels["name"]).index("Cz")
+    assert np.abs(fitted.data[:, row] - eeg.data[:, row]).mean() < 0.3 * np.abs(eeg.data[:, row]).mean()

@@ -62,7 +62,7 @@ def solve_logistic(
         penalty = np.empty((len(means), 1, 1, n_unknowns))
         penalty[..., :-1] = 1.0 / (C * spread[..., None] ** 2)
         penalty[..., -1] = 0.0
-        problems = Problems(_with_ones(centred), np.ones((1, 1, n_samples)), targets[None], penalty)
+        problems = Problems(_with_ones(centred), np.ones((1, 1, n_samples)), targets, penalty)
         found = minimise(problems, tol=tol)[:, 0]
         weights = found[..., :-1].swapaxes(1, 2) / spread
         coef[block] = weights if basis is None else basis @ weights
@@ -80,17 +80,15 @@ def solve_logistic_folds(
     standardize: bool,
     tol: float,
 ) -> tuple[Floats, Floats]:
-    """Fit a regression per exchange of labels, training part and time, all of a time together.
+    """Fit a regression per training part and time, all parts of a time together.
 
     Z-scoring by a training part is the same as a penalty per channel of that part's variance, so that all
     parts share one design. It is meant for more samples than channels.
 
     Parameters
     ----------
-    X, n_classes, C, tol
+    X, codes, n_classes, C, tol
         See `solve_logistic`; of all samples.
-    codes : ndarray of int, shape (n_exchanges, n_samples)
-        Classes counted from 0, as they are or exchanged.
     trainings : list of arrays of int
         Samples of each training part, every class among them.
     standardize : bool
@@ -98,40 +96,35 @@ def solve_logistic_folds(
 
     Returns
     -------
-    coef : ndarray of shape (n_exchanges, n_folds, n_times, n_channels, n_outputs)
+    coef : ndarray of shape (n_folds, n_times, n_channels, n_outputs)
         In the units of X.
-    intercept : ndarray of shape (n_exchanges, n_folds, n_times, n_outputs)
+    intercept : ndarray of shape (n_folds, n_times, n_outputs)
         Decision values at X = 0.
     """
     n_times, n_samples, n_channels = X.shape
-    n_exchanges, n_folds = len(codes), len(trainings)
-    targets = np.stack([_one_hot(row, n_classes) for row in codes])
-    n_outputs = targets.shape[1]
-    weights = np.zeros((n_folds, n_samples))
+    targets = _one_hot(codes, n_classes)
+    weights = np.zeros((len(trainings), n_samples))
     for row, training in zip(weights, trainings, strict=True):
         np.add.at(row, training, 1.0)
-    # Problems are the folds of the first exchange, then those of the next.
-    every = np.tile(weights, (n_exchanges, 1))[:, None]
-    wanted = targets if n_exchanges == 1 else np.repeat(targets, n_folds, axis=0)
-    coef = np.empty((n_exchanges, n_folds, n_times, n_channels, n_outputs))
-    intercept = np.empty((n_exchanges, n_folds, n_times, n_outputs))
-    for block in _blocks(n_times, n_samples * max(n_channels, n_exchanges * n_folds * n_outputs // 8)):
+    coef = np.empty((len(trainings), n_times, n_channels, len(targets)))
+    intercept = np.empty((len(trainings), n_times, len(targets)))
+    for block in _blocks(n_times, n_samples * n_channels):
         means = X[block].mean(axis=1)
         centred = X[block] - means[:, None]
         scales = np.sqrt(np.einsum("tnc,tnc->tc", centred, centred) / n_samples)
         scales[scales <= np.finfo(np.float64).eps * n_samples * np.abs(means)] = 1.0
         centred /= scales[:, None]
-        penalty = np.empty((len(means), n_folds, 1, n_channels + 1))
+        penalty = np.empty((len(means), len(trainings), 1, n_channels + 1))
         penalty[..., 0, :-1] = (
             _variances(centred, weights) if standardize else 1.0 / scales[:, None] ** 2
         ) / C
         penalty[..., -1] = 0.0
-        problems = Problems(_with_ones(centred), every, wanted, np.tile(penalty, (1, n_exchanges, 1, 1)))
-        found = minimise(problems, tol=tol).reshape(len(means), n_exchanges, n_folds, n_outputs, -1)
-        raw = found[..., :-1] / scales[:, None, None, None]
-        coef[:, :, block] = raw.transpose(1, 2, 0, 4, 3)
-        free = found[..., -1] - np.einsum("tc,tefkc->tefk", means, raw)
-        intercept[:, :, block] = free.transpose(1, 2, 0, 3)
+        problems = Problems(_with_ones(centred), weights[:, None], targets, penalty)
+        found = minimise(problems, tol=tol)
+        raw = found[..., :-1] / scales[:, None, None]
+        coef[:, block] = raw.transpose(1, 0, 3, 2)
+        free = found[..., -1] - np.einsum("tc,tfkc->tfk", means, raw)
+        intercept[:, block] = free.swapaxes(0, 1)
     return coef, intercept
 
 

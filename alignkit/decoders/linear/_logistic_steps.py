@@ -38,7 +38,7 @@ class Problems:
         Float64; the last column is 1 and belongs to the intercept.
     weights : ndarray of shape (n_problems, 1, n_samples)
         Of the losses of samples: 1 in the training part of a problem, otherwise 0.
-    targets : ndarray of shape (n_problems or 1, n_outputs, n_samples)
+    targets : ndarray of shape (n_outputs, n_samples)
         1 where a sample is of the output's class; one output is the second of two classes.
     penalty : ndarray of shape (n_designs, n_problems, 1, n_unknowns)
         Of squared unknowns, halved.
@@ -48,11 +48,6 @@ class Problems:
     weights: Floats
     targets: Floats
     penalty: Floats
-
-    @property
-    def n_outputs(self) -> int:
-        """1 for two classes, otherwise one per class."""
-        return int(self.targets.shape[1])
 
     @property
     def n_samples(self) -> Floats:
@@ -145,9 +140,9 @@ def _start(problems: Problems, dtype: type[np.floating[Any]]) -> _State:
     """Return intercepts alone: the log-odds of classes in each training part."""
     n_designs = len(problems.design)
     shares = (problems.weights * problems.targets).sum(axis=2) / problems.n_samples[:, None]
-    odds = np.log(shares / (1 - shares)) if problems.n_outputs == 1 else np.log(shares)
+    odds = np.log(shares / (1 - shares)) if len(problems.targets) == 1 else np.log(shares)
     unknowns = np.zeros((n_designs, *_shape_of_unknowns(problems)))
-    unknowns[..., -1] = odds - (0 if problems.n_outputs == 1 else odds.mean(axis=1, keepdims=True))
+    unknowns[..., -1] = odds - (0 if len(problems.targets) == 1 else odds.mean(axis=1, keepdims=True))
     products = problems.design.astype(dtype, copy=False)
     state = _State(np.arange(n_designs), problems.design, products, problems.penalty, unknowns)
     _evaluate(problems, state)
@@ -230,9 +225,9 @@ def _search(
 def _inverse_hessian(problems: Problems, state: _State) -> Real:
     """Return the inverse Hessian of a design's problems on average, between classes on average too."""
     spread = 1.0 - (state.chances**2).sum(axis=2, keepdims=True)
-    if problems.n_outputs == 1:
+    if len(problems.targets) == 1:
         spread = 2.0 * state.chances * (1.0 - state.chances)
-    n_classes = max(problems.n_outputs, 2)
+    n_classes = max(len(problems.targets), 2)
     weights = (problems.weights * spread).mean(axis=(1, 2)) / (n_classes - 1)
     if n_classes == 2:
         weights /= 2.0
@@ -332,4 +327,4 @@ def _about_mean(unknowns: Floats) -> Floats:
 
 
 def _shape_of_unknowns(problems: Problems) -> tuple[int, int, int]:
-    return len(problems.weights), problems.n_outputs, problems.design.shape[2]
+    return len(problems.weights), len(problems.targets), problems.design.shape[2]

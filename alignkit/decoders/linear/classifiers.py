@@ -11,14 +11,15 @@ from scipy.special import expit, softmax
 
 from ..._core.errors import InputError
 from ._discriminant import Shrinkage, solve_discriminant
-from ._discriminant_exchanges import solve_exchanges
+from ._discriminant_exchanges import solve_exchanges as solve_discriminant_exchanges
 from ._logistic import solve_logistic, solve_logistic_folds
+from ._logistic_exchanges import solve_exchanges as solve_logistic_exchanges
 from .over_times import Floats, Indices, LinearOverTimes, Weights
 
 _HELD_ELEMENTS = 2**23  # of labels and weights of exchanges: 64 MiB
-_BLOCK_ELEMENTS = 2**17  # of their covariances at a time: 1 MiB, to stay in the cache
-_PROBLEM_ELEMENTS = 2**18  # of the margins of exchanges at a time: 2 MiB
+_BLOCK_ELEMENTS = 2**17  # of what is worked on at a time: 1 MiB, to stay in the cache
 _MOST_CHANNELS = 64  # up to which sums of products are cheaper than a matrix of every part
+_MOST_FOR_NEWTON = 16  # channels up to which a Hessian for every exchange costs less than more steps
 
 
 class LogisticOverTimes(LinearOverTimes):
@@ -91,32 +92,38 @@ class LogisticOverTimes(LinearOverTimes):
         self, signals: Floats, targets: NDArray[np.intp], trainings: Sequence[Indices]
     ) -> Iterator[Weights]:
         """Yield the weights of every training part; those of a time are found together."""
-        for coef, intercept in self.weights_of_exchanges(signals, targets[None], trainings):
-            yield from zip(coef[0], intercept[0], strict=True)
+        if signals.shape[2] >= min(len(rows) for rows in trainings):
+            yield from super().weights_of_folds(signals, targets, trainings)
+            return
+        self._check_options()
+        coef, intercept = solve_logistic_folds(
+            signals,
+            targets,
+            trainings,
+            n_classes=len(self.classes_),
+            C=self.C,
+            standardize=self.standardize,
+            tol=self.tol,
+        )
+        yield from zip(coef, intercept, strict=True)
 
     def weights_of_exchanges(
         self, signals: Floats, labels: Indices, trainings: Sequence[Indices]
     ) -> Iterator[Weights]:
-        """Yield the weights of some exchanges of labels at a time; those of a time are found together."""
-        self._check_options()
+        """Yield the weights of some exchanges of labels at a time; of few channels, found together."""
         n_times, n_samples, n_channels = signals.shape
-        if n_channels >= min(len(rows) for rows in trainings):
-            for row in labels:
-                weights = list(super().weights_of_folds(signals, row, trainings))
-                yield np.stack([w[0] for w in weights])[None], np.stack([w[1] for w in weights])[None]
+        if n_channels > _MOST_FOR_NEWTON or len(self.classes_) > 2:
+            yield from super().weights_of_exchanges(signals, labels, trainings)
             return
-        n_classes = len(self.classes_)
-        step = max(1, _PROBLEM_ELEMENTS // (n_classes * len(trainings) * n_samples))
-        for start in range(0, len(labels), step):
-            yield solve_logistic_folds(
-                signals,
-                labels[start : start + step],
-                trainings,
-                n_classes=n_classes,
-                C=self.C,
-                standardize=self.standardize,
-                tol=self.tol,
+        self._check_options()
+        for block in _blocks(labels, len(trainings) * (n_samples + n_times * n_channels), n_samples):
+            coef, intercept, found = solve_logistic_exchanges(
+                signals, block, trainings, C=self.C, standardize=self.standardize, tol=self.tol
             )
+            for row in np.flatnonzero(~found):
+                for fold, weights in enumerate(self.weights_of_folds(signals, block[row], trainings)):
+                    coef[row, fold], intercept[row, fold] = weights
+            yield coef, intercept
 
     def _check_options(self) -> None:
         for name in ("C", "tol"):
@@ -195,10 +202,8 @@ class DiscriminantOverTimes(LinearOverTimes):
             yield from super().weights_of_exchanges(signals, labels, trainings)
             return
         held = n_classes * len(trainings) * (n_samples + n_times * n_channels)
-        step = max(1, min(_HELD_ELEMENTS // held, _BLOCK_ELEMENTS // (n_classes * n_channels**2)))
-        for start in range(0, len(labels), step):
-            block = labels[start : start + step]
-            coef, intercept, sound = solve_exchanges(
+        for block in _blocks(labels, held, n_classes * n_channels**2):
+            coef, intercept, sound = solve_discriminant_exchanges(
                 signals,
                 block,
                 trainings,
@@ -210,6 +215,13 @@ class DiscriminantOverTimes(LinearOverTimes):
                 for fold, found in enumerate(self.weights_of_folds(signals, block[row], trainings)):
                     coef[row, fold], intercept[row, fold] = found
             yield coef, intercept
+
+
+def _blocks(labels: Indices, held: int, at_once: int) -> Iterator[Indices]:
+    """Yield exchanges of labels, given the elements that each takes in all, and in what is worked on."""
+    step = max(1, min(_HELD_ELEMENTS // held, _BLOCK_ELEMENTS // at_once))
+    for start in range(0, len(labels), step):
+        yield labels[start : start + step]
 
 
 def class_probabilities(decision: Floats) -> Floats:

@@ -23,6 +23,7 @@ from .findings import decoding_findings, doubts_about
 from .rows import course_rows, difference_rows, main_repetitions, score_rows
 from .scoring import EVERY, Parts, Scored
 from .targets import Embeddings
+from .task import units_of
 
 MOST_CLASSES = 24
 _PAPERS = {
@@ -72,7 +73,7 @@ def summarise_decoding(
         cards=tuple(_cards(scored, courses)),
         audit=_audit(scored),
         warnings=tuple(dict.fromkeys(warnings)),
-        methods=_methods(config, parts, scored, courses, embeddings),
+        methods=_methods(config, dataset, parts, scored, courses, embeddings),
         references=_references(scored, courses, embeddings),
         config_yaml=config_yaml,
         versions=plan.versions,
@@ -237,6 +238,7 @@ def _chosen(scored: Sequence[Scored]) -> str:
 
 def _methods(
     config: DecodeConfig,
+    dataset: Dataset,
     parts: Sequence[Parts],
     scored: Sequence[Scored],
     courses: Sequence[Course],
@@ -249,9 +251,9 @@ def _methods(
             f"Embeddings. Features of {embeddings.model.name} ({', '.join(embeddings.model.layers)}), {kept} "
             f"the training part's stimuli: {parts[0].trials.targets.n_dims} dimensions."
         )
-    units = config.split.units or (
-        "the stimulus with its near-duplicates" if embeddings is not None else "runs, or blocks of trials"
-    )
+    units = units_of(config, dataset, parts[0].trials.study) or "stimulus"
+    if embeddings is not None:
+        units += ", and stimuli with their near-duplicates"
     has_networks = any(one.component.kind == NETWORK for one in scored)
     chosen_by = "; networks stop by a validation part, linear decoders are fitted to both parts together and "
     texts.append(
@@ -259,7 +261,9 @@ def _methods(
         f"on it{chosen_by if has_networks else '; decoders '}choose their penalties by cross-validation "
         "within what they are fitted to, where they choose any."
     )
-    texts += dict.fromkeys(f"{one.decoder}. {_described(one)}" for one in scored if not one.shuffled)
+    for name in dict.fromkeys(one.decoder for one in scored):
+        group = [one for one in scored if one.decoder == name and not one.shuffled]
+        texts += dict.fromkeys(f"{name}. {text}" for text in _described(group))
     texts += dict.fromkeys(one.how for one in courses)
     if config.shuffled:
         texts.append(
@@ -269,15 +273,30 @@ def _methods(
     return tuple(texts)
 
 
-def _described(one: Scored) -> str:
+def _described(group: Sequence[Scored]) -> list[str]:
+    """Return what one decoder was: of a network in one sentence, however often it was trained."""
+    if group[0].component.kind != NETWORK:
+        return [_described_linear(one) for one in group]
+    every = [one.fitted.describe() for one in group]
+    facts = every[0]
+    plan, epochs = facts["plan"], _span([each["n_epochs"] for each in every])
+    often = f" {len(every)} times" if len(every) > 1 else ""
+    text = (
+        f"Network {facts['network']['kind']} trained{often} with {facts['objective']['kind']} "
+        f"({plan['optimizer']}, learning rate {plan['lr']:g}, batches of {plan['batch_size']}) for {epochs} "
+        f"epochs, of which the weights of epoch {_span([each['best_epoch'] for each in every])} were kept; "
+        f"chosen by: {facts['chosen_by']}."
+    )
+    return [text]
+
+
+def _span(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _described_linear(one: Scored) -> str:
     facts = one.fitted.describe()
-    if one.component.kind == NETWORK:
-        network, objective, plan = facts["network"], facts["objective"], facts["plan"]
-        return (
-            f"Network {network['kind']} trained with {objective['kind']} ({plan['optimizer']}, learning rate "
-            f"{plan['lr']:g}, batches of {plan['batch_size']}), {facts['n_epochs']} epochs, the weights of "
-            f"epoch {facts['best_epoch']}; chosen by: {facts['chosen_by']}."
-        )
     averaged = "the mean over presentations of each stimulus" if one.component.average else "every trial"
     chosen_by = str(facts["chosen_by"])
     how = chosen_by if chosen_by.startswith("nothing") else f"its penalty was chosen by {chosen_by}"
