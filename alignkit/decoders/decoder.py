@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .._core.errors import InputError
+from ._fingerprints import fingerprints_of
 from .trials import Trials
 
 
@@ -28,11 +29,15 @@ class Seen:
         What must stay on one side of a split.
     stimuli : frozenset of str
         Stimuli by name.
+    data : frozenset of str
+        Digest of each trial's data, so that the same data are known under other names too; empty where
+        trials cannot be told apart by their data (see :func:`fingerprints_of`).
     """
 
     samples: frozenset[tuple[str, int]] = frozenset()
     units: frozenset[str] = frozenset()
     stimuli: frozenset[str] = frozenset()
+    data: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, *parts: Trials | None) -> Seen:
@@ -42,23 +47,35 @@ class Seen:
             frozenset(pair for table in tables for pair in _samples(table)),
             frozenset(str(unit) for t in tables for unit in t["unit"]),
             frozenset(str(name) for t in tables for name in t["stimulus_id"]),
+            fingerprints_of(*(part for part in parts if part is not None)),
         )
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Seen:
         """Return what `to_json` was made of."""
         samples = frozenset((subject, row) for subject, rows in facts["samples"].items() for row in rows)
-        return cls(samples, frozenset(facts["units"]), frozenset(facts["stimuli"]))
+        data = frozenset(facts.get("data", ()))
+        return cls(samples, frozenset(facts["units"]), frozenset(facts["stimuli"]), data)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the rows of each subject, units and stimuli, in order."""
+        """Return the rows of each subject, units, stimuli and digests of data, in order."""
         rows: dict[str, list[int]] = {}
         for subject, row in sorted(self.samples):
             rows.setdefault(subject, []).append(row)
-        return {"samples": rows, "units": sorted(self.units), "stimuli": sorted(self.stimuli)}
+        return {
+            "samples": rows,
+            "units": sorted(self.units),
+            "stimuli": sorted(self.stimuli),
+            "data": sorted(self.data),
+        }
 
     def __or__(self, other: Seen) -> Seen:
-        return Seen(self.samples | other.samples, self.units | other.units, self.stimuli | other.stimuli)
+        return Seen(
+            self.samples | other.samples,
+            self.units | other.units,
+            self.stimuli | other.stimuli,
+            self.data | other.data,
+        )
 
 
 def _samples(table: pd.DataFrame) -> Iterator[tuple[str, int]]:
@@ -66,6 +83,22 @@ def _samples(table: pd.DataFrame) -> Iterator[tuple[str, int]]:
     rows = table["sources"] if "sources" in table else table["row"].astype(str)
     for subject, own in zip(table["subject"], rows, strict=True):
         yield from ((str(subject), int(row)) for row in str(own).split())
+
+
+def _check_apart(training: pd.DataFrame, validation: pd.DataFrame) -> None:
+    units = set(training["unit"].astype(str)) & set(validation["unit"].astype(str))
+    if units:
+        raise InputError(
+            f"{len(units)} unit(s) are in the training and in the validation part: "
+            f"{', '.join(sorted(units)[:3])}. Split by units."
+        )
+    samples = set(_samples(training)) & set(_samples(validation))
+    if samples:
+        subject, row = min(samples)
+        raise InputError(
+            f"{len(samples)} sample(s) are in the training and in the validation part under units of other "
+            f"names, such as row {row} of {subject!r}. Split by units."
+        )
 
 
 class Decoder(ABC):
@@ -76,7 +109,7 @@ class Decoder(ABC):
     kind : str
         Name in the registry and on disk.
     seen_ : Seen
-        What it was fitted on; only after `fit`.
+        What it was fitted on; only after a `fit` that came to its end.
     chosen_by_ : str
         What chose settings and epoch, such as ``"cross-validation in the training part"``; for the protocol.
     """
@@ -113,12 +146,9 @@ class Decoder(ABC):
                     "evaluated once, and never fitted to or chosen by."
                 )
         if validation is not None:
-            both = Seen.of(training).units & Seen.of(validation).units
-            if both:
-                raise InputError(
-                    f"{len(both)} unit(s) are in the training and in the validation part: "
-                    f"{', '.join(sorted(both)[:3])}. Split by units."
-                )
+            _check_apart(training.table, validation.table)
+        # What an earlier fit saw says nothing of weights that a failed fit may have left half made.
+        self.__dict__.pop("seen_", None)
         self._fit(training, validation)
         self.seen_ = Seen.of(training, validation)
         return self

@@ -100,7 +100,8 @@ class Trials:
     Attributes
     ----------
     study : Study
-        The recordings; data may lie on disk and are read by rows.
+        The whole recordings, also where the trials are a part of their rows, so that a row keeps its number:
+        what may be seen is told by `table` alone. Data may lie on disk and are read by rows.
     targets : Targets
         What can be decoded.
     table : DataFrame
@@ -236,7 +237,8 @@ class Trials:
     def average_repetitions(self) -> Trials:
         """Return the mean trial of each subject, stimulus, target and unit, in the order of first appearance.
 
-        The new recordings lie in memory; `sources` of the table says which trials each is the mean of.
+        The new recordings lie in memory; `sources` of the table says which trials each is the mean of, of
+        means of means too those that were recorded.
         """
         keys = ["subject", "stimulus", "target", "unit"]
         sets = list(self.table.groupby(keys, sort=False).indices.values())
@@ -248,13 +250,16 @@ class Trials:
             if not len(places):
                 recordings.append(recording)
                 continue
-            means = [
-                read_rows(recording, sources[sets[i]]).mean(axis=0, dtype=np.float64) for i in places
-            ]
+            means = [read_rows(recording, sources[sets[i]]).mean(axis=0, dtype=np.float64) for i in places]
             samples = recording.samples.iloc[[int(sources[sets[i][0]]) for i in places]]
             recordings.append(replace(recording, data=np.stack(means).astype(np.float32), samples=samples))
             table.loc[places, "row"] = np.arange(len(places))
-        table["sources"] = [" ".join(map(str, sorted(sources[rows]))) for rows in sets]
+        known = self.table["sources"] if "sources" in self.table else self.table["row"]
+        names = known.astype(str).to_numpy()
+        table["sources"] = [
+            " ".join(map(str, sorted({int(row) for name in names[rows] for row in name.split()})))
+            for rows in sets
+        ]
         return replace(self, study=Study.of(*recordings), table=table)
 
     def read(self, rows: ArrayLike | None = None) -> NDArray[np.float32]:

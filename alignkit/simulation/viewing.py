@@ -39,7 +39,7 @@ _LEVEL_NAMES = np.array(["weak", "usual", "strong"])
 # removes, and one that even the weakest removes. Between two blurs each, with standard deviations.
 _BANDS_PX = ((3.0, None), (1.2, 2.4), (0.0, 0.8))
 _WEIGHTS = (1.0, 1.5, 1.5)
-# The band that each of six features in turn sees where they are selective: the finer, the more there is to see.
+# The bands that six features see where they are selective; what is coarse fills few of them.
 _SEEN = np.array([0, 1, 2, 1, 2, 1])
 # Grey levels, so that hardly a pixel leaves [0, 1].
 _MEAN, _SD = 0.5, 0.12
@@ -196,12 +196,12 @@ def simulate_blurred_viewing(
         mixing = _by_band(mixing, images)
     levels = [_features(_blurred(images, level), mixing) for level in _LEVELS_PX]
     sharp = _features(images, mixing)
-    carried = np.stack(levels) if mismatch else np.stack([sharp] * len(levels))
+    carried = np.stack(levels if mismatch else [sharp] * len(levels)).astype(np.float64)
     courses = latent_courses(protocol, n_dims, own_sources)
     source_seed = int(own_sources.integers(2**63))
     (info,) = subject_sensors(modality, n_channels, "same", sfreq_hz, [own_sources])
     fields = source_fields(info, n_dims, np.random.default_rng(source_seed))
-    fields *= signal_scale(snr, carried[_USUAL].astype(np.float64), fields, courses, protocol)
+    fields *= signal_scale(snr, carried[_USUAL], fields, courses, protocol)
     recordings = []
     for subject, rng in zip(subject_names(n_subjects), own, strict=True):
         own_order, own_noise = rng.spawn(2)

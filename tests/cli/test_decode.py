@@ -51,7 +51,7 @@ def test_decode_prints_its_findings_as_json_and_writes_where_it_was_told(config,
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("  test: 12", "  tests: 12"), "'tests', did you mean 'test'"),
+        pytest.param(("  test: 12", "  tests: 12"), "'tests', did you mean 'test'", marks=pytest.mark.slow),
         (("- ridge\n", "- rigde\n"), "decoders: 'rigde', did you mean 'ridge'"),
     ],
 )

@@ -66,6 +66,60 @@ def test_noisy_trials_carry_the_strongest_blur():
     assert np.abs(left).max() < 1e-4 * np.abs(flat).max()
 
 
+def test_a_mix_of_blurs_has_its_shares_and_its_strong_trials_are_the_noisy_ones():
+    planted = simulate_blurred_viewing(**SMALL | {"n_stimuli": 100}, blur_mix=(0.1, 0.3, 0.6))
+    samples = planted.study["sub-01"].samples
+    assert samples["blur"].value_counts().to_dict() == {"strong": 120, "usual": 60, "weak": 20}
+    assert np.array_equal(samples["clean"], samples["blur"] != "strong")
+
+
+def test_every_trial_carries_the_blur_that_it_says_with_its_gain():
+    gains = (1.5, 1.0, 0.4)
+    planted = simulate_blurred_viewing(
+        **SMALL | {"n_stimuli": 30}, snr=np.inf, blur_mix=(0.3, 0.4, 0.3), blur_gains=gains
+    )
+    recording = planted.study["sub-01"]
+    level = np.array([("weak", "usual", "strong").index(blur) for blur in recording.samples["blur"]])
+    carried = np.array(gains)[level, None] * planted.features[shown(planted, recording), level]
+    flat = recording.data.reshape(len(level), -1)
+    left = flat - carried @ np.linalg.lstsq(carried, flat, rcond=None)[0]
+    assert np.abs(left).max() < 1e-4 * np.abs(flat).max()
+
+
+def test_the_default_is_the_mix_of_usual_and_strong_blur():
+    one, two = (
+        simulate_blurred_viewing(**SMALL, blur_mix=mix, noisy_share=share)
+        for mix, share in ((None, 0.2), ((0, 0.8, 0.2), 0.15))
+    )
+    assert one.study.digest == two.study.digest
+    assert set(one.study["sub-01"].samples["blur"]) == {"usual", "strong"}
+
+
+def test_without_a_mismatch_no_blur_is_carried_whatever_the_mix():
+    planted = simulate_blurred_viewing(**SMALL, snr=np.inf, blur_mix=(0.3, 0.4, 0.3), mismatch=False)
+    recording = planted.study["sub-01"]
+    assert set(recording.samples["blur"]) == {"none"}
+    rows = shown(planted, recording)
+    first, second = np.argsort(rows, kind="stable").reshape(-1, 2).T
+    np.testing.assert_array_equal(recording.data[first], recording.data[second])
+
+
+def test_selective_features_of_what_blur_takes_away_fall_silent():
+    planted = simulate_blurred_viewing(**SMALL | {"n_dims": 12, "n_stimuli": 100}, selective=True)
+    versions = (planted.sharp, *planted.features.transpose(1, 0, 2))
+    # (versions, features): one in six is coarse, the others in turn middle and fine.
+    heard = np.stack([version.std(axis=0) for version in versions])
+    heard /= heard[0]
+    coarse, middle, fine = heard[:, 0::6], heard[:, 1::2], heard[:, 2::6]
+    assert coarse.min() > 0.7
+    assert middle[1].min() > 0.7 and 0.4 < middle[2].min() < middle[2].max() < 0.8 and middle[3].max() < 0.35
+    assert fine[1].max() < 0.6 and fine[2].max() < 0.3
+    # The twin, whose features mix all bands, loses about as much of each.
+    mixed = simulate_blurred_viewing(**SMALL | {"n_dims": 12, "n_stimuli": 100})
+    even = mixed.features[:, 1].std(axis=0) / mixed.sharp.std(axis=0)
+    assert even.max() / even.min() < 2 < 3 < heard[2].max() / heard[2].min()
+
+
 def test_the_noise_of_trials_is_what_it_says():
     noisy, clear = (simulate_blurred_viewing(n_stimuli=200, snr=snr) for snr in (0.5, np.inf))
     one, two = noisy.study["sub-01"], clear.study["sub-01"]
@@ -80,7 +134,7 @@ def test_the_control_differs_in_what_is_carried_alone():
     one, two = (simulate_blurred_viewing(**SMALL, mismatch=mismatch) for mismatch in (True, False))
     np.testing.assert_array_equal(one.images, two.images)
     first, second = one.study["sub-01"], two.study["sub-01"]
-    assert first.samples.equals(second.samples)
+    assert first.samples.drop(columns="blur").equals(second.samples.drop(columns="blur"))
     assert first.digest != second.digest
 
 
@@ -98,6 +152,10 @@ def test_the_same_seed_gives_the_same_bits():
         ({"snr": -1.0}, "`snr` must be at least 0 .inf for no noise., got -1"),
         ({"noisy_share": 1.5}, r"`noisy_share` must lie in \[0, 1\], got 1.5"),
         ({"noise_ratio": 0.5}, "`noise_ratio` must be at least 1 and finite, got 0.5"),
+        ({"blur_mix": (0.5, 0.5)}, r"`blur_mix` must be three numbers of 0 or above, .* got \(0.5, 0.5\)"),
+        ({"blur_mix": (0.5, 0.7, -0.2)}, r"`blur_mix` must be three .* got \(0.5, 0.7, -0.2\)"),
+        ({"blur_mix": (0.5, 0.2, 0.2)}, r"`blur_mix` must sum to 1, got \(0.5, 0.2, 0.2\)"),
+        ({"blur_gains": (1, 1, np.inf)}, r"`blur_gains` must be three .* got \(1.0, 1.0, inf\)"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused(change, message):

@@ -44,12 +44,12 @@ def samples_lasting(seconds: float, layout: Layout, *, network: str, option: str
     return max(1, round(seconds * layout.sfreq_hz))
 
 
-def need_times(least: int, layout: Layout, *, network: str, remedy: str) -> None:
+def need_times(least: int, n_times: int, *, network: str, remedy: str) -> None:
     """Refuse trials that are too short for kernels and pools."""
-    if layout.n_times < least:
+    if n_times < least:
         raise InputError(
             f"{network} needs trials of at least {least} times with these kernels and pools, got "
-            f"{layout.n_times}. Take a longer window, or {remedy}."
+            f"{n_times}. Take a longer window, or {remedy}."
         )
 
 

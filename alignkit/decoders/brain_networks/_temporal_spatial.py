@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..._core.errors import InputError
+from ._temporal_filters import need_times
 
 # From this many outputs on, layer norm leaves enough of them to tell.
 _LEAST_NORMED = 8
@@ -53,12 +53,8 @@ class TemporalSpatial(nn.Module):
     ) -> None:
         super().__init__()
         least = max(2, temporal_kernel + pool - 1)
-        if n_times < least:
-            raise InputError(
-                f"{needed_by} with a kernel of {temporal_kernel} and a pool of {pool} samples needs trials "
-                f"of at least {least} times, got {n_times}. Make `temporal_kernel` and `pool` smaller; for "
-                "responses without times take residual-mlp."
-            )
+        remedy = "smaller `temporal_kernel` and `pool`; for responses without times take residual-mlp"
+        need_times(least, n_times, network=needed_by, remedy=remedy)
         self.pool = pool
         self.pool_stride = pool_stride
         self.n_features = n_filters * ((n_times - temporal_kernel - pool + 1) // pool_stride + 1)

@@ -11,8 +11,8 @@ from torch import nn
 
 from ..._core.checks import did_you_mean
 from ..._core.errors import InputError, MissingDataError, UnknownNameError
-from ...networks.standard._random_weights import seeded
 from .._layout import Layout
+from .._seeding import seeded
 
 _OF_THE_LAYOUT = ("n_chans", "n_outputs", "n_times", "sfreq", "chs_info", "input_window_seconds")
 # Planar places are in [0, 1]; braindecode reads metres from the middle of a head of about this width.
@@ -118,7 +118,8 @@ def braindecode_model(
         return network
 
     try:
-        return seeded(build, seed).train()
+        with seeded(seed):
+            return build().train()
     except InputError:
         raise
     except Exception as error:

@@ -7,6 +7,7 @@ from torch import nn
 
 from ..._core.errors import InputError
 from .._layout import Layout
+from .._seeding import seeded
 from ._channel_attention import ChannelAttention
 from ._temporal_spatial import Projection, TemporalSpatial
 from .spatial_attention import fourier_code
@@ -95,8 +96,7 @@ def channel_transformer(
     """
     if n_blocks < 1 or n_heads < 1:
         raise InputError(f"`n_blocks` and `n_heads` must be at least 1, got {n_blocks} and {n_heads}.")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         convolutions = TemporalSpatial(
             layout.n_channels,
             layout.n_times,

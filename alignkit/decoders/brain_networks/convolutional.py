@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from ..._core.errors import InputError
 from .._layout import Layout
+from .._seeding import seeded
 from .pooling_over_time import PoolingOverTime
 from .spatial_attention import SpatialAttention
 from .subject_layer import SubjectLayer
@@ -111,8 +112,7 @@ def brain_conv(
             "spatial attention needs the places of sensors, but the recordings have none. Give them a "
             "montage, or set `spatial_attention` to false."
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         return BrainConv(
             _sensors(layout, spatial_attention, attention_outputs, n_frequencies, sensor_dropout),
             nn.Conv1d(attention_outputs, attention_outputs, 1),

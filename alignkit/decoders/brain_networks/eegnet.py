@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ...networks.standard._random_weights import seeded
 from .._layout import Layout
+from .._seeding import seeded
 from ._max_norm import MaxNormLinear, SpatialFilters
 from ._temporal_filters import OfEveryChannel, SameConv, keras_norm, need_counts, need_times, samples_lasting
 
@@ -181,9 +181,9 @@ def eegnet(
         pool_1=pool_1,
         pool_2=pool_2,
     )
-    need_times(pool_1 * pool_2, layout, network="eegnet", remedy="smaller `pool_1` and `pool_2`")
-    return seeded(
-        lambda: EEGNet(
+    need_times(pool_1 * pool_2, layout.n_times, network="eegnet", remedy="smaller `pool_1` and `pool_2`")
+    with seeded(seed):
+        return EEGNet(
             layout.n_channels,
             layout.n_times,
             n_outputs,
@@ -197,6 +197,4 @@ def eegnet(
             dropout=dropout,
             spatial_max_norm=spatial_max_norm,
             dense_max_norm=dense_max_norm,
-        ),
-        seed,
-    ).train()
+        )

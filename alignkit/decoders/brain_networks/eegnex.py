@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from ..._core.checks import check_option
-from ...networks.standard._random_weights import seeded
 from .._layout import Layout
+from .._seeding import seeded
 from ._max_norm import MaxNormLinear, SpatialFilters
 from ._temporal_filters import OfEveryChannel, SameConv, keras_norm, need_counts, need_times, samples_lasting
 
@@ -246,9 +246,9 @@ def eegnex(
         pool_1=pool_1,
         pool_2=pool_2,
     )
-    need_times(pool_1 * pool_2, layout, network="eegnex", remedy="smaller `pool_1` and `pool_2`")
-    return seeded(
-        lambda: EEGNeX(
+    need_times(pool_1 * pool_2, layout.n_times, network="eegnex", remedy="smaller `pool_1` and `pool_2`")
+    with seeded(seed):
+        return EEGNeX(
             layout.n_channels,
             layout.n_times,
             n_outputs,
@@ -263,6 +263,4 @@ def eegnex(
             dropout=dropout,
             spatial_max_norm=spatial_max_norm,
             dense_max_norm=dense_max_norm,
-        ),
-        seed,
-    ).train()
+        )

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from ..._core.checks import check_option
-from ...networks.standard._random_weights import seeded
 from .._layout import Layout
+from .._seeding import seeded
 from ._functional_layers import Basis, FunctionalConv, FunctionalDense, check_kernel, unit_variance
 from ._temporal_filters import need_counts, need_times, samples_lasting
 
@@ -187,9 +187,9 @@ def functional_network(
     length = samples_lasting(kernel_s, layout, network="functional", option="kernel_s")
     check_kernel(n_functions, length)
     least = n_layers * length + n_dense_functions
-    need_times(least, layout, network="functional", remedy="a shorter `kernel_s` or fewer `n_layers`")
-    return seeded(
-        lambda: FunctionalNetwork(
+    need_times(least, layout.n_times, network="functional", remedy="a shorter `kernel_s` or fewer `n_layers`")
+    with seeded(seed):
+        return FunctionalNetwork(
             layout.n_channels,
             n_outputs,
             n_filters=n_filters,
@@ -199,6 +199,4 @@ def functional_network(
             n_dense_functions=n_dense_functions,
             basis=basis,
             dropout=dropout,
-        ),
-        seed,
-    ).train()
+        )

@@ -9,6 +9,7 @@ from torch import nn
 
 from ..._core.checks import check_option
 from .._layout import Layout
+from .._seeding import seeded
 from ._channel_attention import ChannelAttention
 from ._temporal_spatial import Projection, TemporalSpatial
 
@@ -71,8 +72,7 @@ def nice(
     1440
     """
     check_option("variant", variant, ("plain", "sa"))
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         convolutions = TemporalSpatial(
             layout.n_channels,
             layout.n_times,

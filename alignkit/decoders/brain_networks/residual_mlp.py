@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from ..._core.errors import InputError
-from ...networks.standard._random_weights import seeded
 from .._layout import Layout
+from .._seeding import seeded
 from ._temporal_filters import need_counts
 
 
@@ -181,8 +181,8 @@ def residual_mlp(
     need_counts(width=width)
     if n_blocks < 0:
         raise InputError(f"`n_blocks` must be at least 0, got {n_blocks}.")
-    return seeded(
-        lambda: ResidualMLP(
+    with seeded(seed):
+        return ResidualMLP(
             layout.n_channels * layout.n_times,
             n_outputs,
             n_subjects=layout.n_subjects,
@@ -190,6 +190,4 @@ def residual_mlp(
             n_blocks=n_blocks,
             input_dropout=input_dropout,
             dropout=dropout,
-        ),
-        seed,
-    ).train()
+        )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ...networks.standard._random_weights import seeded
 from .._layout import Layout
+from .._seeding import seeded
 from ._temporal_filters import need_counts, need_times, samples_lasting
 
 _LEAST_POWER = 1e-6
@@ -162,9 +162,11 @@ def shallow_fbcsp(
         pool_stride=pool_stride,
     )
     least = filter_length + pool_length - 1
-    need_times(least, layout, network="shallow-fbcsp", remedy="smaller `filter_length` and `pool_length`")
-    return seeded(
-        lambda: ShallowFBCSP(
+    need_times(
+        least, layout.n_times, network="shallow-fbcsp", remedy="smaller `filter_length` and `pool_length`"
+    )
+    with seeded(seed):
+        return ShallowFBCSP(
             layout.n_channels,
             layout.n_times,
             n_outputs,
@@ -174,6 +176,4 @@ def shallow_fbcsp(
             pool_length=pool_length,
             pool_stride=pool_stride,
             dropout=dropout,
-        ),
-        seed,
-    ).train()
+        )

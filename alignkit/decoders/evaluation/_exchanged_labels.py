@@ -49,15 +49,17 @@ def refitted_null(decoder: LinearOverTimes, signals: Floats, exchanged: Indices,
         rows = whole[done : done + len(coef)]
         done += len(coef)
         for fold, (_, test) in enumerate(parts):
-            scores[fold, rows] = _scores(signals[:, test], coef[:, fold], intercept[:, fold],
-                                         exchanged[rows][:, test], n_classes)  # fmt: skip
-    for row in np.setdiff1d(np.arange(len(exchanged)), whole):
-        kept = np.flatnonzero(fitting[row])
-        weights = decoder.weights_of_folds(signals, exchanged[row], [parts[fold][0] for fold in kept])
-        for fold, (coef, intercept) in zip(kept, weights, strict=True):
-            test = parts[fold][1]
-            scores[fold, [row]] = _scores(signals[:, test], coef[None], intercept[None],
-                                          exchanged[[row]][:, test], n_classes)  # fmt: skip
+            labels = exchanged[rows][:, test]
+            scores[fold, rows] = _scores(
+                signals[:, test], coef[:, fold], intercept[:, fold], labels, n_classes
+            )
+    for row in np.setdiff1d(np.arange(len(exchanged)), whole).tolist():
+        kept = [part for part, fits in zip(parts, fitting[row], strict=True) if fits]
+        folds = np.flatnonzero(fitting[row]).tolist()
+        weights = decoder.weights_of_folds(signals, exchanged[row], [train for train, _ in kept])
+        for place, (_, test), (coef, intercept) in zip(folds, kept, weights, strict=True):
+            own = exchanged[[row]][:, test]
+            scores[place, [row]] = _scores(signals[:, test], coef[None], intercept[None], own, n_classes)
     return _mean_of_known(scores, chance)
 
 

@@ -15,7 +15,7 @@ from ...recordings.recording import Recording
 from .._storage import read_fitted, write_fitted
 from ..decoder import Decoder, Seen
 from ..trials import Trials
-from ._flat_trials import FlatTrials, each_subject
+from ._flat_trials import FlatTrials, each_subject, flats_of, map_of
 from .over_times import Weights, channel_scales
 
 Floats = NDArray[np.float64]
@@ -138,17 +138,11 @@ class ClassDecoder(Decoder):
                 "give `labels`."
             )
         settings = self._settings()
-        names = [name for name, *_ in each_subject(training)]
-        flats = {name: FlatTrials.of(training.study[name], self.window_s) for name in names}
-        if self.subjects == "joint" and len({(f.channels, f.times_s) for f in flats.values()}) > 1:
-            raise InputError(
-                "`subjects` is 'joint', but subjects differ in their channels or times. Use 'separate', or "
-                "bring them to the same with `fit_in`."
-            )
+        together = flats_of(training, self.window_s, self.subjects)
         self.classes_ = training.targets.names
         self._maps: dict[str, _Map] = {}
-        for together in [names] if self.subjects == "joint" else [[name] for name in names]:
-            self._maps |= self._fit_together(together, flats, training, validation, settings)
+        for flats in together:
+            self._maps |= self._fit_together(flats, training, validation, settings)
         self.chosen_by_ = "nothing was chosen"
         if len(settings) > 1:
             where = "on the validation part" if validation is not None else "by cross-validation over units"
@@ -157,12 +151,12 @@ class ClassDecoder(Decoder):
 
     def _fit_together(
         self,
-        names: Sequence[str],
         flats: dict[str, FlatTrials],
         training: Trials,
         validation: Trials | None,
         settings: Floats,
     ) -> dict[str, _Map]:
+        names = list(flats)
         means, scales = {}, {}
         for name, recording, _, rows in each_subject(training):
             if name in names:
@@ -190,12 +184,7 @@ class ClassDecoder(Decoder):
             )
         scores = np.empty((len(trials), len(self.classes_)), dtype=np.float32)
         for name, recording, places, rows in each_subject(trials):
-            if name not in self._maps:
-                raise InputError(
-                    f"the decoder was not fitted on the subject {name!r}, but on {', '.join(self._maps)}. "
-                    "Fit it with trials of that subject."
-                )
-            own = self._maps[name]
+            own = map_of(self._maps, name)
             scores[places] = self._rows(own.flat, recording, rows) @ own.coef + own.intercept
         return scores
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._discriminant import Shrinkage, ledoit_wolf, solve_each
+from .over_times import is_constant
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -75,16 +76,17 @@ def solve_exchanges(
     sound = np.ones(n_exchanges, dtype=bool)
     values = np.empty((n_samples, n_channels + n_channels**2))
     for time, signals in enumerate(X):
-        origin, unit = signals.mean(axis=0), signals.std(axis=0)
-        unit = np.where(unit > 0, unit, 1.0)
+        origin, variances = signals.mean(axis=0), signals.var(axis=0)
+        constant = is_constant(variances, origin, n_samples)
+        unit = np.sqrt(np.where(constant, 1.0, variances))
         x = values[:, :n_channels]
-        x[:] = (signals - origin) / unit
+        x[:] = np.where(constant, 0.0, (signals - origin) / unit)
         np.multiply(x[:, :, None], x[:, None], out=values[:, n_channels:].reshape(n_samples, n_channels, -1))
         of_all = first @ values
         for fold, part in enumerate(parts):
             means, covariances = _moments(values, of_all, part, n_classes)
             total = x[part.rows].std(axis=0) if standardize else 1.0 / unit
-            shrunk, good, bound = _pooled(x, means, covariances, part, shrinkage, total)
+            shrunk, good, bound = _pooled(x, constant, means, covariances, part, shrinkage, total)
             solved = _solved(shrunk, means.swapaxes(1, 2), shrinkage, bound)
             raw = solved / unit[:, None]
             shares = np.log(part.counts / len(part.rows))
@@ -125,14 +127,19 @@ def _moments(values: Floats, of_all: Floats, part: _Training, n_classes: int) ->
 
 
 def _pooled(
-    x: Floats, means: Floats, covariances: Floats, part: _Training, shrinkage: Shrinkage, total: Floats
+    x: Floats,
+    constant: NDArray[np.bool_],
+    means: Floats,
+    covariances: Floats,
+    part: _Training,
+    shrinkage: Shrinkage,
+    total: Floats,
 ) -> tuple[Floats, NDArray[np.bool_], Floats]:
     """Return pooled shrunk covariances, where they are sound, and how small their eigenvalues can be."""
     n_channels = x.shape[1]
     index = np.arange(n_channels)
     variances = covariances[..., index, index]
-    constant = (x == x[0]).all(axis=0)
-    good = ((variances > _LEAST_SHARE) | constant).all(axis=(1, 2))
+    good = np.asarray(((variances > _LEAST_SHARE) | constant).all(axis=(1, 2)))
     variances = np.where(constant, 0.0, np.maximum(variances, _LEAST_SHARE))
     if shrinkage is None:
         weight, target = np.zeros(variances.shape[:2]), np.zeros_like(variances)
@@ -147,9 +154,10 @@ def _pooled(
     pooled = np.einsum("ek,ekcd->ecd", shares * (1.0 - weight), covariances)
     added = np.einsum("ek,ekc->ec", shares * weight, target)
     pooled[:, index, index] += added
-    diagonal = pooled[:, index, index]
-    share = np.divide(added, diagonal, out=np.ones_like(added), where=diagonal > 0)
-    return pooled, good, share.min(axis=1)
+    bound = (added / np.where(constant, 1.0, pooled[:, index, index]))[:, ~constant].min(axis=1, initial=1.0)
+    # A constant channel has no say, but must not make the system singular.
+    pooled[:, constant, constant] = 1.0
+    return pooled, good, bound
 
 
 def _weights(
@@ -185,4 +193,4 @@ def _solved(pooled: Floats, sides: Floats, shrinkage: Shrinkage, bound: Floats) 
         out[safe] = np.linalg.solve(pooled[safe], sides[safe])
         out[~safe] = solve_each(pooled[~safe], sides[~safe], shrinkage)
         return out
-    return np.linalg.solve(pooled, sides)
+    return np.asarray(np.linalg.solve(pooled, sides), dtype=np.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from ..trials import Trials
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
+Map = TypeVar("Map")
 
 _TOLERANCE_S = 1e-6  # a bound that was rounded to milliseconds still takes its own sample
 
@@ -117,6 +118,37 @@ class FlatTrials:
                 f"the recording of {recording.subject!r} has {has}, but {wanted} were fitted, from other "
                 "seconds. Bring it to them with `fit_in`."
             )
+
+
+def flats_of(
+    trials: Trials, window_s: Sequence[float] | None, subjects: Literal["separate", "joint"]
+) -> list[dict[str, FlatTrials]]:
+    """Return how trials of each subject become rows, those that share a map together.
+
+    Raises
+    ------
+    InputError
+        If subjects that share a map differ in channels or times.
+    """
+    flats = {name: FlatTrials.of(trials.study[name], window_s) for name, *_ in each_subject(trials)}
+    if subjects == "separate":
+        return [{name: flat} for name, flat in flats.items()]
+    if len({(flat.channels, flat.times_s) for flat in flats.values()}) > 1:
+        raise InputError(
+            "`subjects` is 'joint', but subjects differ in their channels or times. Use 'separate', or "
+            "bring them to the same with `fit_in`."
+        )
+    return [flats]
+
+
+def map_of(maps: Mapping[str, Map], subject: str) -> Map:
+    """Return the map of a subject, or refuse one that the decoder was not fitted on."""
+    if subject not in maps:
+        raise InputError(
+            f"the decoder was not fitted on the subject {subject!r}, but on {', '.join(maps)}. Fit it with "
+            "trials of that subject."
+        )
+    return maps[subject]
 
 
 def each_subject(trials: Trials) -> Iterator[tuple[str, Recording, Indices, Indices]]:

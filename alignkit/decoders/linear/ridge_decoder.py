@@ -13,7 +13,7 @@ from ..._core.errors import InputError
 from .._storage import read_fitted, write_fitted
 from ..decoder import Decoder, Seen
 from ..trials import Trials
-from ._flat_trials import FlatTrials, each_subject
+from ._flat_trials import FlatTrials, each_subject, flats_of, map_of
 from ._ridge_maps import Choice, RidgeMap, fit_together
 
 Floats = NDArray[np.float64]
@@ -94,7 +94,7 @@ class RidgeDecoder(Decoder):
         self.per_dimension = per_dimension
         self.window_s = window_s
         self.standardize = standardize
-        self.subjects = subjects
+        self.subjects: Literal["separate", "joint"] = subjects
         self.cv = cv
         self.seed = seed
 
@@ -178,29 +178,16 @@ class RidgeDecoder(Decoder):
             raise InputError("ridge decodes embeddings, not classes; use the decoder 'logistic' or 'lda'.")
         grid = self._checked_alphas()
         self._target_shape = tuple(training.targets.gallery.shape[1:])
-        subjects = [name for name, *_ in each_subject(training)]
-        flats = {name: FlatTrials.of(training.study[name], self.window_s) for name in subjects}
-        together = [subjects] if self.subjects == "joint" else [[name] for name in subjects]
-        if self.subjects == "joint" and len({(f.channels, f.times_s) for f in flats.values()}) > 1:
-            raise InputError(
-                "`subjects` is 'joint', but subjects differ in their channels or times. Use 'separate', or "
-                "bring them to the same with `fit_in`."
-            )
         choice = Choice(grid, self.per_dimension, self.standardize, self.cv, self.seed)
         self._maps: dict[str, RidgeMap] = {}
-        for names in together:
-            self._maps |= fit_together({name: flats[name] for name in names}, training, validation, choice)
+        for together in flats_of(training, self.window_s, self.subjects):
+            self._maps |= fit_together(together, training, validation, choice)
         self.chosen_by_ = _chosen_by(len(grid), validation)
 
     def _predict(self, trials: Trials) -> NDArray[np.float32]:
         decoded = np.empty((len(trials), int(np.prod(self._target_shape))), dtype=np.float32)
         for name, recording, places, rows in each_subject(trials):
-            if name not in self._maps:
-                raise InputError(
-                    f"the decoder was not fitted on the subject {name!r}, but on "
-                    f"{', '.join(self._maps)}. Fit it with trials of that subject."
-                )
-            own = self._maps[name]
+            own = map_of(self._maps, name)
             decoded[places] = own.flat.rows(recording, rows) @ own.coef + own.intercept
         return decoded.reshape(len(trials), *self._target_shape)
 

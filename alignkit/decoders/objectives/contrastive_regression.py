@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..._core.checks import check_option
 from ..._core.errors import InputError
 from .._objective import Batch, Objective
+from .._seeding import seeded
 from .clip import check_dims, clip
 from .info_nce import Treatment, check_same_shape, exact
 from .regression import TargetStatistics, squared_error
@@ -62,8 +63,7 @@ class ContrastiveRegression(Objective):
             n_dims, temperature=temperature, same_stimulus=same_stimulus, same_group=same_group
         )
         self.statistics = TargetStatistics(n_dims)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.contrastive_head = _head(heads, n_features, n_dims)
             self.regression_head = _head(heads, n_features, n_dims)
 

@@ -17,7 +17,7 @@ from ..._core.device import pick_device
 from ..._core.errors import InputError
 from ..._core.hashing import digest_json
 from ...networks.training._files import join_state, read_facts, read_tensors, split_state, write_tensors
-from ...networks.training.teaching import _epochs_shown, _quiet
+from ...networks.training.teaching import epochs_shown, quiet
 from .._objective import Objective
 from ..trials import Trials
 from .data_module import TrialsModule
@@ -125,7 +125,7 @@ def _run(
     devices: Any = 1
     if gpu:
         devices = plan.n_devices if plan.n_devices > 1 else [picked.index or 0]
-    with _quiet(), torch.random.fork_rng(devices=[picked] if gpu else []):
+    with quiet(), torch.random.fork_rng(devices=[picked] if gpu else []):
         trainer = pl.Trainer(
             max_epochs=n_epochs,
             accelerator="gpu" if gpu else "cpu",
@@ -139,7 +139,7 @@ def _run(
             enable_model_summary=False,
             logger=False,
         )
-        with _epochs_shown(trainer, n_epochs):
+        with epochs_shown(trainer, n_epochs):
             trainer.fit(decoding, datamodule=data)
 
 

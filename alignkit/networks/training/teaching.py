@@ -211,7 +211,7 @@ def teach(teaching: Teaching, *, epochs: int, device: str = "auto") -> None:
     if left < 1:
         return
     picked = pick_device(device)
-    with _quiet(), torch.random.fork_rng(devices=[]):
+    with quiet(), torch.random.fork_rng(devices=[]):
         trainer = pl.Trainer(
             max_epochs=left,
             accelerator="gpu" if picked.type == "cuda" else "cpu",
@@ -222,7 +222,7 @@ def teach(teaching: Teaching, *, epochs: int, device: str = "auto") -> None:
             enable_model_summary=False,
             logger=False,
         )
-        with _epochs_shown(trainer, left):
+        with epochs_shown(trainer, left):
             trainer.fit(teaching)
     teaching.network.cpu().eval()
 
@@ -236,7 +236,8 @@ class _Ticks(pl.Callback):
 
 
 @contextmanager
-def _epochs_shown(trainer: pl.Trainer, n_epochs: int) -> Iterator[None]:
+def epochs_shown(trainer: pl.Trainer, n_epochs: int) -> Iterator[None]:
+    """Report the epochs of a trainer as progress."""
     bar = track(range(n_epochs), "epochs")
     next(bar, None)
     callbacks: Any = trainer
@@ -247,7 +248,7 @@ def _epochs_shown(trainer: pl.Trainer, n_epochs: int) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Lightning's advice on devices, workers and logging off the terminal."""
     import logging
 

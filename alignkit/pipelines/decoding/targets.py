@@ -109,11 +109,12 @@ def fitted_targets(embeddings: Embeddings, training_ids: Sequence[str], *, compo
     if not alive.any():
         raise InputError(f"the features of {embeddings.model.name!r} are the same for all training stimuli.")
     values = (values[..., alive] - mean[alive]) / scale[alive]
-    if components is not None and components < min(len(rows) - 1, int(alive.sum())):
+    if components is not None:
         fitted = values[rows, MEDIUM] if embeddings.has_variants else values[rows]
-        axes = np.linalg.svd(fitted, full_matrices=False)[2][:components]
+        kept = min(components, max(len(rows) - 1, 1), int(alive.sum()))
+        axes = np.linalg.svd(fitted, full_matrices=False)[2][:kept]
         # Which of its two directions an axis takes must not depend on the library.
-        axes *= np.sign(axes[np.arange(components), np.abs(axes).argmax(axis=1)])[:, None]
+        axes *= np.sign(axes[np.arange(kept), np.abs(axes).argmax(axis=1)])[:, None]
         values = values @ axes.T
     if embeddings.has_variants:
         return Targets(embeddings.names, values.astype(np.float32), values.shape[1], MEDIUM)

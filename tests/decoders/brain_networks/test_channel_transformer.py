@@ -195,7 +195,8 @@ def test_a_new_subject_without_places_takes_the_mean_of_the_others() -> None:
 
 def test_networks_that_cannot_be_built_say_why() -> None:
     with pytest.raises(
-        InputError, match=r"channel-transformer with a kernel of 25.*at least 75 times, got 1\."
+        InputError,
+        match=r"channel-transformer needs trials of at least 75 times .*, got 1\. .* take residual-mlp",
     ):
         channel_transformer(Layout(n_channels=7), 8)
     with pytest.raises(InputError, match="`n_blocks` and `n_heads` must be at least 1, got 0 and 4"):

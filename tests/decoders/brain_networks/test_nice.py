@@ -118,7 +118,8 @@ def test_same_seed_same_bits_and_torchs_generator_is_left_alone() -> None:
 def test_trials_that_are_too_short_are_refused_with_the_least_number() -> None:
     nice(Layout(n_channels=3, n_times=75), 10)
     with pytest.raises(
-        InputError, match=r"nice with a kernel of 25 and a pool of 51.*at least 75 times, got 74"
+        InputError,
+        match=r"nice needs trials of at least 75 times .*, got 74\. Take a longer window, or smaller",
     ):
         nice(Layout(n_channels=3, n_times=74), 10)
     with pytest.raises(InputError, match=r"at least 2 times, got 1.*take residual-mlp"):

@@ -8,7 +8,6 @@ from alignkit import Recording
 from alignkit._core.errors import InputError
 from alignkit.decoders.evaluation.over_times import decode_over_times
 from alignkit.decoders.linear.classifiers import DiscriminantOverTimes
-from alignkit.decoders.linear.folds import folds_by_unit
 from alignkit.decoders.linear.ridge import RidgeOverTimes
 from alignkit.decoders.trials import Targets, Trials
 from alignkit.recordings.study import Study
@@ -108,13 +107,6 @@ def test_patterns_are_in_the_unit_of_the_data():
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)
 
 
-def test_units_stay_whole_in_every_fold():
-    codes = np.tile([0, 1], 20)
-    units = np.repeat([f"u{i}" for i in range(10)], 4)
-    for train, test in folds_by_unit(codes, units, n_folds=5, seed=3):
-        assert not set(units[train]) & set(units[test])
-
-
 def test_errors_say_what_is_wanted():
     part = trials(80)
     with pytest.raises(InputError, match="9 folds need as many units, and there are 4"):
@@ -123,8 +115,6 @@ def test_errors_say_what_is_wanted():
         decode_over_times(RidgeOverTimes(), part, n_folds=2)
     with pytest.raises(InputError, match="all trials are of one class"):
         decode_over_times(DiscriminantOverTimes(), part.take(part.column("target") == 0))
-    with pytest.raises(InputError, match="lacks a class"):
-        folds_by_unit(np.array([0, 0, 1, 1]), np.array(["a", "a", "b", "b"]), n_folds="units", seed=0)
     embeddings = Targets(("a", "b"), np.eye(2))
     with pytest.raises(InputError, match="these trials have embeddings"):
         decode_over_times(DiscriminantOverTimes(), Trials.of(part.study, embeddings))

@@ -136,7 +136,7 @@ def test_retrieval_rises_where_the_signal_starts(tmp_path, windows, places):
 
 def test_growing_windows_end_at_the_score_of_the_whole_trial(tmp_path):
     # Networks choose by the validation part; a linear decoder is fitted to both parts, in windows as well.
-    dataset, embeddings = seen_stimuli(n_stimuli=30, noise=1.5)
+    dataset, embeddings = seen_stimuli(n_stimuli=30, noise=4.0)
     average = {"kind": "ridge", "name": "means", "average": True}
     config = settings(
         decoders=["ridge", average, MLP], split={"test": 10}, times={"windows": "cumulative", "width_s": 0.3}
@@ -145,6 +145,7 @@ def test_growing_windows_end_at_the_score_of_the_whole_trial(tmp_path):
     assert [one.decoder for one in courses] == ["ridge", "means", "mlp"]
     for one, course in zip(scored, courses, strict=True):
         assert course.value[-1] == pytest.approx(one.evaluation.value("top-1", repetitions="all"))
+    assert 0.0 < courses[0].value[-1] < 1.0  # not where every fit would do
     assert "fitted anew to each" in courses[0].card.window
     assert "zeros outside each" in courses[2].card.window
 

@@ -134,7 +134,7 @@ def test_p_is_corrected_over_decoders_and_controls_take_no_part():
 
 
 def test_subjects_have_rows_and_all_of_them_students_interval_and_their_number(tmp_path):
-    dataset, embeddings = seen_stimuli(3, noise=3.0)
+    dataset, embeddings = seen_stimuli(3, noise=12.0)
     config = settings(split={"test": 10})
     _, group = scores_of(config, dataset, embeddings, tmp_path)
     table, chance = rows_of(group, split={"test": 10})
@@ -151,6 +151,7 @@ def test_subjects_have_rows_and_all_of_them_students_interval_and_their_number(t
     nulls = [one.evaluation.results["all", "all"].null["MRR"].to_numpy() for one in group]
     expected = (1 + np.sum(np.mean(nulls, axis=0) >= values.mean() - 1e-12)) / 100
     assert row["p"] == pytest.approx(expected)
+    assert 0.01 < expected < 1.0  # not where every null would do
     assert chance["top-1 of 10"] == pytest.approx(0.1)
 
 

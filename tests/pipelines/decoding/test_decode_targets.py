@@ -36,9 +36,10 @@ def test_all_components_keep_all_angles():
     np.testing.assert_allclose(np.abs(kept), np.abs(u[:, :7] * s[:7]), atol=1e-4)
 
 
-def test_more_components_than_there_are_leave_the_units():
+def test_more_components_than_there_are_give_all_there_are():
     e = embeddings(random())
     assert fitted_targets(e, e.names, components=64).values.shape == (30, 8)
+    assert fitted_targets(e, e.names[:6], components=64).values.shape == (30, 5)
 
 
 def test_degrees_of_blur_are_projected_on_the_axes_of_the_middle_one():
