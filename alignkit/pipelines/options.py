@@ -66,9 +66,11 @@ def explain(error: pydantic.ValidationError) -> str:
     parts = []
     for problem in error.errors():
         location = ".".join(str(part) for part in problem["loc"])
-        came = problem.get("input")
-        shown = "" if problem["type"] == "missing" else f", got {came!r:.80}"
-        parts.append(f"{location}: {problem['msg'][0].lower()}{problem['msg'][1:]}{shown}")
+        said = problem["msg"].removeprefix("Value error, ")
+        # What a check of several keys found is told by itself, without all that was given.
+        shown = "" if problem["type"] in ("missing", "value_error") else f", got {problem.get('input')!r:.80}"
+        where = f"{location}: " if location else ""
+        parts.append(f"{where}{said[0].lower()}{said[1:]}{shown}")
     return "; ".join(parts)
 
 

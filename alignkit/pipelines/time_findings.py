@@ -11,8 +11,10 @@ from ..recordings.scores import Scores
 from ..reports.time_windows import milliseconds, peak_of, stretches_text, told_from_nothing
 
 
-def time_findings(scores: Scores, metrics: Sequence[str], rois: Sequence[str]) -> list[str]:
-    """Return when each model scores best, and in which windows it is told from nothing.
+def time_findings(
+    scores: Scores, metrics: Sequence[str], rois: Sequence[str], *, nothing: str = "nothing"
+) -> list[str]:
+    """Return when each model scores best, and in which windows it is told from nothing (or from chance).
 
     The peak is picked from all windows, so that its value is optimistic; its corrected p is not.
     """
@@ -25,11 +27,11 @@ def time_findings(scores: Scores, metrics: Sequence[str], rois: Sequence[str]) -
             part = rows[(rows["roi"] == roi) & (rows["metric"] == metric)]
             where = "" if roi == "all" else f"{roi}: "
             for model, course in part.groupby("model", sort=False):
-                findings.append(f"{where}{model} by {metric} {_course(course)}.")
+                findings.append(f"{where}{model} by {metric} {_course(course, nothing)}.")
     return findings
 
 
-def _course(rows: pd.DataFrame) -> str:
+def _course(rows: pd.DataFrame, nothing: str) -> str:
     peak = peak_of(rows)
     if peak is None:
         return "has no value at any time"
@@ -40,9 +42,9 @@ def _course(rows: pd.DataFrame) -> str:
         return text
     told = told_from_nothing(rows)
     if not len(told):
-        return f"{text}; none of {len(rows)} windows is told from nothing"
+        return f"{text}; none of {len(rows)} windows is told from {nothing}"
     when = stretches_text(rows["time_s"], told["time_s"])
-    return f"{text}; {len(told)} of {len(rows)} windows are told from nothing ({when})"
+    return f"{text}; {len(told)} of {len(rows)} windows are told from {nothing} ({when})"
 
 
 def p_text(p: float) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..._core.errors import InputError
+from ...recordings.geometry import SensorGeometry
+from ...recordings.recording import Recording
 from ...recordings.stimuli import StimulusSet
 from ...recordings.study import Study
 from .._dataset import DATASETS, Dataset
@@ -16,6 +19,7 @@ from ._lookup import PublicSet, find_set
 
 _FILE = "subject04-epo.fif"
 _COLUMNS = ("cue", "association", "label", "FAS")
+_WIDER_THAN_A_HEAD_M = 1.0
 
 N400_WORDS = PublicSet(
     folder="eeg_n400_words",
@@ -69,7 +73,7 @@ def load_n400_words(
         people who give the association for the cue).
     """
     root = find_set(N400_WORDS, path=path, verify=verify)
-    recording = read_fif(root / _FILE, subject="subject04", tmin_s=tmin_s, tmax_s=tmax_s)
+    recording = _in_metres(read_fif(root / _FILE, subject="subject04", tmin_s=tmin_s, tmax_s=tmax_s))
     samples = recording.samples
     lost = [name for name in _COLUMNS if name not in samples]
     if lost:
@@ -93,4 +97,26 @@ def load_n400_words(
         labels=labels,
         files=(root / _FILE,),
         notes=recording.notes,
+    )
+
+
+def _in_metres(recording: Recording) -> Recording:
+    """Return the recording with sensors on a head; the file holds millimetres where FIF holds metres."""
+    geometry = recording.geometry
+    assert isinstance(geometry, SensorGeometry)  # a FIF file has sensors
+    radius = np.median([np.linalg.norm(channel["loc"][:3]) for channel in geometry.info["chs"]])
+    if not radius > _WIDER_THAN_A_HEAD_M:
+        return recording
+    info = geometry.info.copy()
+    for channel in info["chs"]:
+        channel["loc"][:3] /= 1000
+    for point in info["dig"] or []:
+        point["r"][:] /= 1000
+    places = {name: recording.channels[name] / 1000 for name in ("x_mm", "y_mm", "z_mm")}
+    note = "The file gives places of electrodes in millimetres where metres belong: divided by 1,000."
+    return replace(
+        recording,
+        channels=recording.channels.assign(**places),
+        geometry=SensorGeometry(info),
+        notes=(*recording.notes, note),
     )

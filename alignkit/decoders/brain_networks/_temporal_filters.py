@@ -104,20 +104,23 @@ class OfEveryChannel(nn.Module):
     Parameters
     ----------
     *layers : Module
-        From (n, 1, n_times) to (n, n_maps, n_times).
+        From (n, 1, n_times) to (n, n_maps, n_times); the last convolution is a :class:`SameConv`.
     """
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
         self.layers = nn.Sequential(*layers)
+        self.n_maps = [layer.out_channels for layer in layers if isinstance(layer, SameConv)][-1]
 
     def forward(self, signals: torch.Tensor) -> torch.Tensor:
         """Map (n_trials, n_channels, n_times) to (n_trials, n_channels, n_maps, n_times)."""
         n_trials, n_channels, n_times = signals.shape
         rows = signals.reshape(-1, 1, n_times)
         present = (rows != 0).any(dim=2).squeeze(1)
-        if bool(present.all()) or not bool(present.any()):
+        if bool(present.all()):
             maps: torch.Tensor = self.layers(rows)
+        elif not bool(present.any()):
+            maps = rows.new_zeros(len(rows), self.n_maps, n_times)
         else:
             of_present = self.layers(rows[present])
             maps = of_present.new_zeros(len(rows), *of_present.shape[1:])

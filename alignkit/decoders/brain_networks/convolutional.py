@@ -161,6 +161,11 @@ class BrainConv(nn.Module):
         self.pooling = pooling
         self.head = head
 
+    @property
+    def own_channels(self) -> bool:
+        """Whether subjects may have channels of their own: with spatial attention, which goes by places."""
+        return isinstance(self.sensors, SpatialAttention)
+
     def forward(self, signals: torch.Tensor, subjects: torch.Tensor) -> torch.Tensor:
         """Read trials.
 
@@ -176,8 +181,7 @@ class BrainConv(nn.Module):
         outputs : Tensor of shape (n_trials, n_outputs) or (n_trials, n_outputs, target_times)
             The former where `target_times` is None.
         """
-        attends = isinstance(self.sensors, SpatialAttention)
-        virtual = self.sensors(signals, subjects) if attends else self.sensors(signals)
+        virtual = self.sensors(signals, subjects) if self.own_channels else self.sensors(signals)
         virtual = self.mixing(virtual)
         if self.subject_layer is not None:
             virtual = self.subject_layer(virtual, subjects)

@@ -30,7 +30,14 @@ class ResidualMLP(nn.Module):
         How many.
     input_dropout, dropout : float
         Share of values that are dropped in training, in [0, 1): after the first layer, and in the blocks.
+
+    Attributes
+    ----------
+    own_channels : bool
+        True: subjects may have channels of their own.
     """
+
+    own_channels = True
 
     def __init__(
         self,

@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 _ELEMENTS = 1 << 23
 # With fewer hits (or misses) than this the bootstrap of a share is too narrow.
 _FEW = 10
+# Of a unit, at the best and at the worst score there is, which the units drawn may have missed by chance.
+_UNSEEN = 0.25
 
 
 class Interval(NamedTuple):
@@ -25,7 +27,13 @@ class Interval(NamedTuple):
 
 
 def bootstrap_means(
-    values: Floats, *, rates: NDArray[np.bool_], n_bootstraps: int, confidence: float, seed: int
+    values: Floats,
+    *,
+    rates: NDArray[np.bool_],
+    bounds: Floats,
+    n_bootstraps: int,
+    confidence: float,
+    seed: int,
 ) -> Interval:
     """Return bias-corrected and accelerated (BCa, Efron 1987) bootstrap intervals of the mean over units.
 
@@ -36,7 +44,11 @@ def bootstrap_means(
     rates : ndarray of shape (n_scores,)
         Which scores are shares in [0, 1]. Where such a mean stands for fewer than ten hits or misses, its
         interval covers that of Clopper and Pearson as well (with the effective number of units of Korn and
-        Graubard 1998), since a bootstrap of no hit at all has no width.
+        Graubard 1998), since a bootstrap of no hit at all has no width. The interval of other scores covers
+        Student's with a quarter of a unit more at either bound: few reciprocal ranks say much of their mean,
+        and a bootstrap of units without a single best one is too low.
+    bounds : ndarray of shape (2, n_scores)
+        The least and the largest score of a unit.
     n_bootstraps : int
         Draws; with 0 the limits are NaN.
     confidence : float
@@ -47,6 +59,40 @@ def bootstrap_means(
     n_units, n_scores = values.shape
     if n_bootstraps == 0:
         return Interval(*np.full((2, n_scores), np.nan))
+    means = drawn_means(values, n_bootstraps=n_bootstraps, seed=seed)
+    estimate, variance = values.mean(axis=0), values.var(axis=0, ddof=1 if n_units > 1 else 0)
+    binary = estimate * (1.0 - estimate)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effective = np.where(rates & (binary > 0), n_units * binary / variance, n_units)
+    found = percentiles(
+        estimate,
+        means,
+        effective=np.where(rates, effective, np.inf),
+        confidence=confidence,
+        acceleration=_acceleration(values),
+    )
+    if n_units < 2:
+        return found
+    low, high = (_with_unseen(values, bound, confidence)[end] for end, bound in enumerate(bounds))
+    low, high = (
+        np.maximum(np.minimum(low, found.low), bounds[0]),
+        np.minimum(np.maximum(high, found.high), bounds[1]),
+    )
+    return Interval(np.where(rates, found.low, low), np.where(rates, found.high, high))
+
+
+def _with_unseen(values: Floats, bound: Floats, confidence: float) -> Interval:
+    """Return Student's interval as if a part of a unit more had been drawn, at `bound`."""
+    n = len(values) + _UNSEEN
+    mean = (values.sum(axis=0) + _UNSEEN * bound) / n
+    squares = ((values - mean) ** 2).sum(axis=0) + _UNSEEN * (bound - mean) ** 2
+    half = student.ppf((1 + confidence) / 2, len(values) - 1) * np.sqrt(squares / (n - 1) / n)
+    return Interval(mean - half, mean + half)
+
+
+def drawn_means(values: Floats, *, n_bootstraps: int, seed: int) -> Floats:
+    """Return means over draws of units, shape (n_bootstraps, n_scores)."""
+    n_units, n_scores = values.shape
     rng = np.random.default_rng(seed)
     means = np.empty((n_bootstraps, n_scores))
     block = max(1, _ELEMENTS // n_units)
@@ -54,17 +100,7 @@ def bootstrap_means(
     for start in range(0, n_bootstraps, block):
         stop = min(start + block, n_bootstraps)
         means[start:stop] = rng.multinomial(n_units, even, size=stop - start) @ values / n_units
-    estimate, variance = values.mean(axis=0), values.var(axis=0, ddof=1 if n_units > 1 else 0)
-    binary = estimate * (1.0 - estimate)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        effective = np.where(rates & (binary > 0), n_units * binary / variance, n_units)
-    return percentiles(
-        estimate,
-        means,
-        effective=np.where(rates, effective, np.inf),
-        confidence=confidence,
-        acceleration=_acceleration(values),
-    )
+    return means
 
 
 def percentiles(
@@ -117,14 +153,33 @@ def _acceleration(values: Floats) -> Floats:
     return np.asarray((away**3).sum(axis=0) / (6.0 * np.where(size > 0, size, np.inf)))
 
 
-def student_interval(values: Floats, *, confidence: float) -> Interval:
-    """Return Student's interval of the mean over units, cut to [0, 1]; `values` is (n_units, n_scores)."""
+def student_interval(
+    values: Floats, *, confidence: float, shares: NDArray[np.bool_] | bool = True, folds: bool = False
+) -> Interval:
+    """Return Student's interval of the mean over units.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_units, n_scores)
+        Of each unit.
+    confidence : float
+        Such as 0.95.
+    shares : ndarray of bool, shape (n_scores,), or bool, default=True
+        Which scores are cut to [0, 1].
+    folds : bool, default=False
+        Whether units are folds of a cross-validation, which share training data: the variance of the mean is
+        raised from 1 / k to 1 / k + 1 / (k - 1) (Nadeau and Bengio 2003, doi:10.1023/A:1024068626366).
+    """
     n_units = len(values)
     if n_units < 2:
         raise InputError("an interval over units needs at least 2 units, got 1; split into more of them.")
+    share = 1 / n_units + (1 / (n_units - 1) if folds else 0.0)
     mean = values.mean(axis=0)
-    half = student.ppf((1 + confidence) / 2, n_units - 1) * values.std(axis=0, ddof=1) / np.sqrt(n_units)
-    return Interval(np.clip(mean - half, 0.0, 1.0), np.clip(mean + half, 0.0, 1.0))
+    half = student.ppf((1 + confidence) / 2, n_units - 1) * values.std(axis=0, ddof=1) * np.sqrt(share)
+    low, high = mean - half, mean + half
+    return Interval(
+        np.where(shares, np.clip(low, 0.0, 1.0), low), np.where(shares, np.clip(high, 0.0, 1.0), high)
+    )
 
 
 def check_confidence(confidence: float) -> None:

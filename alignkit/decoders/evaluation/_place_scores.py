@@ -32,6 +32,8 @@ class PlaceScores:
         Expected of a decoder that knows nothing.
     rates : ndarray of shape (n_scores,)
         Which scores are shares of hits.
+    bounds : ndarray of shape (2, n_scores)
+        The least and the largest score.
     """
 
     def __init__(self, n_gallery: int, tops: Sequence[int], ways: Sequence[int]) -> None:
@@ -50,6 +52,9 @@ class PlaceScores:
         rank_chance = [(n_gallery + 1) / 2, self._harmonic[n_gallery] / n_gallery]
         self.chance = np.array([*tops_chance, *rank_chance, *(1 / k for k in self._ways)])
         self.rates = np.array([*(True for _ in self._tops), False, False, *(True for _ in self._ways)])
+        self.bounds = np.stack([np.zeros(len(self.names)), np.ones(len(self.names))])
+        at = self.names.index("mean rank")
+        self.bounds[:, at : at + 2] = [[1.0, 1 / n_gallery], [n_gallery, 1.0]]
 
     def __call__(self, places: Places) -> Floats:
         """Return the scores of each place, shape (n_scores, n_places)."""

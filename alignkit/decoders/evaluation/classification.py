@@ -18,7 +18,8 @@ from ._curve import Curves
 from ._intervals import Interval, check_confidence, percentiles, student_interval
 from ._place_scores import PlaceScores
 from ._ranks import Places
-from .nulls import permute_labels
+from ._label_exchanges import Exchanged
+from .nulls import permute_labels, what_is_exchanged
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -41,12 +42,24 @@ class Classification:
         The class of the highest score, the first of ties.
     null : DataFrame
         A column per score: its value in each permutation.
+    truth : ndarray of shape (n_trials,)
+        The class shown, in the order of `predicted`.
+    units : ndarray of str, shape (n_trials,)
+        Unit of each trial in the same order; its number where units were not named.
+    exchanged : {"trials within units", "blocks within units", "whole units"}
+        What the permutations exchanged, see :func:`permute_labels`.
+    draws : DataFrame or None
+        A column per score: its value in each bootstrap draw of units; None for Student's interval.
     """
 
     table: pd.DataFrame
     confusion: pd.DataFrame
     predicted: Indices
     null: pd.DataFrame = field(repr=False)
+    truth: Indices = field(default_factory=lambda: np.empty(0, dtype=np.intp))
+    units: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
+    exchanged: Exchanged = "trials within units"
+    draws: pd.DataFrame | None = field(default=None, repr=False)
 
     def value(self, score: str) -> float:
         """Return a score by its name in the table."""
@@ -66,6 +79,7 @@ def classify(
     *,
     classes: Sequence[str] | None = None,
     units: ArrayLike | None = None,
+    order: ArrayLike | None = None,
     k_way: Sequence[int] = (),
     interval: Literal["bootstrap", "t"] = "bootstrap",
     n_bootstraps: int = 2000,
@@ -86,6 +100,9 @@ def classify(
     units : array of shape (n_trials,), optional
         What was drawn and what labels are exchanged within, such as runs; by default trials are drawn one by
         one and exchanged all together.
+    order : array of shape (n_trials,), optional
+        When each trial was recorded, such as its onset or row; by default as they come. Where classes come in
+        blocks within units, blocks are exchanged, see :func:`permute_labels`.
     k_way : sequence of int, optional
         Choices between the right class and k - 1 others, the exact mean over all choices of others; those
         above the number of classes are left out.
@@ -126,11 +143,12 @@ def classify(
     metrics = _Metrics(values, labels, k_way)
     weights = np.ones((1, len(labels)))
     estimates = metrics(labels, weights)[0]
-    limits = _limits(metrics, labels, drawn, estimates, interval, n_bootstraps, confidence, seed)
+    limits, draws = _limits(metrics, labels, drawn, estimates, interval, n_bootstraps, confidence, seed)
     null = np.empty((n_permutations, len(metrics.names)))
+    within = np.zeros(len(labels)) if units is None else drawn
+    exchanged = what_is_exchanged(labels, within, order=order)
     if n_permutations:
-        within = np.zeros(len(labels)) if units is None else drawn
-        permuted = permute_labels(labels, within, n_permutations=n_permutations, seed=seed)
+        permuted = permute_labels(labels, within, n_permutations=n_permutations, order=order, seed=seed)
         for row, shuffled in zip(null, permuted, strict=True):
             row[:] = metrics(shuffled, weights)[0]
     table = pd.DataFrame(
@@ -148,7 +166,16 @@ def classify(
     counts = np.zeros((len(names), len(names)))
     np.add.at(counts, (labels, predicted), 1)
     confusion = pd.DataFrame(counts / counts.sum(1, keepdims=True), index=names, columns=names)
-    return Classification(table, confusion, predicted, pd.DataFrame(null, columns=list(metrics.names)))
+    return Classification(
+        table=table,
+        confusion=confusion,
+        predicted=predicted,
+        null=pd.DataFrame(null, columns=list(metrics.names)),
+        truth=labels,
+        units=(drawn if units is None else np.asarray(units)).astype(np.str_),
+        exchanged=exchanged,
+        draws=None if draws is None else pd.DataFrame(draws, columns=list(metrics.names)),
+    )
 
 
 class _Metrics:
@@ -201,7 +228,7 @@ def _limits(
     n_bootstraps: int,
     confidence: float,
     seed: int,
-) -> Interval:
+) -> tuple[Interval, Floats | None]:
     n_units, n_scores = int(units.max()) + 1, len(metrics.names)
     if interval == "t":
         if n_units < 2:
@@ -209,9 +236,9 @@ def _limits(
         without = metrics(labels, (units != np.arange(n_units)[:, None]).astype(np.float64))
         # Pseudo-values of the jackknife: of accuracy with units of one size they are the units' own scores.
         low, high = student_interval(n_units * estimates - (n_units - 1) * without, confidence=confidence)
-        return Interval(np.minimum(low, estimates), np.maximum(high, estimates))
+        return Interval(np.minimum(low, estimates), np.maximum(high, estimates)), None
     if n_bootstraps == 0:
-        return Interval(*np.full((2, n_scores), np.nan))
+        return Interval(*np.full((2, n_scores), np.nan)), None
     rng = np.random.default_rng(derive_seed(seed, "bootstrap"))
     draws, block = np.empty((0, n_scores)), max(1, (1 << 22) // len(labels))
     even = np.full(n_units, 1.0 / n_units)
@@ -233,7 +260,7 @@ def _limits(
     worth = binary / variance if binary > 0 and variance > 0 else float(n_units)
     effective = np.full(n_scores, np.inf)
     effective[0] = worth
-    return percentiles(estimates, draws, effective=effective, confidence=confidence)
+    return percentiles(estimates, draws, effective=effective, confidence=confidence), draws
 
 
 def _against(estimates: Floats, null: Floats, confidence: float) -> dict[str, Floats]:

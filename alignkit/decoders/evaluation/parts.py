@@ -15,7 +15,7 @@ from ..._core.hashing import digest_array
 from ..._core.random import derive_seed
 from ...stats.folds import LeakageAudit, audit_folds, grouped_folds
 from ..trials import Trials
-from ._ranks import join_labels
+from ._ranks import gallery_of, join_labels
 from ._sealed import HeldOut
 
 __all__ = ["HeldOut", "Split", "folds_of_trials", "split_trials"]
@@ -62,8 +62,8 @@ def split_trials(
 ) -> Split:
     """Part trials by units into training, validation and held-out trials, the same for all subjects.
 
-    Units (`trials.table["unit"]`) stay whole. Where embeddings are decoded, so do stimuli and their
-    near-duplicate groups: units that share one are kept together.
+    Units (`trials.table["unit"]`) stay whole. Where embeddings are decoded, so do stimuli, their
+    near-duplicate groups and stimuli of equal embeddings: units that share one are kept together.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def split_trials(
     if n_test + n_validation >= n_blocks:
         raise InputError(
             f"{n_test} unit(s) to hold out and {n_validation} to validate leave nothing of {n_blocks} to fit "
-            "to (units that share a stimulus or near-duplicate count as one). Hold out fewer, or give units "
+            "to (units that share a stimulus, near-duplicate or embedding count as one). Hold out fewer, or give units "
             "that do not share stimuli."
         )
     rng = np.random.default_rng(derive_seed(seed, "split"))
@@ -223,9 +223,10 @@ def _stratified(blocks: Indices, classes: Indices, n_folds: int, seed: int) -> l
 def _blocks(trials: Trials) -> Indices:
     """Return codes of what cannot be parted: units, joined where embeddings share a near-duplicate."""
     units = np.unique(trials.table["unit"].astype(str), return_inverse=True)[1].astype(np.intp)
-    if trials.targets.are_classes:
+    if trials.targets.values is None:
         return join_labels(units)
-    return join_labels(units, trials.column("group"), trials.column("stimulus"))
+    alike = gallery_of(trials.targets.values, None).groups[trials.column("target")]
+    return join_labels(units, trials.column("group"), trials.column("stimulus"), alike)
 
 
 def _count(name: str, value: float | int, n_blocks: int, *, least: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,9 +16,9 @@ from ..._core.checks import check_array, check_option
 from ..._core.errors import InputError
 from ..._core.random import derive_seed
 from ...stats.permutation import permutation_p
-from ._intervals import bootstrap_means, check_confidence
+from ._intervals import bootstrap_means, check_confidence, drawn_means
 from ._place_scores import PlaceScores
-from ._ranks import SIMILARITIES, Gallery, gallery_of, places_of, score_all_entries, similarities
+from ._ranks import SIMILARITIES, Gallery, Places, gallery_of, places_of, score_all_entries, similarities
 
 Similarity = Literal["cosine", "correlation", "dot", "euclidean"]
 Floats = NDArray[np.float64]
@@ -45,6 +46,10 @@ class Retrieval:
         Stimuli to choose from, each counted once.
     null : DataFrame
         A column per score that has a p: its value in each permutation.
+    names : ndarray of str, shape (n_trials,), or None
+        Entry shown in each trial, by name where these are known, to pair stimuli over subjects and folds.
+    draws : DataFrame or None
+        A column per score: its value in each bootstrap draw of stimuli.
     """
 
     table: pd.DataFrame
@@ -53,6 +58,8 @@ class Retrieval:
     stimuli: Indices
     n_gallery: int
     null: pd.DataFrame = field(repr=False)
+    names: NDArray[np.str_] | None = None
+    draws: pd.DataFrame | None = field(default=None, repr=False)
 
     @property
     def ranks(self) -> Floats:
@@ -73,6 +80,35 @@ class Retrieval:
                 f"{', '.join(self.table['score'])}."
             )
         return float(found.iloc[0])
+
+    def of_trials(self, score: str) -> Floats:
+        """Return a score of each trial, whose mean over trials, then over stimuli, is that of the table.
+
+        Parameters
+        ----------
+        score : str
+            Such as ``"top-5"``, ``"MRR"``, ``"mean rank"`` or ``"2-way"``; any k below the gallery's size.
+
+        Returns
+        -------
+        values : ndarray of shape (n_trials,)
+            Of ties the mean over their orders: of MRR that of 1 / rank, which is not 1 / the mean rank.
+
+        Raises
+        ------
+        InputError
+            If there is no such score of a trial.
+        """
+        top, way = re.fullmatch(r"top-(\d+)", score), re.fullmatch(r"(\d+)-way", score)
+        tops, ways = ([int(found[1])] if found and int(found[1]) > 0 else [] for found in (top, way))
+        scores = PlaceScores(self.n_gallery, tops, [k for k in ways if k > 1])
+        if score not in scores.names:
+            raise InputError(
+                f"there is no score {score!r} of a trial in a gallery of {self.n_gallery}; there are 'MRR', "
+                "'mean rank', 'top-k' below that size and 'k-way' from 2 up to it."
+            )
+        found = scores(Places(self.better, self.tied))
+        return np.asarray(found[scores.names.index(score)], dtype=np.float64)
 
     def binomial_p(self, k: int = 1) -> float:
         """Return the exact binomial p of top-k, for a single trial of every stimulus.
@@ -112,6 +148,7 @@ def retrieve(
     *,
     similarity: Similarity = "cosine",
     same: Sequence[object] | None = None,
+    names: Sequence[str] | None = None,
     k_way: Sequence[int] = WAYS,
     n_bootstraps: int = 2000,
     n_permutations: int = 1000,
@@ -136,6 +173,8 @@ def retrieve(
     same : sequence of length n_entries, optional
         Labels; entries with the same label (near-duplicates) count as one stimulus. The entry shown stands
         for it where it is right, its first entry where it is not.
+    names : sequence of str, optional
+        Of the entries; the result then says which was shown in each trial.
     k_way : sequence of int, default=(2, 4, 10, 50)
         Choices between the right stimulus and k - 1 others; the exact mean over all choices of others.
         Above the gallery's size they are left out, as is top-k from it on.
@@ -162,7 +201,8 @@ def retrieve(
     -----
     Ties get the mean over their orders (top-k: the chance of being among the first k), never the best.
     Intervals are BCa (Efron 1987), of the median rank plain percentiles, and hold the estimate; where a share
-    rests on fewer than ten hits or misses they cover the Clopper-Pearson interval too. Identities are
+    rests on fewer than ten hits or misses they cover the Clopper-Pearson interval too, and of ranks and the
+    MRR Student's interval with a quarter of a stimulus more at the best and at the worst rank. Identities are
     exchanged between stimuli that were shown, so that p, (b + 1) / (m + 1), asks whether decoding tells these
     apart. The median rank has no p.
 
@@ -180,20 +220,22 @@ def retrieve(
     """
     check_option("similarity", similarity, SIMILARITIES)
     check_confidence(confidence)
-    flat, entries, right = _checked(decoded, gallery, truth, same)
+    flat, entries, right = _checked(decoded, gallery, truth, same, names)
     score = PlaceScores(len(entries.first), TOPS, _checked_ways(k_way))
     places = places_of(flat, entries, right, similarity)
-    names, stimuli = np.unique(entries.groups[right], return_inverse=True)
-    weights = 1.0 / (np.bincount(stimuli)[stimuli] * len(names))
+    groups, stimuli = np.unique(entries.groups[right], return_inverse=True)
+    weights = 1.0 / (np.bincount(stimuli)[stimuli] * len(groups))
     by_trial = score(places)
     by_stimulus = np.array([np.bincount(stimuli, row) / np.bincount(stimuli) for row in by_trial]).T
     estimates = by_stimulus.mean(axis=0)
+    drawing = derive_seed(seed, "bootstrap")
     interval = bootstrap_means(
         by_stimulus,
         rates=score.rates,
+        bounds=score.bounds,
         n_bootstraps=n_bootstraps,
         confidence=confidence,
-        seed=derive_seed(seed, "bootstrap"),
+        seed=drawing,
     )
     null = _null(flat, entries, right, similarity, score, weights, n_permutations, seed)
     table = pd.DataFrame(
@@ -207,10 +249,21 @@ def retrieve(
         }
     )
     ranks = by_stimulus[:, score.names.index("mean rank")]
-    table = pd.concat([table, _median_row(ranks, score.n_gallery, n_bootstraps, confidence, seed)])
-    shown = names[stimuli].astype(np.intp)
-    nulls = pd.DataFrame(null, columns=list(score.names))
-    return Retrieval(table.reset_index(drop=True), places.better, places.tied, shown, score.n_gallery, nulls)
+    medians = _drawn_medians(ranks, n_bootstraps, seed)
+    table = pd.concat([table, _median_row(ranks, medians, score.n_gallery, confidence)])
+    draws = pd.DataFrame(
+        drawn_means(by_stimulus, n_bootstraps=n_bootstraps, seed=drawing), columns=list(score.names)
+    )
+    return Retrieval(
+        table=table.reset_index(drop=True),
+        better=places.better,
+        tied=places.tied,
+        stimuli=groups[stimuli].astype(np.intp),
+        n_gallery=score.n_gallery,
+        null=pd.DataFrame(null, columns=list(score.names)),
+        names=None if names is None else np.asarray(list(map(str, names)))[right],
+        draws=draws.assign(**{"median rank": medians}),
+    )
 
 
 def rank_stimuli(
@@ -319,15 +372,15 @@ def _against(estimates: Floats, null: Floats, names: Sequence[str], confidence: 
     return {"null_low": low, "null_high": high, "p": p}
 
 
-def _median_row(
-    ranks: Floats, n_gallery: int, n_bootstraps: int, confidence: float, seed: int
-) -> pd.DataFrame:
+def _drawn_medians(ranks: Floats, n_bootstraps: int, seed: int) -> Floats:
     rng = np.random.default_rng(derive_seed(seed, "median"))
+    draws = [np.median(ranks[rng.integers(0, len(ranks), len(ranks))]) for _ in range(n_bootstraps)]
+    return np.array(draws, dtype=np.float64)
+
+
+def _median_row(ranks: Floats, draws: Floats, n_gallery: int, confidence: float) -> pd.DataFrame:
     value, tail = float(np.median(ranks)), (1 - confidence) / 2
-    low = high = np.nan
-    if n_bootstraps:
-        draws = [np.median(ranks[rng.integers(0, len(ranks), len(ranks))]) for _ in range(n_bootstraps)]
-        low, high = np.quantile(draws, [tail, 1 - tail])
+    low, high = np.quantile(draws, [tail, 1 - tail]) if len(draws) else (np.nan, np.nan)
     row = {"score": "median rank", "value": value, "ci_low": min(low, value), "ci_high": max(high, value)}
     empty = {name: np.nan for name in ("null_low", "null_high", "p")}
     return pd.DataFrame([{**row, "chance": (n_gallery + 1) / 2, **empty}])
@@ -347,7 +400,11 @@ def _checked_pair(
 
 
 def _checked(
-    decoded: ArrayLike, gallery: ArrayLike, truth: ArrayLike, same: Sequence[object] | None
+    decoded: ArrayLike,
+    gallery: ArrayLike,
+    truth: ArrayLike,
+    same: Sequence[object] | None,
+    names: Sequence[str] | None,
 ) -> tuple[NDArray[np.floating], Gallery, Indices]:
     values, entries = _checked_pair(decoded, gallery)
     right = np.asarray(truth)
@@ -363,6 +420,8 @@ def _checked(
         )
     if same is not None and len(same) != len(entries):
         raise InputError(f"`same` must label all {len(entries)} entries of the gallery, got {len(same)}.")
+    if names is not None and len(names) != len(entries):
+        raise InputError(f"`names` must name all {len(entries)} entries of the gallery, got {len(names)}.")
     labels = None if same is None else pd.factorize(pd.Series(list(same), dtype=object))[0].astype(np.intp)
     if labels is not None and (labels < 0).any():
         raise InputError(f"`same` has no label for {int((labels < 0).sum())} entries; label each of them.")

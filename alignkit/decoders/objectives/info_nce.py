@@ -47,7 +47,9 @@ def info_nce(
     temperature : float or Tensor of shape (), default=1.0
         Divides the similarities; above 0.
     normalize : {"both", "targets", "none"}, default="both"
-        Which sides are brought to unit length. A row of zeros stays: its similarity to everything is 0.
+        Which sides are brought to unit length. A row of zeros stays: its similarity to everything is 0. So
+        is that of a row of numbers so small (below 1e-30 in float32) that its gradient would be without
+        bounds.
     direction : {"symmetric", "predicted_to_target", "target_to_predicted"}, default="symmetric"
         Whether a decoded embedding picks among targets, the other way round, or the mean of both.
     positives : bool Tensor of shape (n_trials, n_trials), optional
@@ -122,7 +124,10 @@ def similarities(predicted: Tensor, targets: Tensor, *, normalize: Normalize = "
     check_same_shape(predicted, targets)
     with torch.autocast(predicted.device.type, enabled=False):
         x, z = exact(predicted).flatten(1), exact(targets).flatten(1)
-        # Scaling the products, not the embeddings, saves a copy of either side.
+        if normalize != "none":
+            z = _about_one(z)
+        if normalize == "both":
+            x = _about_one(x)
         similar = x @ z.to(x).T
         if normalize != "none":
             similar = similar * inverse_norm(z)
@@ -261,6 +266,17 @@ def inverse_norm(rows: Tensor) -> Tensor:
     norm = torch.linalg.vector_norm(rows, dim=1)
     # Dividing by a small number instead would give a row of zeros a gradient without bounds.
     return torch.where(norm > 0, 1 / norm.where(norm > 0, 1), 0)
+
+
+def _about_one(rows: Tensor) -> Tensor:
+    """Divide each row by its largest number, so that neither squares nor products leave the range of floats.
+
+    A constant does, since the length that a row is then divided by takes away the same.
+    """
+    with torch.no_grad():
+        largest = torch.linalg.vector_norm(rows, ord=torch.inf, dim=1, keepdim=True)
+        counts = largest > torch.finfo(rows.dtype).tiny ** 0.8
+    return torch.where(counts, rows / largest.where(counts, 1), 0)
 
 
 def _one_way(logits: Tensor, positives: Tensor | None, ignored: Tensor | None, mean_outside: bool) -> Tensor:

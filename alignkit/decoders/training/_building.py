@@ -55,8 +55,10 @@ def build_network(
     return network
 
 
-def build_objective(part: Part, n_dims: int, *, are_classes: bool, n_trials: int) -> Objective:
+def build_objective(part: Part, n_dims: int, *, are_classes: bool, n_trials: int, seed: int = 0) -> Objective:
     """Build an objective for embeddings of `n_dims` numbers, or so many classes.
+
+    One that draws something gets a seed where none was given.
 
     Raises
     ------
@@ -66,8 +68,9 @@ def build_objective(part: Part, n_dims: int, *, are_classes: bool, n_trials: int
         If it has no such option, or is for classes where the targets are embeddings, or the reverse.
     """
     factory, options = _factory(part, OBJECTIVES, "objective")
-    if "n_trials" in signature(factory).parameters:
-        options = {"n_trials": n_trials, **options}
+    own = signature(factory).parameters
+    filled = {"n_trials": n_trials, "seed": derive_seed(seed, "objective")}
+    options = {**{name: value for name, value in filled.items() if name in own}, **options}
     objective: Objective = factory(n_dims, **options)
     if objective.classes != are_classes:
         kinds = ("embeddings", "classes")

@@ -8,24 +8,11 @@ from numpy.typing import NDArray
 from ..._core.errors import InputError
 from ..._core.hashing import digest_array, digest_json, digest_table
 from ...recordings.recording import Recording
+from .._reading import read_rows
 from ..trials import Trials
-from .scaling import sample_of
+from ._channels import names_of
 
-
-def check_channels(recording: Recording, wanted: tuple[str, ...]) -> None:
-    """Refuse a recording whose channels are not the trained ones, in their order."""
-    names = tuple(recording.channels["name"])
-    if names != wanted:
-        raise InputError(
-            f"the channels of {recording.subject!r} are not those that the decoder was trained on, in their "
-            f"order: it has {len(names)} ({', '.join(names[:3])}, ...), wanted are {len(wanted)} "
-            f"({', '.join(wanted[:3])}, ...). Order them by name, and interpolate what is missing."
-        )
-
-
-def channels_of(trials: Trials) -> dict[str, tuple[str, ...]]:
-    """Return the names of each subject's channels."""
-    return {name: tuple(recording.channels["name"]) for name, recording in trials.study.items()}
+_FINGERPRINT_BYTES, _RUNS = 256 * 2**20, 64
 
 
 def check_times(times_s: NDArray[np.float64] | None, wanted: tuple[float, ...] | None, subject: str) -> None:
@@ -49,8 +36,41 @@ def check_times(times_s: NDArray[np.float64] | None, wanted: tuple[float, ...] |
 
 
 def fingerprint(trials: Trials) -> str:
-    """Return what tells a part from others; of the data a sample, since all may be larger than memory."""
-    samples = [
-        digest_array(sample_of(trials, subject, seed=0, buffer_mb=16.0)) for subject in trials.subjects
-    ]
-    return digest_json([samples, channels_of(trials), trials.targets.digest, digest_table(trials.table)])
+    """Return what tells a part from others.
+
+    It covers subjects, the names and places of their channels, times, targets, the table of trials and their
+    data: all of a subject's where they fit in 256 MiB, else 64 runs of neighbours of as much together, since
+    all may be larger than memory. Where the data lie changes nothing.
+    """
+    subjects = []
+    for subject, recording in trials.study.items():
+        rows = np.sort(trials.column("row")[(trials.table["subject"] == subject).to_numpy()])
+        place = None if recording.geometry is None else recording.geometry.digest
+        times = None if recording.times_s is None else digest_array(recording.times_s)
+        shape = list(map(int, recording.data.shape[1:]))
+        subjects.append(
+            [
+                subject,
+                list(names_of(recording)),
+                place,
+                times,
+                shape,
+                recording.unit,
+                _digest(recording, rows),
+            ]
+        )
+    return digest_json([subjects, trials.targets.digest, digest_table(trials.table)])
+
+
+def _digest(recording: Recording, rows: NDArray[np.intp]) -> str:
+    row_bytes = 4 * int(np.prod(recording.data.shape[1:], dtype=np.int64))
+    length = max(1, _FINGERPRINT_BYTES // (_RUNS * row_bytes))
+    if len(rows) <= _RUNS * length:
+        # Runs as long as the chunks that recordings are written in, so that each is read about once.
+        length *= 4
+        starts = np.arange(0, len(rows), length)
+    else:
+        starts = np.linspace(0, len(rows) - length, _RUNS).astype(np.intp)
+    return digest_json(
+        [digest_array(read_rows(recording, rows[start : start + length])) for start in starts.tolist()]
+    )

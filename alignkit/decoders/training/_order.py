@@ -84,8 +84,19 @@ def subjects_in_turn(counts: Sequence[int], *, balanced: bool, rng: np.random.Ge
     return np.tile(turn, max(counts))
 
 
-def batch_edges(n_trials: int, batch_size: int, least: int, *, part: str) -> Indices:
+def batch_edges(n_trials: int, batch_size: int, least: int, *, part: str, least_last: int = 1) -> Indices:
     """Return where batches begin and end; a last one that is too small is joined to the one before.
+
+    Parameters
+    ----------
+    n_trials, batch_size : int
+        Trials of the part, and of a batch.
+    least : int
+        Fewer trials never make a batch.
+    part : str
+        Name, for messages.
+    least_last : int, default=1
+        Fewer trials make no last batch behind others, but may be a batch where all are as small.
 
     Raises
     ------
@@ -99,7 +110,7 @@ def batch_edges(n_trials: int, batch_size: int, least: int, *, part: str) -> Ind
             "in a batch. Give more, or choose an objective that looks at one trial at a time."
         )
     edges = np.append(np.arange(0, n_trials, batch_size), n_trials)
-    if len(edges) > 2 and edges[-1] - edges[-2] < least:
+    if len(edges) > 2 and edges[-1] - edges[-2] < max(least, least_last):
         logger.info(
             "the last %d trial(s) of the %s part are too few for a batch and join the one before",
             edges[-1] - edges[-2],

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from ..._core.errors import InputError
 from ..._core.random import derive_seed
@@ -14,7 +17,8 @@ from .._layout import Layout
 from ..decoder import Seen
 from ..layouts import layout_of
 from ..trials import Trials
-from ._fits import channels_of, check_times
+from ._channels import channels_of, check_channels, ordered, takes_own_channels
+from ._fits import check_times
 from .data_module import TrialsModule, fitted_scaling
 from .fitting import train
 from .network_decoder import NetworkDecoder
@@ -34,7 +38,8 @@ def calibrate(
 
     The network grows by a subject, whose own parameters begin as the mean of the others' and are fitted for
     a fixed number of epochs; nothing is chosen. All other weights, running statistics and the objective stay
-    as they are, bit for bit. Channels are scaled by the calibration trials. A network that has nothing per
+    as they are, bit for bit. Channels are put in the trained order by name, unless the network takes
+    subjects with channels of their own, and are scaled by the calibration trials. A network that has nothing per
     subject is used as it is, with that scaling alone.
 
     Parameters
@@ -59,12 +64,14 @@ def calibrate(
     Raises
     ------
     InputError
-        If the decoder is not fitted, the trials are of several subjects or of a known one, have more channels
-        than the network, other times, or targets of another size.
+        If the decoder is not fitted, the trials are of several subjects or of a known one, have other
+        channels than a network with weights for each was trained on (or more than any network was built
+        for), other times, or targets of another size.
     """
     subject = _new_subject(decoder, trials)
     calibrated = _copied(decoder)
     trials = trials.of_subjects([subject])
+    trials, notes = _in_trained_order(decoder, trials)
     layout = _grown(calibrated, trials)
     network = calibrated.network_
     add_subject = getattr(network, "add_subject", None)
@@ -85,10 +92,6 @@ def calibrate(
     calibrated.scaling_ = decoder.scaling_.joined(scaling)
     calibrated.layout_ = layout
     if parameters:
-        for parameter in (*network.parameters(), *calibrated.objective_.parameters()):
-            parameter.requires_grad_(False)
-        for parameter in parameters:
-            parameter.requires_grad_(True)
         data = TrialsModule(
             trials,
             plan=plan,
@@ -97,7 +100,8 @@ def calibrate(
             least_batch=calibrated.objective_.least_batch,
             first_subject=len(decoder.subjects_),
         )
-        train(network, calibrated.objective_, data, plan=plan, frozen=True)
+        with _only(parameters, network, calibrated.objective_):
+            train(network, calibrated.objective_, data, plan=plan, frozen=True)
         n_fitted = sum(parameter.numel() for parameter in parameters)
         note = f"{subject!r} was added: {n_fitted} numbers of its own were fitted to {len(trials)} trials"
     else:
@@ -106,7 +110,7 @@ def calibrate(
             "parameters per subject, so that nothing was fitted"
         )
     logger.info("%s", note)
-    calibrated.notes_ = (*decoder.notes_, note)
+    calibrated.notes_ = (*decoder.notes_, *notes, note)
     calibrated.subjects_ = (*decoder.subjects_, subject)
     calibrated.channels_ = {**decoder.channels_, **channels_of(trials)}
     calibrated.seen_ = decoder.seen_ | Seen.of(trials)
@@ -146,6 +150,33 @@ def _new_subject(decoder: NetworkDecoder, trials: Trials) -> str:
     return subjects[0]
 
 
+def _in_trained_order(decoder: NetworkDecoder, trials: Trials) -> tuple[Trials, tuple[str, ...]]:
+    """Return the trials with channels that shared weights are for in their columns."""
+    if takes_own_channels(decoder.network_):
+        return trials, ()
+    # Then all trained subjects have the same.
+    wanted = decoder.channels_[decoder.subjects_[0]]
+    for recording in trials.study.values():
+        check_channels(recording, wanted)
+    return ordered(trials, dict.fromkeys(trials.subjects, wanted))
+
+
+@contextmanager
+def _only(parameters: list[nn.Parameter], *modules: nn.Module) -> Iterator[None]:
+    """Let gradients flow to some parameters of modules alone, and afterwards as before."""
+    everything = [parameter for module in modules for parameter in module.parameters()]
+    before = [parameter.requires_grad for parameter in everything]
+    try:
+        for parameter in everything:
+            parameter.requires_grad_(False)
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        yield
+    finally:
+        for parameter, flag in zip(everything, before, strict=True):
+            parameter.requires_grad_(flag)
+
+
 def _grown(decoder: NetworkDecoder, trials: Trials) -> Layout:
     """Return the decoder's layout with the new subject behind the others."""
     layout, own = decoder.layout_, layout_of(trials.study)
@@ -157,8 +188,11 @@ def _grown(decoder: NetworkDecoder, trials: Trials) -> Layout:
         else:
             # Sensors of the same names are at the places of a subject that has them.
             names = next(iter(channels_of(trials).values()))
-            alike = [code for code, s in enumerate(decoder.subjects_) if decoder.channels_[s] == names]
-            added[0] = known[alike[0]] if alike else added[0]
+            for code, subject in enumerate(decoder.subjects_):
+                theirs = decoder.channels_[subject]
+                if set(theirs) == set(names):
+                    added[0, : len(names)] = known[code, [theirs.index(name) for name in names]]
+                    break
         known = torch.cat([known, added])
     return replace(layout, n_subjects=layout.n_subjects + 1, positions=known)
 

@@ -45,6 +45,9 @@ class TrialsModule(pl.LightningDataModule):
         By default fitted on the training part as the plan says.
     least_batch : int, default=1
         Of the objective: fewer trials never make a batch.
+    least_last : int, default=1
+        Fewer trials make no last batch of the training part, but join the one before: 2 for networks with
+        batch norm, which has nothing to norm a single value by.
     first_epoch : int, default=0
         How many epochs lie behind, where a training goes on.
     first_subject : int, default=0
@@ -58,7 +61,8 @@ class TrialsModule(pl.LightningDataModule):
 
     Notes
     -----
-    Signals are read in blocks of neighbouring rows, drawn at random; those that `plan.buffer_mb` holds are
+    Channels are taken as they stand: a network with weights for each channel needs those of all subjects in
+    one order, which `NetworkDecoder` sees to. Signals are read in blocks of neighbouring rows, drawn at random; those that `plan.buffer_mb` holds are
     shuffled together. Where a subject's trials all fit, they are read once and shuffled fully.
     """
 
@@ -71,6 +75,7 @@ class TrialsModule(pl.LightningDataModule):
         layout: Layout | None = None,
         scaling: Scaling | None = None,
         least_batch: int = 1,
+        least_last: int = 1,
         first_epoch: int = 0,
         first_subject: int = 0,
     ) -> None:
@@ -82,7 +87,7 @@ class TrialsModule(pl.LightningDataModule):
         varied = self.plan.augmentation
         varied.check(sfreq_hz=self.layout.sfreq_hz, are_classes=training.targets.are_classes)
         shared = (self.layout, self.scaling, self.plan, least_batch, first_subject)
-        self.training = _Part("training", training, *shared, varied)
+        self.training = _Part("training", training, *shared, varied, least_last=least_last)
         self.validation = None
         if validation is not None:
             check_same_channels(training, validation)
@@ -157,6 +162,8 @@ class _Part:
         first_subject: int,
         augmentation: Augmentation,
         codes: list[int] | None = None,
+        *,
+        least_last: int = 1,
     ) -> None:
         self.name, self.trials, self.layout, self.plan = name, trials, layout, plan
         self.augmentation = augmentation
@@ -172,7 +179,7 @@ class _Part:
         self.balanced = name == "training" and plan.subjects == "balanced"
         counts = [len(subject.trials) for subject in self.subjects]
         n_places = max(counts) * sum(n > 0 for n in counts) if self.balanced else sum(counts)
-        self.edges = batch_edges(n_places, plan.batch_size, least_batch, part=name)
+        self.edges = batch_edges(n_places, plan.batch_size, least_batch, part=name, least_last=least_last)
 
     @property
     def n_batches(self) -> int:

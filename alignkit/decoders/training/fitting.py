@@ -208,22 +208,28 @@ class _Keeper:
     @property
     def best_epoch(self) -> int:
         """Whose weights are kept, counted from 1: the earliest of the best, or else the last."""
-        if not self.chooses:
-            return len(self.history)
-        values = np.array([row[f"validation_{self.plan.choose_by}"] for row in self.history])
-        return 1 + int(values.argmin() if self.plan.choose_by == "loss" else values.argmax())
+        return self._best_of(len(self.history))
 
     @property
     def is_over(self) -> bool:
         """Whether no epoch is left, or patience has run out."""
-        if len(self.history) >= self.plan.epochs:
+        return self._ends_with(len(self.history))
+
+    def _best_of(self, n_epochs: int) -> int:
+        if not self.chooses:
+            return n_epochs
+        values = np.array([row[f"validation_{self.plan.choose_by}"] for row in self.history[:n_epochs]])
+        return 1 + int(values.argmin() if self.plan.choose_by == "loss" else values.argmax())
+
+    def _ends_with(self, n_epochs: int) -> bool:
+        if n_epochs >= self.plan.epochs:
             return True
         patience = self.plan.patience
         return bool(
-            self.history
+            n_epochs
             and self.chooses
             and patience is not None
-            and len(self.history) - self.best_epoch >= patience
+            and n_epochs - self._best_of(n_epochs) >= patience
         )
 
     def after_epoch(self, row: Row, decoding: Decoding) -> None:
@@ -242,7 +248,12 @@ class _Keeper:
         write_tensors(
             self.state,
             {f"{part}.{name}": value for part, named in parts.items() for name, value in named.items()},
-            {"identity": self.identity, "optimizer": rest, "history": self.history},
+            {
+                "identity": self.identity,
+                "optimizer": rest,
+                "history": self.history,
+                "best_epoch": self.best_epoch,
+            },
         )
 
     def take_up(self, network: nn.Module, objective: Objective) -> dict[str, Any] | None:
@@ -257,18 +268,29 @@ class _Keeper:
                 f"{self.state} is of another training (other than this one in: {', '.join(other)}). Name "
                 "another folder, or remove the file."
             )
-        self.history = list(facts["history"])
-        if len(self.history) > self.plan.epochs:
-            raise InputError(
-                f"{self.state} holds {len(self.history)} epochs, more than the {self.plan.epochs} wanted. "
-                "Name another folder, or remove the file."
-            )
         tensors = read_tensors(self.state)
         weights = _part(tensors, "weights.")
+        self.history = list(facts["history"])
+        n_behind = len(self.history)
+        held = {n_behind: weights, facts["best_epoch"]: _part(tensors, "best.") or weights}
+        # A training with less patience would have ended before; it would not know of the epochs since.
+        n_epochs = next((n for n in range(n_behind) if self._ends_with(n)), n_behind)
+        if self._best_of(n_epochs) not in held:
+            self._refuse_gone(n_epochs, n_behind, sorted(held))
+        self.history = self.history[:n_epochs]
+        self.best = held[self.best_epoch]
         _load(network, objective, weights)
-        self.best = _part(tensors, "best.") or weights
-        logger.info("%s: going on after epoch %d", self.state, len(self.history))
+        logger.info("%s: going on after epoch %d", self.state, n_epochs)
         return join_state(_part(tensors, "optimizer."), facts["optimizer"])
+
+    def _refuse_gone(self, n_epochs: int, n_behind: int, held: list[int]) -> None:
+        raise InputError(
+            f"{self.state} holds {n_behind} epochs, with the weights of epoch "
+            f"{' and '.join(map(str, held))}; with `epochs={self.plan.epochs}` and "
+            f"`patience={self.plan.patience}` the training would end after epoch {n_epochs} with those of "
+            f"epoch {self._best_of(n_epochs)}, which are gone. Take the settings it was trained with, or "
+            "name another folder."
+        )
 
 
 def _load(network: nn.Module, objective: Objective, weights: Tensors) -> None:

@@ -167,11 +167,14 @@ class Decoding(pl.LightningModule):
                 row[name] = float(value)
         for name, measured in row.items():
             if not math.isfinite(measured):
+                kept = (
+                    f" What was learned until epoch {self.epoch} is kept where the training has a folder: the "
+                    f"same training with `epochs={self.epoch}` ends with it."
+                )
                 raise InputError(
                     f"the {name.replace('_', ' ')} became {measured} in epoch {self.epoch + 1}. Choose a "
-                    "smaller learning rate, clip the gradient, or train in 32-bit. What was learned "
-                    f"until epoch {self.epoch} is kept where the training has a folder: the same training "
-                    f"with `epochs={self.epoch}` ends with it."
+                    "smaller learning rate, clip the gradient, or train in 32-bit."
+                    + (kept if self.epoch else "")
                 )
         if self._after_epoch is not None:
             self._after_epoch(row, self)

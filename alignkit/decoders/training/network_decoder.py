@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..._core.device import pick_device
 from ..._core.errors import InputError
@@ -30,7 +31,14 @@ from ._building import (
     spelled,
     target_times_of,
 )
-from ._fits import channels_of, check_channels, check_times, fingerprint
+from ._channels import (
+    channels_of,
+    check_channels,
+    in_one_order,
+    ordered,
+    takes_own_channels,
+)
+from ._fits import check_times, fingerprint
 from .augmentation import Augmentation
 from .data_module import TrialsModule, check_same_channels, fitted_scaling
 from .fitting import check_choice, train
@@ -67,7 +75,8 @@ class NetworkDecoder(Decoder):
     subjects_ : tuple of str
         Whom it can decode.
     channels_ : dict of str to tuple of str
-        Channels of each subject, in order.
+        Channels of each subject, in the order that the network was trained on; recordings are brought to it
+        by name.
     times_s_ : tuple of float or None
         Times of a trial, in seconds from onset.
     scaling_ : Scaling
@@ -77,7 +86,8 @@ class NetworkDecoder(Decoder):
     best_epoch_ : int
         Whose weights these are, from 1.
     notes_ : tuple of str
-        What a person should know, such as how a subject was added.
+        What a person should know, such as how a subject was added, or whose channels were put in the order
+        of the first subject's.
     """
 
     kind: ClassVar[str] = "network"
@@ -112,9 +122,6 @@ class NetworkDecoder(Decoder):
         check_choice(plan, has_validation=validation is not None, are_classes=training.targets.are_classes)
         present = set(training.table["subject"])
         training = training.of_subjects([name for name in training.subjects if name in present])
-        if validation is not None:
-            check_same_channels(training, validation)
-        layout = layout_of(training.study)
         self._built_for = {
             "n_dims": training.targets.n_dims,
             "classes": list(training.targets.names) if training.targets.are_classes else None,
@@ -123,7 +130,18 @@ class NetworkDecoder(Decoder):
         }
         objective = self._objective_for()
         show_targets(objective, training)
+        layout = layout_of(training.study)
         network = self._network_for(layout, objective)
+        notes: tuple[str, ...] = ()
+        if not takes_own_channels(network):
+            training, notes = in_one_order(training)
+            if notes:
+                # Places of sensors go with the channels.
+                layout = layout_of(training.study)
+                network = self._network_for(layout, objective)
+        if validation is not None:
+            validation, _ = ordered(validation, channels_of(training))
+            check_same_channels(training, validation)
         scaling = fitted_scaling(training, plan)
         data = TrialsModule(
             training,
@@ -132,6 +150,7 @@ class NetworkDecoder(Decoder):
             layout=layout,
             scaling=scaling,
             least_batch=objective.least_batch,
+            least_last=2 if any(isinstance(part, _BatchNorm) for part in network.modules()) else 1,
         )
         course = train(
             network,
@@ -148,7 +167,7 @@ class NetworkDecoder(Decoder):
         self.times_s_ = None if times_s is None else tuple(map(float, times_s))
         self._n_trained = len(self.subjects_)
         self.history_, self.best_epoch_ = course.history, course.best_epoch
-        self.chosen_by_, self.notes_ = course.chosen_by, ()
+        self.chosen_by_, self.notes_ = course.chosen_by, notes
 
     def _network_for(self, layout: Layout, objective: Objective) -> nn.Module:
         return build_network(
@@ -166,6 +185,7 @@ class NetworkDecoder(Decoder):
             built["n_dims"],
             are_classes=built["classes"] is not None,
             n_trials=built["n_trials"],
+            seed=self.plan.seed,
         )
 
     @property
@@ -185,6 +205,7 @@ class NetworkDecoder(Decoder):
 
     def _predict(self, trials: Trials) -> NDArray[np.float32]:
         self._check_fits(trials)
+        trials, _ = ordered(trials, self.channels_)
         device = pick_device(self.plan.device)
         network, objective = self.network_.to(device).eval(), self.objective_.to(device).eval()
         decoded: NDArray[np.float32] | None = None

@@ -135,7 +135,8 @@ class TrainingPlan:
         """What makes the weights after an epoch, and so what a training that goes on must share.
 
         Neither where it is computed nor when it ends belongs to it; a schedule, however, runs to the last
-        epoch.
+        epoch, and whether an epoch is chosen decides which weights are kept.
         """
         aside = {"device", "n_workers", "patience"} | (set() if self.schedule else {"epochs"})
-        return {name: value for name, value in self.to_json().items() if name not in aside}
+        values = {name: value for name, value in self.to_json().items() if name not in aside}
+        return {**values, "chooses": self.patience is not None}

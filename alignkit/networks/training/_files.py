@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..._core.atomic import atomic_file, write_text
 from ..._core.errors import InputError, MissingDataError
+from ..._core.hashing import digest_array, digest_json
 
 RECORD = "network.json"
 WEIGHTS = "weights.safetensors"
@@ -19,6 +21,7 @@ EPOCHS = "epochs"
 MATCHED = "matched"
 _FORMAT = 1
 _KIND = "trained network"
+_ENTRY = "alignkit"
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
@@ -56,38 +59,90 @@ def read_record(folder: Path) -> dict[str, Any]:
 def write_tensors(
     path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any] | None = None
 ) -> None:
-    """Write tensors, and JSON values beside them, whole or not at all."""
+    """Write tensors, and JSON values beside them, whole or not at all, with digests of both."""
     from safetensors.torch import save_file
 
-    metadata = None if facts is None else {"facts": json.dumps(facts, allow_nan=False)}
+    plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    text = json.dumps(facts, allow_nan=False)
+    digests = {"tensors": _digest_of(plain), "facts": digest_json(json.loads(text))}
+    # One entry: several would lie in the file in an order of chance.
+    metadata = {_ENTRY: f'{{"sha256": {json.dumps(digests)}, "facts": {text}}}'}
     with atomic_file(path) as temporary:
-        plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
         save_file(plain, temporary, metadata=metadata)
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Read tensors; a missing or damaged file is named."""
+    """Read tensors; a missing or damaged file is named.
+
+    Weights without a digest, as earlier versions wrote them, are read as they are.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not path.is_file():
         raise MissingDataError(f"{path} is missing; train the network again.")
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
+        tensors = load_file(path)
+        entry = _entry_of(path)
+    except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}); train the network again.") from error
+    if entry is not None and entry["sha256"]["tensors"] != _digest_of(tensors):
+        raise InputError(
+            f"{path} is damaged: its tensors are not those that were written. Remove it and train the "
+            "network again."
+        )
+    return tensors
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Read the JSON values beside tensors."""
-    from safetensors import SafetensorError, safe_open
+    """Read the JSON values beside the tensors of a training that is not finished.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or has no digests: what is read from it is trained further, so that damage
+        must not go unnoticed.
+    """
+    from safetensors import SafetensorError
 
     try:
-        with safe_open(path, framework="pt") as file:
-            facts: dict[str, Any] = json.loads((file.metadata() or {})["facts"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        entry = _entry_of(path)
+    except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}); remove it and train again.") from error
+    if entry is None:
+        raise InputError(
+            f"{path} has no digest, by which damage would show: an earlier alignkit wrote it, or none. Remove "
+            "it and train again."
+        )
+    facts: dict[str, Any] = entry["facts"]
+    if digest_json(facts) != entry["sha256"]["facts"]:
+        raise InputError(f"{path} is damaged: its digest is another. Remove it and train again.")
     return facts
+
+
+def _entry_of(path: Path) -> dict[str, Any] | None:
+    """Return what lies beside tensors: digests and facts; None in a file of an earlier version."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        text = (file.metadata() or {}).get(_ENTRY)
+    if text is None:
+        return None
+    entry: dict[str, Any] = json.loads(text)
+    if not isinstance(entry, dict) or not {"tensors", "facts"} <= set(entry.get("sha256", {})):
+        raise ValueError("its digests cannot be read")
+    return entry
+
+
+def _digest_of(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return a digest of names, shapes, types and bytes, whatever order they come in."""
+    parts = []
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        # Bytes, since NumPy has no half precision of every kind.
+        raw = value.flatten().view(torch.uint8).numpy() if value.numel() else np.empty(0, dtype=np.uint8)
+        parts.append([name, list(value.shape), str(value.dtype), digest_array(raw)])
+    return digest_json(parts)
 
 
 def split_state(state: Mapping[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -60,8 +60,8 @@ class SplitOptions(BaseModel):
         "with its near-duplicates.",
     )
     test: Share | Count = Field(default=0.2, description="Units held out: a share, or how many.")
-    validation: Share | Count = Field(
-        default=0.15, description="Of the units left, those that choose epochs and settings."
+    validation: Share | Annotated[int, Field(ge=0)] = Field(
+        default=0.15, description="Of the units left, those that choose epochs of networks; 0: none."
     )
     folds: Count | Literal["units"] | None = Field(
         default=None,
@@ -83,6 +83,14 @@ class TimesOptions(BaseModel):
     generalise: bool = Field(
         default=False, description="Of classes at every time: train at one time, test at every other."
     )
+
+    @pydantic.model_validator(mode="after")
+    def _widths_are_of_windows(self) -> TimesOptions:
+        if self.windows == "each" and not (self.width_s is None and self.step_s is None):
+            raise ValueError(
+                "`width_s` and `step_s` are of windows that slide or grow; say which in `windows`"
+            )
+        return self
 
 
 class DecoderComponent(Component):
@@ -108,11 +116,16 @@ class DecodeConfig(BaseModel):
     target: TargetOptions = Field(description="What is decoded.")
     decoders: list[DecoderComponent] = Field(min_length=1, description="What decodes.")
     subjects: Literal["single", "joint"] = Field(
-        default="single", description="A decoder for each subject, or one for all."
+        default="single",
+        description="A decoder for each subject, or one for all: of linear decoders still a map for each, "
+        "unless their own `subjects` is joint.",
     )
     split: SplitOptions = SplitOptions()
-    repetitions: list[Count | Literal["all"]] = Field(
-        default=["all"], min_length=1, description="Presentations of a stimulus that are averaged."
+    repetitions: list[Count | Literal["all"]] | None = Field(
+        default=None,
+        min_length=1,
+        description="Presentations of a stimulus that are averaged; by default single ones of classes, "
+        "and all of an embedding. The last is the headline.",
     )
     gallery: Literal["held-out", "all"] = Field(
         default="held-out", description="Stimuli to retrieve from: those held out, or all."
@@ -133,6 +146,8 @@ class DecodeConfig(BaseModel):
     def _names_are_unique(self) -> DecodeConfig:
         names = [decoder.name or decoder.kind for decoder in self.decoders]
         twice = sorted({name for name in names if names.count(name) > 1})
+        if self.features.device not in ("auto", self.device):
+            raise ValueError("give `device` at the top, not in `features`: one device serves the whole run")
         if twice:
             raise ValueError(f"the decoder name(s) {', '.join(twice)} come twice; give each its own `name`")
         return self

@@ -17,7 +17,7 @@ from ..plan import Plan
 from ..store import Store
 from .building import NETWORK, build_decoder
 from .config import DecodeConfig, DecoderComponent, TimesOptions
-from .scoring import EVERY, Parts, Scored, interval_of, shown_to
+from .scoring import EVERY, Parts, Scored, interval_of, repetitions_of, shown_to
 
 if TYPE_CHECKING:
     from ...decoders import Decoder, ProtocolCard, Window, WindowScores
@@ -190,7 +190,7 @@ def _each(
     found.pop("fold_scores")
     folds = "one unit" if n_folds == "units" else f"{n_folds} folds of units"
     how = (
-        f"At every time {component.kind} was fitted to all channels and tested on held-out trials, {folds} "
+        f"At every time {_said(component)} was fitted to all channels and tested on held-out trials, {folds} "
         "left out in turn; mean over folds with Student's interval over them. p: "
         f"{count} exchanges of labels within units, fitted anew, corrected by the largest score over times."
     )
@@ -206,15 +206,25 @@ def _each(
     )
 
 
+def _said(component: DecoderComponent) -> str:
+    return component.kind if component.kind == "lda" else f"{component.kind} (C {_penalty(component):g})"
+
+
 def _estimator(component: DecoderComponent) -> LinearOverTimes:
     from ...decoders import DiscriminantOverTimes, LogisticOverTimes
 
     options = component.options
+    standardize = bool(options.get("standardize", True))
     if component.kind == "lda":
-        return DiscriminantOverTimes(shrinkage=options.get("shrinkage", "auto"))
-    penalty = options.get("C", 1.0)
-    # Of several penalties the middle one: choosing at every time would need folds within folds.
-    return LogisticOverTimes(C=float(np.median(penalty)))
+        return DiscriminantOverTimes(shrinkage=options.get("shrinkage", "auto"), standardize=standardize)
+    return LogisticOverTimes(C=_penalty(component), standardize=standardize)
+
+
+def _penalty(component: DecoderComponent) -> float:
+    """Return the penalty; of several the middle one, as choosing at every time needs folds within folds."""
+    given = component.options.get("C", 1.0)
+    several = sorted(given) if isinstance(given, list) else [given]
+    return float(several[(len(several) - 1) // 2])
 
 
 def _windowed(
@@ -226,7 +236,7 @@ def _windowed(
     times = next(iter(part.trials.study.values())).times_s
     assert times is not None  # the caller looked
     windows = windows_of(times, kind=options.windows, width_s=options.width_s, step_s=options.step_s)
-    repetitions = 1 if part.trials.targets.are_classes else config.repetitions[-1]
+    repetitions = repetitions_of(config, part.trials)[-1]
     found = [
         _of_split(config, one, part, fold, windows, repetitions, plan=plan)
         for fold in range(len(part.splits))

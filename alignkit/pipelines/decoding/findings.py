@@ -47,7 +47,7 @@ def decoding_findings(
             continue
         best = real.iloc[0]
         text = f"{_from(metric, main, several)}{best['model']} {_does(metric)} in {_share(best)}"
-        text += f" (mean of {over} subjects)" if over > 1 else ""
+        text += f" ({over} subjects)" if over > 1 else ""
         p, by_chance = float(best["p_corrected"]), f"{100 * chance[metric]:.1f} %"
         if np.isfinite(p) and p >= 0.05:
             text += f"; that is not told from chance, {by_chance} (p {p_text(p)} corrected)"

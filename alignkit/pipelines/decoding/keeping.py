@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,8 +36,8 @@ class KeptDecoder:
         Fitted.
     name, scope : str
         How the report calls it, and of whom it is (``"all"``: of all subjects).
-    expected : Expected
-        The recordings it takes.
+    expected : mapping of str to Expected
+        The recordings it takes, by subject.
     targets : Targets
         Classes, or the embeddings of all stimuli of the run.
     """
@@ -45,7 +45,7 @@ class KeptDecoder:
     decoder: Decoder
     name: str
     scope: str
-    expected: Expected
+    expected: Mapping[str, Expected]
     targets: Targets
 
 
@@ -59,9 +59,18 @@ def keep_decoders(folder: Path, scored: Sequence[Scored], parts: Sequence[Parts]
             place = working / f"{number:03d}"
             place.mkdir()
             one.fitted.save(place / "decoder")
-            Expected.of(next(iter(part.trials.study.values()))).save(place)
+            for who, recording in enumerate(part.trials.study.values()):
+                (place / _subject_folder(who)).mkdir()
+                Expected.of(recording).save(place / _subject_folder(who))
             _save_targets(place, part.trials.targets)
-            entries.append({"folder": place.name, "name": one.decoder, "scope": one.scope})
+            entries.append(
+                {
+                    "folder": place.name,
+                    "name": one.decoder,
+                    "scope": one.scope,
+                    "subjects": list(part.trials.study),
+                }
+            )
         content = {"alignkit": "decoders", "format": _FORMAT, "decoders": entries}
         (working / FACTS_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -109,7 +118,7 @@ def read_decoder(folder: Path, *, name: str | None = None, subject: str | None =
         load_decoder(chosen / "decoder"),
         wanted,
         own[0]["scope"],
-        Expected.load(chosen),
+        {name: Expected.load(chosen / _subject_folder(who)) for who, name in enumerate(own[0]["subjects"])},
         _load_targets(chosen),
     )
 
@@ -119,7 +128,11 @@ def holds_decoders(folder: Path) -> bool:
     return (folder / DECODERS_FOLDER / FACTS_FILE).is_file()
 
 
-def _entries(place: Path) -> list[dict[str, str]]:
+def _subject_folder(number: int) -> str:
+    return f"subject-{number:03d}"
+
+
+def _entries(place: Path) -> list[dict[str, Any]]:
     path = place / FACTS_FILE
     if not path.is_file():
         raise MissingDataError(
@@ -130,10 +143,11 @@ def _entries(place: Path) -> list[dict[str, str]]:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != _FORMAT:
             raise ValueError(f"format {content['format']}, this alignkit reads {_FORMAT}")
-        entries: list[dict[str, str]] = [dict(entry) for entry in content["decoders"]]
-        if not entries or any({"folder", "name", "scope"} - set(entry) for entry in entries):
+        entries = [dict(entry) for entry in content["decoders"]]
+        if not entries or any({"folder", "name", "scope", "subjects"} - set(entry) for entry in entries):
             raise ValueError("no decoders")
-        if any(not isinstance(value, str) for entry in entries for value in entry.values()):
+        texts = [text for e in entries for text in (e["folder"], e["name"], e["scope"], *list(e["subjects"]))]
+        if any(not isinstance(text, str) for text in texts):
             raise ValueError("names must be text")
         # No path leaves its folder.
         if any(Path(e["folder"]).name != e["folder"] or e["folder"] in ("", "..") for e in entries):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..._core.atomic import atomic_file
 from ..._core.errors import InputError
-from ...decoders.fitting_in import fit_in
+from ...decoders.fitting_in import Expected, fit_in
 from ...decoders.trials import Targets, Trials
 from ...recordings.recording import Recording
 from ...recordings.study import Study
@@ -78,13 +78,15 @@ def predict_stimuli(
         raise InputError(f"--out {path} must end in .csv.")
     kept = read_decoder(model, name=decoder, subject=subject)
     config, _ = load_decode_config(model)
-    recording, notes = _brought(given, kept, config.roi)
     fitted = kept.decoder
     if calibration is not None:
-        fitted, recording, more = _calibrated(kept, calibration, recording, config)
+        recording, notes = _brought(given, next(iter(kept.expected.values())), config.roi)
+        fitted, recording, more = _calibrated(kept, calibration, recording, config, subject)
         notes += more
     else:
-        recording = replace(recording, subject=_known_subject(kept, subject))
+        known = _known_subject(kept, subject)
+        recording, notes = _brought(given, kept.expected[known], config.roi)
+        recording = replace(recording, subject=known)
     decoded = fitted.predict(_unlabelled(recording, kept.targets))
     table = (
         _classes(kept, recording, decoded)
@@ -98,10 +100,12 @@ def predict_stimuli(
         if kept.targets.are_classes
         else f"the {min(n_best, len(kept.targets.names))} closest stimuli"
     )
-    return "\n".join([*notes, f"wrote {what} of {len(table)} trials by {kept.name!r} to {path}"])
+    return "\n".join(
+        [*dict.fromkeys(notes), f"wrote {what} of {len(table)} trials by {kept.name!r} to {path}"]
+    )
 
 
-def _brought(given: Given, kept: KeptDecoder, roi: str | None) -> tuple[Recording, tuple[str, ...]]:
+def _brought(given: Given, expected: Expected, roi: str | None) -> tuple[Recording, tuple[str, ...]]:
     """Return the one recording that is meant, in the decoder's channels and times."""
     dataset = load_dataset(Component.model_validate(given.component()), Path.cwd())
     if dataset.study is None or dataset.tracks:
@@ -116,7 +120,7 @@ def _brought(given: Given, kept: KeptDecoder, roi: str | None) -> tuple[Recordin
     recording = next(iter(dataset.study.values()))
     if roi is not None and roi in recording.rois:
         recording = recording.select(roi=roi)
-    return fit_in(recording, kept.expected)
+    return fit_in(recording, expected)
 
 
 def _known_subject(kept: KeptDecoder, subject: str | None) -> str:
@@ -133,7 +137,7 @@ def _known_subject(kept: KeptDecoder, subject: str | None) -> str:
 
 
 def _calibrated(
-    kept: KeptDecoder, calibration: Given, recording: Recording, config: DecodeConfig
+    kept: KeptDecoder, calibration: Given, recording: Recording, config: DecodeConfig, subject: str | None
 ) -> tuple[Decoder, Recording, tuple[str, ...]]:
     from ...decoders import NetworkDecoder, calibrate
 
@@ -143,7 +147,7 @@ def _calibrated(
             "only networks can be calibrated. Fit it anew with `alignkit decode`, or choose a network with "
             "`--decoder`."
         )
-    known, notes = _brought(calibration, kept, config.roi)
+    known, notes = _brought(calibration, next(iter(kept.expected.values())), config.roi)
     label = config.target.label if config.target.label in known.samples else "stimulus_id"
     names = set(kept.targets.names)
     rows = [row for row, name in enumerate(known.samples[label].map(str)) if name in names]
@@ -152,7 +156,9 @@ def _calibrated(
             f"none of the {known.n_samples} calibration trials is of what the run knows (such as "
             f"{', '.join(kept.targets.names[:3])}); their {label!r} must be one of those."
         )
-    subject = known.subject if known.subject not in kept.decoder.subjects_ else NEW
+    subject = subject or known.subject
+    if subject in kept.decoder.subjects_:
+        subject = NEW
     known = replace(known.select(samples=rows), subject=subject)
     trials = Trials.of(Study.of(known), kept.targets, labels=label if kept.targets.are_classes else None)
     decoder = calibrate(kept.decoder, trials)

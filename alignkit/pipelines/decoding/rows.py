@@ -1,9 +1,8 @@
-"""Scores of decoders as rows of the common table, and differences between decoders."""
+"""Scores of decoders as rows of the common table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from ...recordings.scores import LOWER, Scores
-from ...reports.summary import DIFFERENCE_COLUMNS
-from ...stats import fdr, permutation_p, sign_flip_test
+from ...stats import fdr, permutation_p
 from .building import NETWORK
 from .config import DecodeConfig
 from .course import Course
@@ -27,8 +25,8 @@ SHOWN = ("top-1", "top-5", "top-10", "MRR", "accuracy", "balanced accuracy", "AU
 OF_AVERAGES = ("top-1", "accuracy")
 FAMILIES = {NETWORK: "network"}
 LINEAR, CONTROL = "linear", "shuffled control"
-_CORRECTION = {"bh": "FDR (Benjamini-Hochberg)", "by": "FDR (Benjamini-Yekutieli)"}
-_LEAST_UNITS = 6  # fewer give no p below .05
+CORRECTIONS = {"bh": "FDR (Benjamini-Hochberg)", "by": "FDR (Benjamini-Yekutieli)"}
+_LEAST_SUBJECTS = 3  # two say nothing of how subjects differ
 
 
 def metric_of(score: str, repetitions: str, every: Sequence[Evaluation], main: str) -> str:
@@ -53,9 +51,9 @@ def score_rows(config: DecodeConfig, scored: Sequence[Scored]) -> tuple[Scores, 
     """Return the scores of all decoders, and each metric's chance."""
     rows: list[dict[str, Any]] = []
     chance: dict[str, float] = {}
-    for name, group in _by_name(scored).items():
+    for name, group in by_name(scored).items():
         first = group[0]
-        for score, repetitions, metric in _metrics_of(group):
+        for score, repetitions, metric in metrics_of(group):
             found = [_found(one, score, repetitions) for one in group]
             chance[metric] = float(np.mean([row["chance"] for row in found]))
             base = {
@@ -93,39 +91,6 @@ def course_rows(config: DecodeConfig, courses: Sequence[Course]) -> tuple[Scores
     return Scores(pd.DataFrame(rows)), chance
 
 
-def difference_rows(config: DecodeConfig, scored: Sequence[Scored]) -> pd.DataFrame:
-    """Return the difference of every two decoders, by exchanging them on held-out stimuli (classes: units).
-
-    A decoder's several trainings count as their mean; controls are left out, and so are scores that are no
-    mean over trials (AUC).
-    """
-    groups = {name: group for name, group in _by_name(scored).items() if not group[0].shuffled}
-    rows = []
-    metrics = _metrics_of(next(iter(groups.values()))) if groups else []
-    for score, repetitions, metric in metrics:
-        hits = {name: _hits(group, score, repetitions) for name, group in groups.items()}
-        for a, b in combinations([name for name, values in hits.items() if values is not None], 2):
-            pair = pd.concat([hits[a], hits[b]], axis=1, join="inner").dropna()
-            difference = (pair.iloc[:, 0] - pair.iloc[:, 1]).to_numpy(dtype=np.float64)
-            if len(difference) < _LEAST_UNITS:
-                continue
-            p = 1.0
-            if difference.any():
-                p = float(sign_flip_test(difference, alternative="two-sided", random_state=config.seed).p[0])
-            se = float(difference.std(ddof=1) / np.sqrt(len(difference)))
-            rows.append({"roi": config.roi or "all", "metric": metric, "model_a": a, "model_b": b,
-                         "difference": float(difference.mean()), "se": se, "p": p})  # fmt: skip
-    if not rows:
-        return pd.DataFrame(columns=list(DIFFERENCE_COLUMNS))
-    table = pd.DataFrame(rows)
-    method = config.inference.correction
-    table["p_corrected"] = np.nan
-    for metric in table["metric"].unique():
-        own = table["metric"] == metric
-        table.loc[own, "p_corrected"] = fdr(table.loc[own, "p"].to_numpy(), method=method)
-    return table.assign(correction=_CORRECTION[method])[list(DIFFERENCE_COLUMNS)]
-
-
 def full_table(scored: Sequence[Scored]) -> pd.DataFrame:
     """Return every score of every decoder, subject, training and number of repetitions."""
     frames = []
@@ -153,14 +118,15 @@ def _kind_of(config: DecodeConfig, name: str) -> str:
     return next((one.kind for one in config.decoders if (one.name or one.kind) == name), "")
 
 
-def _by_name(scored: Sequence[Scored]) -> dict[str, list[Scored]]:
+def by_name(scored: Sequence[Scored]) -> dict[str, list[Scored]]:
+    """Return what belongs to each decoder: of every scope and training."""
     groups: dict[str, list[Scored]] = {}
     for one in scored:
         groups.setdefault(name_of(one), []).append(one)
     return groups
 
 
-def _metrics_of(group: Sequence[Scored]) -> list[tuple[str, str, str]]:
+def metrics_of(group: Sequence[Scored]) -> list[tuple[str, str, str]]:
     """Return (score, repetitions, metric) of what the report shows: what all subjects have."""
     every = [evaluation for one in group for evaluation in one.evaluations]
     main = main_repetitions(every[0])
@@ -225,8 +191,8 @@ def _together(
     if len(scopes) > 1:
         means = [np.mean([row["value"] for row, one in zip(found, group, strict=True) if one.scope == scope])
                  for scope in scopes]  # fmt: skip
-        low, high = _interval(np.array(means), config.inference.confidence)
-        return {"value": value, "ci_low": low, "ci_high": high, "p": p, "n": len(scopes)}
+        limits = _interval(np.array(means), found, config.inference.confidence)
+        return {"value": value, **limits, "p": p, "n": len(scopes)}
     low, high = (float(np.mean([row[name] for row in found])) for name in ("ci_low", "ci_high"))
     n_counted = found[0].get("n_stimuli", found[0].get("n_folds", np.nan))
     return {"value": value, "ci_low": min(low, value), "ci_high": max(high, value), "p": p, "n": n_counted}
@@ -241,10 +207,17 @@ def _null_of(one: Scored, score: str, repetitions: str) -> NDArray[np.float64] |
     return np.asarray(null[score], dtype=np.float64) if score in null else None
 
 
-def _interval(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
-    half = student.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    mean = float(values.mean())
-    return min(max(mean - half, 0.0), mean), max(min(mean + half, 1.0), mean)
+def _interval(
+    values: NDArray[np.float64], found: Sequence[Mapping[str, Any] | pd.Series], confidence: float
+) -> dict[str, float]:
+    """Return Student's interval over subjects; of two, or of subjects alike, the mean of their own limits."""
+    mean, spread = float(values.mean()), float(values.std(ddof=1))
+    if len(values) >= _LEAST_SUBJECTS and spread > 0:
+        half = student.ppf((1 + confidence) / 2, len(values) - 1) * spread / np.sqrt(len(values))
+        low, high = mean - half, mean + half
+    else:
+        low, high = (float(np.mean([row[name] for row in found])) for name in ("ci_low", "ci_high"))
+    return {"ci_low": min(max(low, 0.0), mean), "ci_high": max(min(high, 1.0), mean)}
 
 
 def _mean_course(group: Sequence[Course], confidence: float) -> list[dict[str, Any]]:
@@ -264,72 +237,19 @@ def _mean_course(group: Sequence[Course], confidence: float) -> list[dict[str, A
         p, corrected = test.p, test.p_corrected
     rows_of = []
     for place, time in enumerate(first.times_s):
-        low, high = _interval(values[:, place], confidence)
-        rows_of.append({"time_s": time, "value": values[:, place].mean(), "ci_low": low, "ci_high": high,
+        own = [{"ci_low": one.ci_low[place], "ci_high": one.ci_high[place]} for one in group]
+        limits = _interval(values[:, place], own, confidence)
+        rows_of.append({"time_s": time, "value": values[:, place].mean(), **limits,
                         "p": p[place], "p_corrected": corrected[place], "n": len(group),
                         "correction": "largest score over times"})  # fmt: skip
     return rows_of
 
 
-def _hits(group: Sequence[Scored], score: str, repetitions: str) -> pd.Series | None:
-    """Return each held-out stimulus's (or unit's) share of the score, which is the mean of the shares."""
-    from ...decoders import Retrieval
-
-    frames = []
-    for one in group:
-        for fold, evaluation in enumerate(one.evaluations):
-            result = evaluation.results[EVERY, repetitions]
-            if not isinstance(result, Retrieval):
-                return _class_hits(group, score, repetitions)
-            value = _of_trials(result, score)
-            if value is None:
-                return None
-            frames.append(pd.DataFrame({"unit": [f"{fold}/{s}" for s in result.stimuli], "value": value}))
-    table = pd.concat(frames, ignore_index=True)
-    shares: pd.Series = table.groupby("unit")["value"].mean()
-    return shares
-
-
-def _class_hits(group: Sequence[Scored], score: str, repetitions: str) -> pd.Series | None:
-    """Return each held-out unit's share of the (balanced) accuracy, of single trials."""
-    from ...decoders import Classification
-
-    if score not in ("accuracy", "balanced accuracy") or repetitions != "1":
-        return None
-    frames = []
-    for one in group:
-        for fold, evaluation in enumerate(one.evaluations):
-            result = evaluation.results[EVERY, repetitions]
-            assert isinstance(result, Classification)  # the caller looked
-            predicted = result.predicted
-            truth = one.shown[fold]["target"].to_numpy()
-            size = np.full(len(truth), len(truth), dtype=np.float64)
-            if score == "balanced accuracy":
-                counts = np.bincount(truth)
-                size = (counts * np.count_nonzero(counts))[truth].astype(np.float64)
-            value = (predicted == truth) / (size * len(one.evaluations) * len(group))
-            units = [f"{one.scope}/{fold}/{unit}" for unit in one.shown[fold]["unit"]]
-            frames.append(pd.DataFrame({"unit": units, "value": value}))
-    shares: pd.Series = pd.concat(frames, ignore_index=True).groupby("unit")["value"].sum()
-    return shares * len(shares)
-
-
-def _of_trials(result: Any, score: str) -> NDArray[np.float64] | None:
-    if score == "MRR":
-        return np.asarray(1 / result.ranks, dtype=np.float64)
-    if score.startswith("top-"):
-        k = int(score.removeprefix("top-"))
-        # Of ties at the edge, the share of orders that hit.
-        return np.asarray(np.clip((k - result.better) / (result.tied + 1), 0.0, 1.0))
-    return None
-
-
 def _corrected(table: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Correct p over all decoders and metrics; controls are no findings."""
     table["p_corrected"], table["correction"] = np.nan, ""
-    everyone = (table["subject"] == EVERY) & table["p"].notna() & (table["family"] != CONTROL)
-    for metric in table["metric"].unique():
-        rows = everyone & (table["metric"] == metric)
-        if rows.any():
-            table.loc[rows, "p_corrected"] = fdr(table.loc[rows, "p"].to_numpy(), method=method)  # type: ignore[arg-type]
-            table.loc[rows, "correction"] = _CORRECTION[method]
+    rows = (table["subject"] == EVERY) & table["p"].notna() & (table["family"] != CONTROL)
+    if rows.any():
+        table.loc[rows, "p_corrected"] = fdr(table.loc[rows, "p"].to_numpy(), method=method)  # type: ignore[arg-type,index]
+        table.loc[rows, "correction"] = CORRECTIONS[method]
     return table

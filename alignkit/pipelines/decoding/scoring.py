@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..._core.errors import InputError
 from ..._core.progress import track
 from ..._core.random import derive_seed
+from ...decoders.decoder import Seen
 from ...decoders.trials import Targets, Trials
 from ..plan import Plan
 from ..store import Store
@@ -50,7 +51,7 @@ class Scored:
     evaluation : Evaluation or FoldsEvaluation
         Scores and the card.
     fitted : Decoder
-        Fitted to the training part of the (first) split.
+        Fitted to the training part of the split; with folds to all trials, for new recordings.
     of_folds : tuple of Decoder
         The decoder of every split.
     shown : tuple of DataFrame
@@ -106,18 +107,19 @@ def parts_of(config: DecodeConfig, trials: Trials, embeddings: Embeddings | None
     Embeddings are centred, scaled and reduced by the training part's stimuli; what the units are does not
     depend on it, so that the parts stay the same.
     """
-    scopes = [EVERY] if config.subjects == "joint" or len(trials.subjects) == 1 else trials.subjects
-    made = []
-    for scope in scopes:
-        own = trials if scope == EVERY else trials.of_subjects([scope])
-        splits = _splits(config, own)
-        if embeddings is not None:
-            shown = splits[0].training.table["stimulus_id"].tolist()
-            targets = fitted_targets(embeddings, shown, components=config.target.components)
-            own = replace(own, targets=targets)
-            splits = _splits(config, own)
-        made.append(Parts(scope, own, splits))
-    return made
+    splits = _splits(config, trials)
+    if embeddings is not None:
+        shown = splits[0].training.table["stimulus_id"].tolist()
+        targets = fitted_targets(embeddings, shown, components=config.target.components)
+        trials = replace(trials, targets=targets)
+        splits = _splits(config, trials)
+    if config.subjects == "joint" or len(trials.subjects) == 1:
+        return [Parts(EVERY, trials, splits)]
+    # Of everybody the same units are held out, so that their scores are of the same stimuli.
+    return [
+        Parts(name, trials.of_subjects([name]), tuple(split.of_subjects([name]) for split in splits))
+        for name in trials.subjects
+    ]
 
 
 def score_decoders(config: DecodeConfig, parts: Sequence[Parts], *, plan: Plan, store: Store) -> list[Scored]:
@@ -220,7 +222,7 @@ def _score(
                 decoder,
                 split.held_out,
                 gallery=config.gallery,
-                repetitions=_repetitions(config, part.trials),
+                repetitions=repetitions_of(config, part.trials),
                 interval=interval,
                 n_bootstraps=n_bootstraps,
                 n_permutations=config.inference.n_permutations,
@@ -229,9 +231,23 @@ def _score(
             )
         )
     evaluation = found[0] if len(found) == 1 else pool_folds(found, confidence=config.inference.confidence)
-    return Scored(
-        name, component, part.scope, number, shuffled, evaluation, decoders[0], tuple(decoders), shown
-    )
+    kept = decoders[0]
+    if len(found) > 1 and not shuffled and number == 0:
+        kept = _of_all_trials(component, part, name, plan=plan, store=store)
+    return Scored(name, component, part.scope, number, shuffled, evaluation, kept, tuple(decoders), shown)
+
+
+def _of_all_trials(
+    component: DecoderComponent, part: Parts, name: str, *, plan: Plan, store: Store
+) -> Decoder:
+    """Return the decoder of new recordings: once folds have told how good it is, no trial is spared."""
+    first = part.splits[0]
+    training, validation = part.trials, first.validation
+    if validation is not None:
+        chosen = Seen.of(validation).units
+        training = training.take(~training.table["unit"].astype(str).isin(chosen).to_numpy())
+    seed = derive_seed(plan.seed, "decoder", name, part.scope, "all trials") % 2**31
+    return fit_part(component, training, validation, seed=seed, plan=plan, store=store)
 
 
 def interval_of(
@@ -279,11 +295,11 @@ def _association(right: NDArray[np.intp], exchanged: NDArray[np.intp]) -> float:
     return float(((counts - expected) ** 2).sum())
 
 
-def _repetitions(config: DecodeConfig, trials: Trials) -> tuple[Any, ...]:
-    # A class is decoded from single trials unless averages are asked for.
-    if trials.targets.are_classes and config.repetitions == ["all"]:
-        return (1,)
-    return tuple(config.repetitions)
+def repetitions_of(config: DecodeConfig, trials: Trials) -> tuple[int | Literal["all"], ...]:
+    """Return how many presentations are averaged: what is asked for, or single ones of classes, else all."""
+    if config.repetitions is not None:
+        return tuple(config.repetitions)
+    return (1,) if trials.targets.are_classes else ("all",)
 
 
 def _splits(config: DecodeConfig, trials: Trials) -> tuple[Split, ...]:

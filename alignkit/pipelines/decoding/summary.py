@@ -19,8 +19,9 @@ from ..time_findings import time_findings
 from .building import NETWORK
 from .config import DecodeConfig
 from .course import Course
+from .differences import difference_rows
 from .findings import decoding_findings, doubts_about
-from .rows import course_rows, difference_rows, main_repetitions, score_rows
+from .rows import course_rows, main_repetitions, score_rows
 from .scoring import EVERY, Parts, Scored
 from .targets import Embeddings
 from .task import units_of
@@ -57,7 +58,7 @@ def summarise_decoding(
         over_time, its_chance = course_rows(config, courses)
         chance |= its_chance
         metrics = list(dict.fromkeys(map(str, over_time.table["metric"])))
-        found += time_findings(over_time, metrics, [config.roi or "all"])
+        found += time_findings(over_time, metrics, [config.roi or "all"], nothing="chance")
         scores = Scores.concat([scores, over_time])
     warnings = [*log_warnings, *doubts_about(scored), *dataset.notes]
     return RunSummary(

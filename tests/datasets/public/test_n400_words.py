@@ -88,3 +88,13 @@ def test_other_files_of_that_name_are_refused(tmp_path):
         load_n400_words(path=tmp_path)
     with pytest.raises(InputError, match="differs from the published file"):
         load_n400_words(path=tmp_path, verify=True)
+
+
+def test_electrodes_sit_on_a_head(real_data):
+    real_data("eeg_n400_words")
+    recording = load_n400_words().study["subject04"]
+    radius = np.linalg.norm(recording.channels[["x_mm", "y_mm", "z_mm"]], axis=1)
+    assert 60 < np.median(radius) < 120
+    places = np.array([channel["loc"][:3] for channel in recording.geometry.info["chs"]])
+    np.testing.assert_allclose(1000 * places, recording.channels[["x_mm", "y_mm", "z_mm"]], rtol=1e-4)
+    assert any("millimetres where metres belong" in note for note in recording.notes)

@@ -122,7 +122,7 @@ def test_trials_that_are_too_short_are_refused_with_the_least_number() -> None:
         match=r"nice needs trials of at least 75 times .*, got 74\. Take a longer window, or smaller",
     ):
         nice(Layout(n_channels=3, n_times=74), 10)
-    with pytest.raises(InputError, match=r"at least 2 times, got 1.*take residual-mlp"):
+    with pytest.raises(InputError, match=r"at least 2 times .*, got 1.*take residual-mlp"):
         nice(Layout(n_channels=3), 10, temporal_kernel=1, pool=1)
 
 

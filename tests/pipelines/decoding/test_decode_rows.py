@@ -11,7 +11,8 @@ import pytest
 from scipy.stats import t as student
 
 from alignkit.decoders import Evaluation, Retrieval
-from alignkit.pipelines.decoding.rows import difference_rows, full_table, score_rows
+from alignkit.pipelines.decoding.differences import difference_rows
+from alignkit.pipelines.decoding.rows import full_table, score_rows
 from alignkit.pipelines.decoding.scoring import Scored
 
 sys.path.insert(0, str(Path(__file__).parent))

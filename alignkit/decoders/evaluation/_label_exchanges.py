@@ -1,0 +1,104 @@
+"""What of a design may be exchanged: trials, blocks of trials with one label, or whole units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from ..._core.errors import InputError
+
+Indices = NDArray[np.intp]
+Parts = Sequence[tuple[Indices, Indices]]
+Exchanged = Literal["trials within units", "blocks within units", "whole units"]
+# Of a runs test over all units: labels that change more seldom than in a random order.
+_BLOCKED = 0.01
+_TRIES = 100
+
+
+class Design(NamedTuple):
+    """Labels in units, and what of them is exchanged.
+
+    Attributes
+    ----------
+    labels, units : ndarray of int, shape (n_trials,)
+        Codes; labels of any numbers, units from 0.
+    members : list of ndarray
+        Rows of each unit, in the order of recording.
+    exchanged : str
+        What moves.
+    """
+
+    labels: Indices
+    units: Indices
+    members: list[Indices]
+    exchanged: Exchanged
+
+    @classmethod
+    def of(cls, labels: Indices, units: Indices, order: NDArray[np.float64] | None) -> Design:
+        """Return the design of trials, recorded in `order` (the rows' own without it)."""
+        place = np.arange(len(labels)) if order is None else order
+        sizes = np.bincount(units)
+        members = np.split(np.lexsort((place, units)), np.cumsum(sizes)[:-1])
+        first = np.unique(units, return_index=True)[1]
+        exchanged: Exchanged = "trials within units"
+        if (labels == labels[first][units]).all():
+            exchanged = "whole units"
+        elif _are_blocked(labels, members):
+            exchanged = "blocks within units"
+        return cls(labels, units, members, exchanged)
+
+    def exchanges(self, n: int, rng: np.random.Generator, parts: Parts | None = None) -> Indices:
+        """Return `n` rows of exchanged labels, which leave every class in all `parts` (train, test)."""
+        out = np.empty((n, len(self.labels)), dtype=np.intp)
+        if self.exchanged == "whole units":
+            self._exchange_units(out, rng, parts or ())
+        elif self.exchanged == "blocks within units":
+            # A block that was recorded at once keeps one label, as what drifts stays the same within it.
+            blocks = [_blocks(self.labels[rows]) for rows in self.members]
+            for row in out:
+                for rows, block in zip(self.members, blocks, strict=True):
+                    held = self.labels[rows][np.unique(block, return_index=True)[1]]
+                    row[rows] = rng.permutation(held)[block]
+        else:
+            for row in out:
+                for rows in self.members:
+                    row[rows] = self.labels[rng.permutation(rows)]
+        return out
+
+    def _exchange_units(self, out: Indices, rng: np.random.Generator, parts: Parts) -> None:
+        held = self.labels[[rows[0] for rows in self.members]]
+        classes = np.unique(held)
+        if len(classes) < 2:
+            raise InputError("all trials have one label, so that there is nothing to exchange.")
+        for row in out:
+            for _ in range(_TRIES):
+                row[:] = rng.permutation(held)[self.units]
+                if all(np.isin(classes, row[rows]).all() for pair in parts for rows in pair):
+                    break
+            else:
+                raise InputError(
+                    f"exchanges of the {len(held)} units, of one class each, left a training or held-out "
+                    f"part without a class {_TRIES} times in a row. Take fewer folds, or more units."
+                )
+
+
+def _are_blocked(labels: Indices, members: Sequence[Indices]) -> bool:
+    """Return whether labels change more seldom within units than in a random order (runs test of Mood)."""
+    surplus, variance = 0.0, 0.0
+    for rows in members:
+        n, counts = len(rows), np.unique(labels[rows], return_counts=True)[1].astype(np.float64)
+        if n < 2 or len(counts) < 2:
+            continue
+        squares, cubes = (counts**2).sum(), (counts**3).sum()
+        surplus += np.count_nonzero(np.diff(labels[rows])) - (n - squares / n)
+        variance += (squares * (squares + n * (n + 1)) - 2 * n * cubes - n**3) / (n**2 * (n - 1))
+    return bool(variance > 0 and norm.cdf(surplus / np.sqrt(variance)) < _BLOCKED)
+
+
+def _blocks(labels: Indices) -> Indices:
+    """Return the number of the block of successive equal labels of each trial."""
+    return np.concatenate([[0], np.cumsum(np.diff(labels) != 0)]).astype(np.intp)
