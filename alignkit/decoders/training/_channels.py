@@ -45,7 +45,7 @@ class _Reordered:
 
 
 def takes_own_channels(network: nn.Module) -> bool:
-    """Whether each subject may have channels of its own, as the attribute `own_channels` of a network says."""
+    """Whether each subject may have channels of its own, as a network's attribute `own_channels` says."""
     return bool(getattr(network, "own_channels", False))
 
 
@@ -103,13 +103,13 @@ def ordered(trials: Trials, wanted: Mapping[str, Names]) -> tuple[Trials, tuple[
     return (replace(trials, study=Study.of(*recordings)) if notes else trials), tuple(notes)
 
 
-def check_channels(recording: Recording, wanted: Names, *, of: str | None = None) -> None:
+def check_channels(recording: Recording, wanted: Names) -> None:
     """Refuse a recording that has not the channels that were trained on, in whatever order."""
     names = names_of(recording)
     if set(names) != set(wanted):
         raise InputError(
             f"the channels of {recording.subject!r} are not those that the decoder was trained on: it has "
-            f"{len(names)}, wanted are {len(wanted)}; {_differences(names, wanted, of or 'the decoder')}. "
+            f"{len(names)}, wanted are {len(wanted)}; {_differences(names, wanted, 'the decoder')}. "
             "Interpolate what is missing, and leave out what is new."
         )
 

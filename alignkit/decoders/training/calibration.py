@@ -39,8 +39,8 @@ def calibrate(
     The network grows by a subject, whose own parameters begin as the mean of the others' and are fitted for
     a fixed number of epochs; nothing is chosen. All other weights, running statistics and the objective stay
     as they are, bit for bit. Channels are put in the trained order by name, unless the network takes
-    subjects with channels of their own, and are scaled by the calibration trials. A network that has nothing per
-    subject is used as it is, with that scaling alone.
+    subjects with channels of their own, and are scaled by the calibration trials. A network that has nothing
+    per subject is used as it is, with that scaling alone.
 
     Parameters
     ----------

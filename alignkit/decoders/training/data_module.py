@@ -62,8 +62,9 @@ class TrialsModule(pl.LightningDataModule):
     Notes
     -----
     Channels are taken as they stand: a network with weights for each channel needs those of all subjects in
-    one order, which `NetworkDecoder` sees to. Signals are read in blocks of neighbouring rows, drawn at random; those that `plan.buffer_mb` holds are
-    shuffled together. Where a subject's trials all fit, they are read once and shuffled fully.
+    one order, which `NetworkDecoder` sees to. Signals are read in blocks of neighbouring rows, drawn at
+    random; those that `plan.buffer_mb` holds are shuffled together. Where a subject's trials all fit, they
+    are read once and shuffled fully.
     """
 
     def __init__(

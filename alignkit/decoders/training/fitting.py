@@ -274,7 +274,7 @@ class _Keeper:
         n_behind = len(self.history)
         held = {n_behind: weights, facts["best_epoch"]: _part(tensors, "best.") or weights}
         # A training with less patience would have ended before; it would not know of the epochs since.
-        n_epochs = next((n for n in range(n_behind) if self._ends_with(n)), n_behind)
+        n_epochs = next((n for n in range(1, n_behind) if self._ends_with(n)), n_behind)
         if self._best_of(n_epochs) not in held:
             self._refuse_gone(n_epochs, n_behind, sorted(held))
         self.history = self.history[:n_epochs]

@@ -168,8 +168,8 @@ class Decoding(pl.LightningModule):
         for name, measured in row.items():
             if not math.isfinite(measured):
                 kept = (
-                    f" What was learned until epoch {self.epoch} is kept where the training has a folder: the "
-                    f"same training with `epochs={self.epoch}` ends with it."
+                    f" What was learned until epoch {self.epoch} is kept where the training has a folder: "
+                    f"the same training with `epochs={self.epoch}` ends with it."
                 )
                 raise InputError(
                     f"the {name.replace('_', ' ')} became {measured} in epoch {self.epoch + 1}. Choose a "

@@ -140,7 +140,8 @@ class NetworkDecoder(Decoder):
                 layout = layout_of(training.study)
                 network = self._network_for(layout, objective)
         if validation is not None:
-            validation, _ = ordered(validation, channels_of(training))
+            validation, more = ordered(validation, channels_of(training))
+            notes = tuple(dict.fromkeys((*notes, *more)))
             check_same_channels(training, validation)
         scaling = fitted_scaling(training, plan)
         data = TrialsModule(

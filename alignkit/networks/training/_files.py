@@ -111,8 +111,8 @@ def read_facts(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is damaged ({error}); remove it and train again.") from error
     if entry is None:
         raise InputError(
-            f"{path} has no digest, by which damage would show: an earlier alignkit wrote it, or none. Remove "
-            "it and train again."
+            f"{path} has no digest, by which damage would show: an earlier alignkit wrote it, or none. "
+            "Remove it and train again."
         )
     facts: dict[str, Any] = entry["facts"]
     if digest_json(facts) != entry["sha256"]["facts"]:

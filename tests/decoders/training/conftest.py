@@ -19,6 +19,8 @@ from alignkit.recordings import Recording, Study
 class SubjectNetwork(nn.Module):
     """A map per subject, then what all share; with dropout and running statistics."""
 
+    own_channels = True
+
     def __init__(self, layout: Layout, n_outputs: int, dropout: float) -> None:
         super().__init__()
         n = layout.n_channels

@@ -64,6 +64,18 @@ def test_nothing_but_the_new_subject_s_own_parameters_changes(decoder, newcomer,
     assert not hasattr(decoder.network_.maps, "2")
 
 
+def test_what_may_be_trained_is_as_before(decoder, newcomer) -> None:
+    calibrated = calibrate(decoder, newcomer[0], epochs=1)
+    for module in (calibrated.network_, calibrated.objective_):
+        assert all(parameter.requires_grad for parameter in module.parameters())
+    frozen = copy.copy(decoder)
+    frozen.network_ = copy.deepcopy(decoder.network_)
+    frozen.network_.out.weight.requires_grad_(False)
+    flags = dict(calibrate(frozen, newcomer[0], epochs=1).network_.named_parameters())
+    assert not flags.pop("out.weight").requires_grad
+    assert all(parameter.requires_grad for parameter in flags.values())
+
+
 def test_it_is_told_what_was_fitted_and_the_trials_count_as_seen(decoder, newcomer) -> None:
     calibrated = calibrate(decoder, newcomer[0], epochs=1)
     assert calibrated.notes_ == (

@@ -102,6 +102,18 @@ def test_a_loss_that_is_no_number_names_the_epoch_and_says_what_to_do(parts, fac
         trainer(5).fit(decoding, datamodule=data)
 
 
+def test_a_loss_that_is_no_number_at_once_leaves_no_epochs_to_go_back_to(parts, factories) -> None:
+    class Breaks(Objective):
+        n_outputs = 6
+
+        def forward(self, outputs, batch):
+            return outputs.mean() * float("nan")
+
+    data = TrialsModule(parts[0], plan=TrainingPlan(batch_size=16))
+    with pytest.raises(InputError, match="became nan in epoch 1. Choose a smaller .* train in 32-bit.$"):
+        trainer(5).fit(Decoding(factories["network"](data.layout, 6), Breaks(), sgd), datamodule=data)
+
+
 def test_a_network_without_parameters_cannot_be_trained(parts) -> None:
     class Still(torch.nn.Module):
         def forward(self, signals, subjects):

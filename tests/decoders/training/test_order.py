@@ -68,6 +68,8 @@ def test_a_last_batch_that_is_too_small_joins_the_one_before_and_this_is_told(
         assert batch_edges(21, 10, 2, part="training").tolist() == [0, 10, 21]
     assert "the last 1 trial(s) of the training part are too few" in caplog.text
     assert batch_edges(22, 10, 2, part="training").tolist() == [0, 10, 20, 22]
+    assert batch_edges(21, 10, 1, part="training", least_last=2).tolist() == [0, 10, 21]
+    assert batch_edges(1, 10, 1, part="training", least_last=2).tolist() == [0, 1]
 
 
 def test_fewer_trials_than_the_loss_compares_are_refused() -> None:

@@ -45,9 +45,10 @@ def test_an_optimiser_from_python_is_spelled_by_its_name() -> None:
 
 
 def test_more_epochs_are_the_same_training_unless_a_schedule_ends_with_them() -> None:
-    assert TrainingPlan(epochs=5).identity == TrainingPlan(epochs=9, patience=None, device="cpu").identity
+    assert TrainingPlan(epochs=5).identity == TrainingPlan(epochs=9, patience=3, device="cpu").identity
     assert (
         TrainingPlan(epochs=5, schedule="cosine").identity
         != TrainingPlan(epochs=9, schedule="cosine").identity
     )
+    assert TrainingPlan(patience=5).identity != TrainingPlan(patience=None).identity
     assert TrainingPlan(lr=1e-3).identity != TrainingPlan(lr=2e-3).identity
