@@ -142,4 +142,9 @@ def test_averages_know_what_they_are_the_mean_of():
     assert means.column("target").tolist() == [0, 1, 1]
     np.testing.assert_allclose(means.read([0])[0], one.data[[0, 2]].mean(0), rtol=1e-6)
     np.testing.assert_allclose(means.read([2])[0], two.data.mean(0), rtol=1e-6)
-    assert Seen.of(means) == Seen.of(trials)
+    assert Seen.of(means).samples == Seen.of(trials).samples
+    again = means.take([0, 1, 2]).average_repetitions()
+    assert again.table["sources"].tolist() == ["0 2", "3", "0 1"]
+    whole = Trials(means.study, means.targets, means.table.assign(stimulus=0, target=0, unit="u"))
+    assert whole.average_repetitions().table["sources"].tolist() == ["0 2 3", "0 1"]
+    assert Seen.of(whole.average_repetitions()).samples == Seen.of(trials).samples

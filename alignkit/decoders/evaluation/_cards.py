@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from ..decoder import Decoder
 from ..trials import Targets, Trials
-from ._scoring import Choices, Plan
+from ._over_subjects import LEAST_SUBJECTS
+from ._scoring import ALL, Choices, Plan, Result
 from ._sealed import HeldOut
+from .classification import Classification
 from .protocol import ProtocolCard
 
 _N_NAMED = 5
@@ -20,6 +24,7 @@ def card_of(
     choices: Choices,
     plan: Plan,
     table: pd.DataFrame,
+    results: Mapping[tuple[str, str], Result],
     *,
     n_looks: int,
     window: str,
@@ -27,7 +32,7 @@ def card_of(
     """Return the card of scores."""
     embeddings = choices.values is not None
     seen = decoder.seen_
-    chance = table.drop_duplicates("score").set_index("score")["chance"]
+    chance = table[table["subject"] == ALL].drop_duplicates("score").set_index("score")["chance"]
     averaging = "single trials"
     if plan.repetitions != (1,) or plan.subjects == "joint":
         what = "what was decoded" if plan.averaging == "decoded" else "the signals, then decoded"
@@ -53,7 +58,7 @@ def card_of(
         window=window,
         audit=held_out.audit,
         chance={str(name): float(value) for name, value in chance.items()},
-        uncertainty=_uncertainty(embeddings, plan),
+        uncertainty=_uncertainty(embeddings, plan, results),
         times_evaluated=n_looks,
         seed=plan.seed,
         settings=decoder.describe(),
@@ -83,11 +88,20 @@ def _choices_text(choices: Choices, plan: Plan) -> str:
     return f"{n_stimuli} stimuli ({kind}{merged})"
 
 
-def _uncertainty(embeddings: bool, plan: Plan) -> str:
+def _uncertainty(embeddings: bool, plan: Plan, results: Mapping[tuple[str, str], Result]) -> str:
     drawn = "stimuli" if embeddings else "units"
     if not embeddings and plan.interval == "t":
         interval = f"{plan.confidence:.0%} Student's interval over units"
     else:
         interval = f"{plan.confidence:.0%} from {plan.n_bootstraps} bootstrap draws of {drawn}"
-    exchanged = "the identities of stimuli" if embeddings else "labels within units (or of whole units)"
+    n_subjects = len({subject for subject, _ in results if subject != ALL})
+    if n_subjects >= LEAST_SUBJECTS:
+        interval += f'; of "all" {plan.confidence:.0%} Student\'s interval over the {n_subjects} subjects'
+    elif n_subjects:
+        interval += '; of "all" that of the mean of both subjects, whose spread is not in it'
+    exchanged = "the identities of stimuli"
+    if not embeddings:
+        kinds = {found.exchanged for found in results.values() if isinstance(found, Classification)}
+        exchanged = f"labels: {' or '.join(sorted(kinds))}"
+    exchanged += ", within each subject" if n_subjects else ""
     return f"{interval}; p from {plan.n_permutations} exchanges of {exchanged}, not corrected"

@@ -27,13 +27,7 @@ class Interval(NamedTuple):
 
 
 def bootstrap_means(
-    values: Floats,
-    *,
-    rates: NDArray[np.bool_],
-    bounds: Floats,
-    n_bootstraps: int,
-    confidence: float,
-    seed: int,
+    values: Floats, draws: Floats, *, rates: NDArray[np.bool_], bounds: Floats, confidence: float
 ) -> Interval:
     """Return bias-corrected and accelerated (BCa, Efron 1987) bootstrap intervals of the mean over units.
 
@@ -41,6 +35,8 @@ def bootstrap_means(
     ----------
     values : ndarray of shape (n_units, n_scores)
         Of each unit.
+    draws : ndarray of shape (n_bootstraps, n_scores)
+        Of :func:`drawn_means`; without any the limits are NaN.
     rates : ndarray of shape (n_scores,)
         Which scores are shares in [0, 1]. Where such a mean stands for fewer than ten hits or misses, its
         interval covers that of Clopper and Pearson as well (with the effective number of units of Korn and
@@ -49,24 +45,19 @@ def bootstrap_means(
         and a bootstrap of units without a single best one is too low.
     bounds : ndarray of shape (2, n_scores)
         The least and the largest score of a unit.
-    n_bootstraps : int
-        Draws; with 0 the limits are NaN.
     confidence : float
         Such as 0.95.
-    seed : int
-        Of the draws.
     """
     n_units, n_scores = values.shape
-    if n_bootstraps == 0:
+    if not len(draws):
         return Interval(*np.full((2, n_scores), np.nan))
-    means = drawn_means(values, n_bootstraps=n_bootstraps, seed=seed)
     estimate, variance = values.mean(axis=0), values.var(axis=0, ddof=1 if n_units > 1 else 0)
     binary = estimate * (1.0 - estimate)
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.where(rates & (binary > 0), n_units * binary / variance, n_units)
     found = percentiles(
         estimate,
-        means,
+        draws,
         effective=np.where(rates, effective, np.inf),
         confidence=confidence,
         acceleration=_acceleration(values),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
 from ..._core.errors import InputError
@@ -36,20 +36,6 @@ class Design(NamedTuple):
     units: Indices
     members: list[Indices]
     exchanged: Exchanged
-
-    @classmethod
-    def of(cls, labels: Indices, units: Indices, order: NDArray[np.float64] | None) -> Design:
-        """Return the design of trials, recorded in `order` (the rows' own without it)."""
-        place = np.arange(len(labels)) if order is None else order
-        sizes = np.bincount(units)
-        members = np.split(np.lexsort((place, units)), np.cumsum(sizes)[:-1])
-        first = np.unique(units, return_index=True)[1]
-        exchanged: Exchanged = "trials within units"
-        if (labels == labels[first][units]).all():
-            exchanged = "whole units"
-        elif _are_blocked(labels, members):
-            exchanged = "blocks within units"
-        return cls(labels, units, members, exchanged)
 
     def exchanges(self, n: int, rng: np.random.Generator, parts: Parts | None = None) -> Indices:
         """Return `n` rows of exchanged labels, which leave every class in all `parts` (train, test)."""
@@ -84,6 +70,29 @@ class Design(NamedTuple):
                     f"exchanges of the {len(held)} units, of one class each, left a training or held-out "
                     f"part without a class {_TRIES} times in a row. Take fewer folds, or more units."
                 )
+
+
+def design_of(
+    truth: ArrayLike, units: ArrayLike, order: ArrayLike | None, *, look_for_blocks: bool = True
+) -> Design:
+    """Return the design of trials of `units`, recorded in `order` (as they come without it)."""
+    labels = np.asarray(truth, dtype=np.intp)
+    codes = np.unique(np.asarray(units), return_inverse=True)[1].astype(np.intp)
+    if labels.ndim != 1 or codes.shape != labels.shape:
+        raise InputError(f"`units` must name one of each trial, got {codes.shape} for {labels.shape}.")
+    place = np.arange(len(labels)) if order is None else np.asarray(order, dtype=np.float64)
+    if place.shape != labels.shape or not np.isfinite(place).all():
+        raise InputError(
+            f"`order` must be a finite number of each of the {len(labels)} trials, got shape {place.shape}."
+        )
+    members = np.split(np.lexsort((place, codes)), np.cumsum(np.bincount(codes))[:-1])
+    first = np.unique(codes, return_index=True)[1]
+    exchanged: Exchanged = "trials within units"
+    if (labels == labels[first][codes]).all():
+        exchanged = "whole units"
+    elif look_for_blocks and _are_blocked(labels, members):
+        exchanged = "blocks within units"
+    return Design(labels, codes, members, exchanged)
 
 
 def _are_blocked(labels: Indices, members: Sequence[Indices]) -> bool:

@@ -15,6 +15,7 @@ from ..._core.errors import InputError
 from ..._core.hashing import digest_array, digest_json
 from ..decoder import Decoder
 from ..trials import Targets, Trials
+from ._over_subjects import mean_over_subjects
 from ._ranks import SIMILARITIES
 from .averaging import (
     AVERAGED,
@@ -25,6 +26,7 @@ from .averaging import (
     repetition_sets,
 )
 from .classification import INTERVALS, Classification, classify
+from .nulls import recording_order
 from .retrieval import Retrieval, Similarity, retrieve
 
 Indices = NDArray[np.intp]
@@ -89,19 +91,27 @@ def decode(decoder: Decoder, trials: Trials) -> NDArray[np.float32]:
 def score_trials(
     decoder: Decoder, trials: Trials, decoded: NDArray[np.float32], kin: Mapping[str, int], plan: Plan
 ) -> tuple[pd.DataFrame, dict[tuple[str, str], Result], Choices]:
-    """Return scores of decoded trials, by subject and repetitions."""
+    """Return scores of decoded trials, by subject and repetitions; of all subjects the mean of their own."""
     choices = choices_of(trials, kin, plan)
     frames: list[pd.DataFrame] = []
     results: dict[tuple[str, str], Result] = {}
     for n in plan.repetitions:
         sets, averaged = averages_of(decoder, trials, decoded, n, plan)
         people = [subject for subject in trials.subjects if (trials.table["subject"] == subject).any()]
-        parts: dict[str, Indices] = {ALL: np.arange(len(averaged))}
+        everyone = np.arange(len(averaged))
         if plan.subjects == "single" and len(people) > 1:
             codes = {name: code for code, name in enumerate(trials.subjects)}
-            parts = {name: np.flatnonzero(sets.subjects == codes[name]) for name in people} | parts
+            parts = {name: np.flatnonzero(sets.subjects == codes[name]) for name in people}
+            scored = {who: _scored(averaged[rows], sets.first[rows], trials, choices, plan)
+                      for who, rows in parts.items()}  # fmt: skip
+            order = np.argsort(np.concatenate(list(parts.values())))
+            joined = mean_over_subjects(list(scored.values()), order, confidence=plan.confidence)
+            parts, scored = parts | {ALL: everyone}, scored | {ALL: joined}
+        else:
+            parts = {ALL: everyone}
+            scored = {ALL: _scored(averaged, sets.first, trials, choices, plan)}
         for subject, rows in parts.items():
-            found = _scored(averaged[rows], sets.first[rows], trials, choices, plan)
+            found = scored[subject]
             results[subject, str(n)] = found
             n_stimuli = len(np.unique(trials.column("stimulus")[sets.first[rows]]))
             frame = found.table.assign(n_trials=len(rows), n_stimuli=n_stimuli)
@@ -161,9 +171,11 @@ def choices_of(trials: Trials, kin: Mapping[str, int], plan: Plan) -> Choices:
     return Choices(names, values, groups, right.astype(np.intp))
 
 
-def fingerprint(parts: Sequence[NDArray[np.float32]]) -> str:
-    """Return one digest of what was decoded in several windows: they are one look at the held-out part."""
-    return digest_json([digest_array(part) for part in parts])
+def fingerprint(parts: Sequence[NDArray[np.float32]], plan: Plan) -> str:
+    """Return one digest of a look: what was decoded, in several windows or one, and how that is scored."""
+    gallery = plan.gallery.digest if isinstance(plan.gallery, Targets) else plan.gallery
+    how = [gallery, plan.similarity, plan.averaging, plan.subjects]
+    return digest_json([[digest_array(part) for part in parts], how])
 
 
 def _scored(
@@ -176,6 +188,7 @@ def _scored(
             right,
             classes=choices.names,
             units=trials.table["unit"].astype(str).to_numpy()[first],
+            order=recording_order(trials)[first],
             k_way=plan.k_way,
             interval=plan.interval,
             n_bootstraps=plan.n_bootstraps,
@@ -189,6 +202,7 @@ def _scored(
         right,
         similarity=plan.similarity,
         same=choices.groups,
+        names=choices.names,
         k_way=plan.k_way,
         n_bootstraps=plan.n_bootstraps,
         n_permutations=plan.n_permutations,

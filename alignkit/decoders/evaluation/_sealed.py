@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from weakref import WeakKeyDictionary
 
 from ..._core.errors import InputError
-from ..._core.hashing import digest_table
-from ...recordings.recording import Recording
+from ..._core.hashing import digest_json
 from ...stats.folds import LeakageAudit
+from .._fingerprints import digests_of_trials
 from ..decoder import Decoder, Seen
 from ..trials import Trials
 
-# Digests of what was decoded, per first recording and rows: the same part made twice is the same part.
-_LOOKS: WeakKeyDictionary[Recording, dict[str, set[str]]] = WeakKeyDictionary()
+# Digests of what was decoded and how it was scored, by the data held out: the same data are the same part,
+# also as a copy or read again.
+_LOOKS: dict[str, set[str]] = {}
 
 
 class HeldOut:
     """Trials that no decoder may be fitted to or chosen by; :func:`evaluate` alone opens them.
 
     It is no `Trials`, so that no `fit` takes it as training or validation part, and it shows no data.
-    Every decoder that is evaluated on it is counted, over all parts made of the same rows of the same
-    recordings for as long as these are in memory, and the count stands on each later card.
+    Every decoder that is evaluated on it is counted, and each other way of scoring it, over all parts that
+    hold the same data, in this process; the count stands on each later card.
 
     Parameters
     ----------
@@ -44,11 +44,23 @@ class HeldOut:
         Of the split.
     """
 
-    __slots__ = ("__kin", "__trials", "audit", "n_stimuli", "n_trials", "subjects", "units")
+    __slots__ = (
+        "__key",
+        "__kin",
+        "__seen",
+        "__trials",
+        "audit",
+        "n_stimuli",
+        "n_trials",
+        "subjects",
+        "units",
+    )
 
     def __init__(self, trials: Trials, *, kin: Mapping[str, int], audit: LeakageAudit) -> None:
         self.__trials = trials
         self.__kin = dict(kin)
+        self.__seen: Seen | None = None
+        self.__key = ""
         self.audit = audit
         self.n_trials = len(trials)
         self.n_stimuli = int(trials.table["stimulus_id"].nunique())
@@ -66,7 +78,7 @@ class HeldOut:
 
     @property
     def times_evaluated(self) -> int:
-        """How many decoders that differ in what they decode were evaluated on these trials."""
+        """How many decoders (by what they decode) and ways of scoring were tried here, in this process."""
         return len(self._looks())
 
     def of_subjects(self, subjects: Sequence[str]) -> HeldOut:
@@ -84,12 +96,16 @@ class HeldOut:
         seen = getattr(decoder, "seen_", None)
         if seen is None:
             raise InputError("this decoder is not fitted yet; call `fit` first.")
-        own = Seen.of(self.__trials)
+        if self.__seen is None:
+            self.__seen = Seen.of(self.__trials)
+        own = self.__seen
         found = {"trial(s)": len(own.samples & seen.samples), "unit(s)": len(own.units & seen.units)}
         if not self.__trials.targets.are_classes:
             groups = {self.__kin[name] for name in own.stimuli}
             alike = {name for name, group in self.__kin.items() if group in groups}
             found["stimuli or near-duplicates"] = len(alike & seen.stimuli)
+        if not any(found.values()):
+            found["trial(s) of the same data, under other names,"] = len(own.data & seen.data)
         shared = " and ".join(f"{count} {what}" for what, count in found.items() if count)
         if shared:
             raise InputError(
@@ -107,6 +123,6 @@ class HeldOut:
         return len(looks)
 
     def _looks(self) -> set[str]:
-        recording = self.__trials.study[self.subjects[0]]
-        rows = digest_table(self.__trials.table[["subject", "row"]])
-        return _LOOKS.setdefault(recording, {}).setdefault(rows, set())
+        if not self.__key:
+            self.__key = digest_json(sorted(digests_of_trials(self.__trials)))
+        return _LOOKS.setdefault(self.__key, set())

@@ -16,10 +16,9 @@ from ..._core.random import derive_seed
 from ...stats.permutation import permutation_p
 from ._curve import Curves
 from ._intervals import Interval, check_confidence, percentiles, student_interval
+from ._label_exchanges import Exchanged, design_of
 from ._place_scores import PlaceScores
 from ._ranks import Places
-from ._label_exchanges import Exchanged
-from .nulls import permute_labels, what_is_exchanged
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -146,9 +145,10 @@ def classify(
     limits, draws = _limits(metrics, labels, drawn, estimates, interval, n_bootstraps, confidence, seed)
     null = np.empty((n_permutations, len(metrics.names)))
     within = np.zeros(len(labels)) if units is None else drawn
-    exchanged = what_is_exchanged(labels, within, order=order)
+    design = design_of(labels, within, order, look_for_blocks=units is not None or order is not None)
     if n_permutations:
-        permuted = permute_labels(labels, within, n_permutations=n_permutations, order=order, seed=seed)
+        rng = np.random.default_rng(derive_seed(seed, "labels"))
+        permuted = design.exchanges(n_permutations, rng)
         for row, shuffled in zip(null, permuted, strict=True):
             row[:] = metrics(shuffled, weights)[0]
     table = pd.DataFrame(
@@ -159,7 +159,7 @@ def classify(
             "ci_high": limits.high,
             "chance": metrics.chance(labels),
             "chance_even": [1 / len(names), 1 / len(names), 0.5, *metrics.places.chance[metrics.kept]],
-            **_against(estimates, null, confidence),
+            **against_null(estimates, null, confidence),
         }
     )
     predicted = values.argmax(axis=1).astype(np.intp)
@@ -173,7 +173,7 @@ def classify(
         null=pd.DataFrame(null, columns=list(metrics.names)),
         truth=labels,
         units=(drawn if units is None else np.asarray(units)).astype(np.str_),
-        exchanged=exchanged,
+        exchanged=design.exchanged,
         draws=None if draws is None else pd.DataFrame(draws, columns=list(metrics.names)),
     )
 
@@ -263,7 +263,8 @@ def _limits(
     return percentiles(estimates, draws, effective=effective, confidence=confidence), draws
 
 
-def _against(estimates: Floats, null: Floats, confidence: float) -> dict[str, Floats]:
+def against_null(estimates: Floats, null: Floats, confidence: float) -> dict[str, Floats]:
+    """Return the range of the null and p of each score, NaN without a null."""
     if not len(null):
         return {name: np.full(len(estimates), np.nan) for name in ("null_low", "null_high", "p")}
     tail = (1 - confidence) / 2

@@ -25,17 +25,21 @@ class Evaluation:
     Attributes
     ----------
     table : DataFrame
-        A row per `subject` (``"all"`` for all of them), `repetitions` and `score`, with `value`, `ci_low`,
+        A row per `subject` (``"all"``: their mean), `repetitions` and `score`, with `value`, `ci_low`,
         `ci_high`, `chance`, `null_low`, `null_high`, `p`, `n_trials` (averages count as one) and `n_stimuli`.
     results : mapping of (str, str) to Retrieval or Classification
         Ranks and nulls, or confusions, by subject and repetitions as in the table.
     card : ProtocolCard
         How the scores came about.
+    stimuli, stimuli_seen : frozenset of str
+        Names of the stimuli held out, and of those that were seen in training too.
     """
 
     table: pd.DataFrame
     results: Mapping[tuple[str, str], Result]
     card: ProtocolCard
+    stimuli: frozenset[str] = frozenset()
+    stimuli_seen: frozenset[str] = frozenset()
 
     def value(self, score: str, *, subject: str = ALL, repetitions: Repetitions | None = None) -> float:
         """Return a score; of the first kind of repetitions that was evaluated unless they are named."""
@@ -91,7 +95,8 @@ def evaluate(
     averaging : {"decoded", "signals"}, default="decoded"
         Average what was decoded from single trials, or decode the averaged signals.
     subjects : {"single", "joint"}, default="single"
-        Score each subject's trials (and all of them together), or the mean over subjects of what was decoded.
+        Score each subject's trials, and average the scores over subjects; or score the mean over subjects of
+        what was decoded.
     k_way : sequence of int, default=(2, 4, 10, 50)
         Choices among k; those above the gallery's size, or the number of classes, are left out.
     interval : {"bootstrap", "t"}, default="bootstrap"
@@ -138,9 +143,12 @@ def evaluate(
     )
     decoded = decode(decoder, trials)
     table, results, choices = score_trials(decoder, trials, decoded, kin, plan)
-    n_looks = held_out._count(fingerprint([decoded]))
-    card = card_of(decoder, held_out, trials, choices, plan, table, n_looks=n_looks, window=times_of(trials))
-    return Evaluation(table, results, card)
+    n_looks = held_out._count(fingerprint([decoded], plan))
+    card = card_of(
+        decoder, held_out, trials, choices, plan, table, results, n_looks=n_looks, window=times_of(trials)
+    )
+    stimuli = frozenset(map(str, trials.table["stimulus_id"]))
+    return Evaluation(table, results, card, stimuli, stimuli & decoder.seen_.stimuli)
 
 
 def _repetitions(wanted: Sequence[Repetitions] | None, trials: Trials) -> tuple[Repetitions, ...]:

@@ -16,7 +16,7 @@ from ..._core.random import derive_seed
 from ...stats.corrections import fdr, max_statistic_p
 from ...stats.permutation import Alternative, permutation_p
 from ..trials import Trials
-from ._label_exchanges import Design, Exchanged, Parts
+from ._label_exchanges import Exchanged, Parts, design_of
 from .retrieval import Similarity, retrieve
 
 Floats = NDArray[np.float64]
@@ -115,7 +115,7 @@ def permute_labels(
     >>> permute_labels([0, 1, 0, 1], [7, 7, 8, 8], n_permutations=1).sum(axis=1)
     array([2])
     """
-    design = _design(truth, units, order)
+    design = design_of(truth, units, order)
     return design.exchanges(n_permutations, np.random.default_rng(derive_seed(seed, "labels")), parts)
 
 
@@ -136,7 +136,7 @@ def what_is_exchanged(truth: ArrayLike, units: ArrayLike, *, order: ArrayLike | 
     >>> what_is_exchanged([0] * 9 + [1] * 9, [7] * 18)
     'blocks within units'
     """
-    return _design(truth, units, order).exchanged
+    return design_of(truth, units, order).exchanged
 
 
 def recording_order(trials: Trials) -> Floats:
@@ -155,17 +155,6 @@ def recording_order(trials: Trials) -> Floats:
         timed = "onset_s" in samples and samples["onset_s"].notna().all()
         order[own] = samples["onset_s"].to_numpy(dtype=np.float64)[rows] if timed else rows
     return order
-
-
-def _design(truth: ArrayLike, units: ArrayLike, order: ArrayLike | None) -> Design:
-    labels = np.asarray(truth, dtype=np.intp)
-    codes = np.unique(np.asarray(units), return_inverse=True)[1].astype(np.intp)
-    if labels.ndim != 1 or codes.shape != labels.shape:
-        raise InputError(f"`units` must name one of each trial, got {codes.shape} for {labels.shape}.")
-    place = None if order is None else check_array("order", order, ndim=1, dtype=np.float64)
-    if place is not None and len(place) != len(labels):
-        raise InputError(f"`order` must be a number of each of the {len(labels)} trials, got {len(place)}.")
-    return Design.of(labels, codes, place)
 
 
 def shuffle_targets(trials: Trials, *, seed: int = 0) -> Trials:

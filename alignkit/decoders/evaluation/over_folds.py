@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from ..._core.errors import InputError
 from ...stats.permutation import permutation_p, widen_cross_validated_null
-from ._intervals import check_confidence
+from ._intervals import check_confidence, student_interval
+from ._over_subjects import RANKS
 from ._scoring import Result
 from .evaluate import Evaluation
 from .protocol import ProtocolCard
@@ -105,12 +105,12 @@ def _row(found: Sequence[Result], score: str, null: Floats | None, confidence: f
     values = np.array([result.value(score) for result in found])
     chance = np.array([r.table.loc[r.table["score"] == score, "chance"].iloc[0] for r in found])
     k, mean = len(values), float(values.mean())
-    half = student.ppf((1 + confidence) / 2, k - 1) * values.std(ddof=1) * np.sqrt(1 / k + 1 / (k - 1))
+    shares = score not in RANKS
+    interval = student_interval(values[:, None], confidence=confidence, shares=shares, folds=True)
     p = np.nan
     if null is not None:
         p = float(permutation_p(mean, null, alternative="less" if score == "mean rank" else "greater"))
-    shares = score not in ("mean rank", "median rank")
-    low, high = (max(mean - half, 0.0), min(mean + half, 1.0)) if shares else (mean - half, mean + half)
+    low, high = float(interval.low[0]), float(interval.high[0])
     row: dict[str, object] = {"score": score, "value": mean, "ci_low": low, "ci_high": high}
     return {**row, "chance": float(chance.mean()), "p": p, "n_folds": k}
 
@@ -130,15 +130,16 @@ def _card(
     chance = {str(row["score"]): float(str(row["chance"])) for row in rows}
     findings = tuple(dict.fromkeys(text for card in cards for text in card.audit.findings))
     units = tuple(dict.fromkeys(unit for card in cards for unit in card.units))
-    # Folds of embeddings have no stimulus in common; those of classes may show the same ones again.
-    count = max if cards[0].similarity is None else sum
+    # Folds of classes may show the same stimuli again.
+    stimuli = frozenset().union(*(each.stimuli for each in evaluations))
+    seen = frozenset().union(*(each.stimuli_seen for each in evaluations))
     return replace(
         cards[0],
         n_trials=sum(card.n_trials for card in cards),
-        n_stimuli=count(card.n_stimuli for card in cards),
+        n_stimuli=len(stimuli),
         n_units=sum(card.n_units for card in cards),
         units=units[:5],
-        n_stimuli_seen=count(card.n_stimuli_seen for card in cards),
+        n_stimuli_seen=len(seen),
         audit=replace(cards[0].audit, verdict="leaks" if findings else "clean", findings=findings),
         chance=chance,
         uncertainty=(

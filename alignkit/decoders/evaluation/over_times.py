@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from ..._core.errors import InputError
+from ..._core.random import derive_seed
 from ...stats.permutation import widen_cross_validated_null
 from ..linear.folds import folds_by_unit
 from ..linear.over_times import LinearOverTimes, decide, decide_across
@@ -17,7 +18,8 @@ from ..linear.over_times_scores import score_decision
 from ..trials import Trials
 from ._exchanged_labels import exchanged_null, refitted_null
 from ._intervals import check_confidence, student_interval
-from .nulls import compare_over_times, permute_labels
+from ._label_exchanges import Exchanged, design_of
+from .nulls import compare_over_times, recording_order
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -35,7 +37,8 @@ class OverTimes:
     score : {"AUC", "balanced accuracy"}
         Of two classes, or more.
     value, ci_low, ci_high : ndarray of shape (n_times,)
-        Mean over folds, and Student's interval over them.
+        Mean over folds, and Student's interval over them, its variance raised as folds share training data
+        (Nadeau and Bengio 2003).
     p, p_corrected : ndarray of shape (n_times,)
         Against exchanged labels, and corrected for all times.
     null : ndarray of shape (n_permutations, n_times)
@@ -52,6 +55,8 @@ class OverTimes:
         One output for two classes, whose pattern points to the second; else an output per class.
     n_trials, n_units : int
         What was decoded, and what stayed whole.
+    exchanged : {"trials within units", "blocks within units", "whole units"}
+        What the permutations exchanged, see :func:`permute_labels`.
     """
 
     times_s: Floats
@@ -69,6 +74,7 @@ class OverTimes:
     classes: tuple[str, ...]
     n_trials: int
     n_units: int
+    exchanged: Exchanged = "trials within units"
 
 
 def decode_over_times(
@@ -98,7 +104,8 @@ def decode_over_times(
     correction : {"max", "fdr"}, default="max"
         Over times: family-wise error, or false discovery rate.
     n_permutations : int, default=199
-        Exchanges of labels within units (of whole units where each holds one class).
+        Exchanges of labels within units: of trials, of blocks of trials where classes come in blocks, of whole
+        units where each holds one class, see :func:`permute_labels`.
     refit : bool, default=True
         Fit anew to every exchange. Without, held-out labels alone are exchanged and the null is widened by
         the root of 2, since folds share training data: fast, and conservative.
@@ -121,6 +128,8 @@ def decode_over_times(
     ----------
     King J-R, Dehaene S (2014). Characterizing the dynamics of mental representations: the temporal
     generalization method. Trends Cogn Sci, doi:10.1016/j.tics.2014.01.002.
+    Nadeau C, Bengio Y (2003). Inference for the generalization error. Machine Learning,
+    doi:10.1023/A:1024068626366.
     """
     check_confidence(confidence)
     times_s = _checked(trials)
@@ -145,13 +154,14 @@ def decode_over_times(
         if generalise:
             across.append(_across(signals[:, test], coef, intercept, targets[test], scoring))
     fold_scores = np.stack(scores)
-    exchanged = permute_labels(codes, units, n_permutations=n_permutations, seed=seed)
+    design = design_of(codes, units, recording_order(trials))
+    exchanged = design.exchanges(n_permutations, np.random.default_rng(derive_seed(seed, "labels")), parts)
     if refit:
         null = refitted_null(decoder, signals, exchanged, parts)
     else:
         null = widen_cross_validated_null(exchanged_null(decisions, exchanged, len(classes)))
     test_of_times = compare_over_times(fold_scores.mean(axis=0), null, correction=correction)
-    interval = student_interval(fold_scores, confidence=confidence)
+    interval = student_interval(fold_scores, confidence=confidence, folds=True)
     return OverTimes(
         times_s=times_s,
         score=_SCORES[scoring],
@@ -168,6 +178,7 @@ def decode_over_times(
         classes=classes,
         n_trials=len(trials),
         n_units=len(set(units)),
+        exchanged=design.exchanged,
     )
 
 

@@ -109,8 +109,8 @@ def split_trials(
     if n_test + n_validation >= n_blocks:
         raise InputError(
             f"{n_test} unit(s) to hold out and {n_validation} to validate leave nothing of {n_blocks} to fit "
-            "to (units that share a stimulus, near-duplicate or embedding count as one). Hold out fewer, or give units "
-            "that do not share stimuli."
+            "to (units that share a stimulus, near-duplicate or embedding count as one). Hold out fewer, or "
+            "give units that do not share stimuli."
         )
     rng = np.random.default_rng(derive_seed(seed, "split"))
     classes = trials.column("target") if trials.targets.are_classes else None

@@ -58,7 +58,8 @@ class ProtocolCard:
     uncertainty : str
         What intervals and p are.
     times_evaluated : int
-        Decoders evaluated on this held-out part so far, this one included.
+        Decoders, and ways of scoring them, evaluated on this held-out part so far in this process, this one
+        included.
     seed : int
         Of draws in the evaluation.
     settings : mapping of str to object
@@ -148,10 +149,10 @@ class ProtocolCard:
 
     def _looks(self) -> str:
         if self.times_evaluated == 1:
-            return "1 decoder was evaluated on this held-out part"
+            return "1 decoder was evaluated on this held-out part in this process"
         return (
-            f"{self.times_evaluated} decoders were evaluated on this held-out part: the best of "
-            f"{self.times_evaluated} would flatter"
+            f"{self.times_evaluated} decoders were evaluated on this held-out part in this process (each way "
+            f"of scoring counts): the best of {self.times_evaluated} would flatter"
         )
 
 

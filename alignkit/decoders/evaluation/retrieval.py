@@ -229,13 +229,9 @@ def retrieve(
     by_stimulus = np.array([np.bincount(stimuli, row) / np.bincount(stimuli) for row in by_trial]).T
     estimates = by_stimulus.mean(axis=0)
     drawing = derive_seed(seed, "bootstrap")
+    means = drawn_means(by_stimulus, n_bootstraps=n_bootstraps, seed=drawing)
     interval = bootstrap_means(
-        by_stimulus,
-        rates=score.rates,
-        bounds=score.bounds,
-        n_bootstraps=n_bootstraps,
-        confidence=confidence,
-        seed=drawing,
+        by_stimulus, means, rates=score.rates, bounds=score.bounds, confidence=confidence
     )
     null = _null(flat, entries, right, similarity, score, weights, n_permutations, seed)
     table = pd.DataFrame(
@@ -245,15 +241,12 @@ def retrieve(
             "ci_low": interval.low,
             "ci_high": interval.high,
             "chance": score.chance,
-            **_against(estimates, null, score.names, confidence),
+            **against_exchanges(estimates, null, score.names, confidence),
         }
     )
     ranks = by_stimulus[:, score.names.index("mean rank")]
     medians = _drawn_medians(ranks, n_bootstraps, seed)
     table = pd.concat([table, _median_row(ranks, medians, score.n_gallery, confidence)])
-    draws = pd.DataFrame(
-        drawn_means(by_stimulus, n_bootstraps=n_bootstraps, seed=drawing), columns=list(score.names)
-    )
     return Retrieval(
         table=table.reset_index(drop=True),
         better=places.better,
@@ -262,7 +255,7 @@ def retrieve(
         n_gallery=score.n_gallery,
         null=pd.DataFrame(null, columns=list(score.names)),
         names=None if names is None else np.asarray(list(map(str, names)))[right],
-        draws=draws.assign(**{"median rank": medians}),
+        draws=pd.DataFrame(means, columns=list(score.names)).assign(**{"median rank": medians}),
     )
 
 
@@ -358,7 +351,10 @@ def _exchanges(groups: Indices, n_permutations: int, seed: int) -> Indices:
     return out
 
 
-def _against(estimates: Floats, null: Floats, names: Sequence[str], confidence: float) -> dict[str, Floats]:
+def against_exchanges(
+    estimates: Floats, null: Floats, names: Sequence[str], confidence: float
+) -> dict[str, Floats]:
+    """Return the range of the null and p of each score, NaN without a null; ranks fall."""
     if not len(null):
         return {name: np.full(len(names), np.nan) for name in ("null_low", "null_high", "p")}
     tail = (1 - confidence) / 2

@@ -218,10 +218,12 @@ def evaluate_windows(
         frame.insert(0, "start_s", window.start_s)
         frames.append(frame)
         results.append(found)
-    n_looks = split.held_out._count(fingerprint(decoded))
+    n_looks = split.held_out._count(fingerprint(decoded, plan))
     how = "fitted anew to each" if refit else "one decoder of the whole trial, zeros outside each"
     text = f"{len(windows)} windows, {windows[0].start_s:g} to {windows[-1].stop_s:g} s: {how}"
-    card = card_of(made, split.held_out, trials, choices, plan, frames[0], n_looks=n_looks, window=text)
+    card = card_of(
+        made, split.held_out, trials, choices, plan, frames[0], results[0], n_looks=n_looks, window=text
+    )
     corrected = f"corrected over windows: {correction}"
     card = replace(card, uncertainty=card.uncertainty.replace("not corrected", corrected))
     table = _corrected(pd.concat(frames, ignore_index=True), results, correction, n_permutations)

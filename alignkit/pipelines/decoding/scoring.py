@@ -124,7 +124,6 @@ def parts_of(config: DecodeConfig, trials: Trials, embeddings: Embeddings | None
 
 def score_decoders(config: DecodeConfig, parts: Sequence[Parts], *, plan: Plan, store: Store) -> list[Scored]:
     """Fit and evaluate every decoder in every scope, and once more on exchanged targets where asked."""
-    # Controls come last: cards count how many decoders had been evaluated before.
     every = [
         (component, part, number, shuffled)
         for shuffled in ((False, True) if config.shuffled else (False,))
@@ -132,10 +131,19 @@ def score_decoders(config: DecodeConfig, parts: Sequence[Parts], *, plan: Plan, 
         for part in parts
         for number in range(config.seeds if component.kind == NETWORK and not shuffled else 1)
     ]
-    return [
+    scored = [
         _score(config, component, part, number, shuffled, plan=plan, store=store)
         for component, part, number, shuffled in track(every, "decoders")
     ]
+    return [_counted(one, parts) for one in scored]
+
+
+def _counted(one: Scored, parts: Sequence[Parts]) -> Scored:
+    """Return a decoder whose card counts all that were evaluated on its held-out part, those after it too."""
+    part = next(each for each in parts if each.scope == one.scope)
+    looks = max(split.held_out.times_evaluated for split in part.splits)
+    card = replace(one.evaluation.card, times_evaluated=looks)
+    return replace(one, evaluation=replace(one.evaluation, card=card))
 
 
 def fit_part(

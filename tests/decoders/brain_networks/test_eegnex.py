@@ -211,3 +211,24 @@ def _accuracies_of_shuffled(n_shuffles: int) -> np.ndarray:
         fit(network, signals, labels[order], epochs=3)
         scores.append(accuracy(network, *rhythms(200, seed=100 + seed)))
     return np.array(scores)
+
+
+@torch.no_grad()
+def test_a_trial_of_zeros_is_read_the_same_alone_and_beside_others():
+    network = eegnex(LAYOUT, 3)
+    signals = 1 + 3 * torch.randn(
+        8, LAYOUT.n_channels, LAYOUT.n_times, generator=torch.Generator().manual_seed(0)
+    )
+    # So that the running statistics are not those of the start, by which zeros would stay zeros.
+    outputs_of(network.train(), signals)
+    network.eval()
+    signals[2] = 0
+    torch.testing.assert_close(outputs_of(network, signals[2:3])[0], outputs_of(network, signals)[2])
+
+
+@torch.no_grad()
+def test_a_batch_of_zeros_leaves_the_statistics_of_single_channels_alone():
+    network = eegnex(LAYOUT, 3).train()
+    outputs_of(network, torch.zeros(4, LAYOUT.n_channels, LAYOUT.n_times))
+    norms = [layer for layer in network.temporal.layers if isinstance(layer, nn.BatchNorm1d)]
+    assert norms and all(int(norm.num_batches_tracked) == 0 for norm in norms)

@@ -8,6 +8,7 @@ import pytest
 
 from alignkit import Recording
 from alignkit.decoders.decoder import Decoder
+from alignkit.decoders.evaluation import _sealed
 from alignkit.decoders.trials import Targets, Trials
 from alignkit.recordings.study import Study
 
@@ -67,6 +68,12 @@ class Noise(Plain):
 
 def _flat(trials):
     return trials.read().reshape(len(trials), -1).astype(np.float64)
+
+
+@pytest.fixture(autouse=True)
+def nobody_looked(monkeypatch):
+    """Forget what other tests evaluated on the same data."""
+    monkeypatch.setattr(_sealed, "_LOOKS", {})
 
 
 @pytest.fixture

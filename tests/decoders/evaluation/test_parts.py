@@ -7,6 +7,7 @@ import pytest
 
 from alignkit._core.errors import InputError
 from alignkit.decoders.decoder import Seen
+from alignkit.decoders.evaluation import parts
 from alignkit.decoders.evaluation.evaluate import evaluate
 from alignkit.decoders.evaluation.parts import HeldOut, folds_of_trials, split_trials
 from alignkit.decoders.evaluation.retrieval import retrieve
@@ -58,11 +59,16 @@ def test_one_picture_under_two_names_is_found_by_the_audit(embedded):
     values = trials.targets.values.copy()
     values[1] = values[0]
     trials = Trials(trials.study, Targets(trials.targets.names, values), trials.table)
-    split = split_trials(trials, test=["stimulus s000"])
-    assert split.audit.verdict == "leaks"
-    assert (
-        "held-out part: 1 pair(s) of stimuli with the same content under two ids" in split.audit.findings[0]
-    )
+    with pytest.raises(InputError, match="near-duplicates with 1 other"):
+        split_trials(trials, test=["stimulus s000"])
+    split = split_trials(trials, test=["stimulus s000", "stimulus s001"])
+    assert split.audit.verdict == "clean"
+    names = trials.table["stimulus_id"].to_numpy()
+    for fold in folds_of_trials(trials, n_folds=5):
+        held_out = set(fold.held_out.units)
+        assert len(held_out & {"stimulus s000", "stimulus s001"}) in (0, 2)
+    alone = parts._audit(trials, names == "s000", np.zeros(len(trials), dtype=bool))
+    assert "1 pair(s) of stimuli with the same content under two ids" in alone.findings[0]
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -229,7 +235,8 @@ def test_choosing_an_epoch_on_the_test_part_flatters_and_is_told_and_choosing_on
     assert np.mean(chosen_by_test) * 200 > 3
     assert np.mean(chosen_by_validation) * 200 < 2
     assert tested[-1].card.times_evaluated == 80
-    assert "80 decoders were evaluated on this held-out part: the best of 80 would flatter" in str(tested[-1])
+    assert "80 decoders were evaluated on this held-out part in this process" in str(tested[-1])
+    assert "the best of 80 would flatter" in str(tested[-1])
 
 
 def test_the_count_survives_a_second_split_and_forgives_a_second_look(embedded, least, noise):

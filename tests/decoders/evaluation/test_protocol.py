@@ -28,7 +28,7 @@ def test_the_card_says_what_was_ranked_and_how(embedded, least):
     assert lines["overlap audit"].startswith("clean (checked: samples, stimuli, equal embeddings")
     assert lines["window"] == "all times, 0 to 0.4 s"
     assert lines["chance"].startswith("top-1 0.1; top-5 0.5; mean rank 5.5; MRR 0.2929; 2-way 0.5")
-    assert lines["times evaluated"] == "1 decoder was evaluated on this held-out part"
+    assert lines["times evaluated"] == "1 decoder was evaluated on this held-out part in this process"
     assert lines["seed"] == "7"
 
 

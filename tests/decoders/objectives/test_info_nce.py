@@ -198,6 +198,35 @@ def test_a_row_of_zeros_is_similar_to_nothing_and_has_no_gradient():
     assert (x.grad[2] == 0).all() and x.grad.isfinite().all() and (x.grad[0] != 0).any()
 
 
+@pytest.mark.parametrize("size", [1e-25, 1e-15, 1e15, 1e25, 3e37])
+def test_embeddings_of_any_size_have_the_loss_of_their_directions_and_finite_gradients(size):
+    x, z = (each.float() for each in _random())
+    plain = info_nce(x, z, temperature=0.1)
+    for left, right in ((size, 1.0), (1.0, size), (size, size), (size, min(max(1 / size, 1e-25), 1e25))):
+        a, b = (left * x).requires_grad_(), (right * z).requires_grad_()
+        loss = info_nce(a, b, temperature=0.1)
+        loss.backward()
+        assert loss.item() == pytest.approx(plain.item(), rel=1e-4)
+        assert a.grad.isfinite().all() and b.grad.isfinite().all()
+        assert (a.grad != 0).any() or size > 1e30
+
+
+def test_one_huge_row_does_not_spoil_the_others():
+    x, z = (each.float() for each in _random())
+    plain = similarities(x, z)
+    torch.testing.assert_close(similarities(x * torch.tensor([1e30, 1, 1, 1, 1, 1, 1])[:, None], z), plain)
+
+
+def test_numbers_too_small_for_a_gradient_count_as_zeros():
+    x, z = (each.float() for each in _random())
+    x = x.clone()
+    x[2] *= 1e-36
+    x.requires_grad_()
+    assert (similarities(x, z)[2] == 0).all()
+    info_nce(x, z, temperature=0.01).backward()
+    assert (x.grad[2] == 0).all() and x.grad.isfinite().all()
+
+
 def test_a_batch_of_one_stimulus_teaches_nothing_when_repeats_are_ignored():
     x, z = _random(3)
     everyone = torch.ones(3, 3, dtype=torch.bool)

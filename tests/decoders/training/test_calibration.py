@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from alignkit._core.errors import InputError
+from alignkit.decoders.brain_networks.convolutional import brain_conv
 from alignkit.decoders.training.calibration import calibrate
 from alignkit.decoders.training.network_decoder import NetworkDecoder
 from alignkit.decoders.training.plan import TrainingPlan
@@ -74,6 +75,22 @@ def test_what_may_be_trained_is_as_before(decoder, newcomer) -> None:
     flags = dict(calibrate(frozen, newcomer[0], epochs=1).network_.named_parameters())
     assert not flags.pop("out.weight").requires_grad
     assert all(parameter.requires_grad for parameter in flags.values())
+
+
+def test_trained_subjects_are_decoded_to_the_same_bits_by_convolutions_too(
+    make_trials, factories, newcomer
+) -> None:
+    # Torch takes other kernels for convolutions whose weights need no gradient.
+    def network(layout, n_outputs):
+        return brain_conv(
+            layout, n_outputs, spatial_attention=False, attention_outputs=64, width=128, n_layers=4
+        )
+
+    how = {"network": network, "objective": factories["objective"]}
+    known = make_trials(40, n_stimuli=60)
+    decoder = NetworkDecoder(**how, plan=replace(PLAN, epochs=1)).fit(known)
+    before = decoder.predict(known)
+    assert np.array_equal(calibrate(decoder, newcomer[0].take(range(20)), epochs=1).predict(known), before)
 
 
 def test_it_is_told_what_was_fitted_and_the_trials_count_as_seen(decoder, newcomer) -> None:

@@ -5,9 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from alignkit._core.errors import InputError, UnknownNameError
+from alignkit._core.random import derive_seed
 from alignkit.decoders._objective import Objective
+from alignkit.decoders._registry import OBJECTIVES
 from alignkit.decoders._storage import read_fitted, write_fitted
 from alignkit.decoders.training import fitting
 from alignkit.decoders.training.network_decoder import NetworkDecoder
@@ -240,6 +243,61 @@ def test_an_objective_sees_the_training_targets_alone_and_each_stimulus_once(par
     fitted(parts, {**factories, "objective": lambda n_dims: Curious()}, epochs=1)
     wanted = parts[0].targets.values[np.unique(parts[0].column("target"))]
     assert np.array_equal(seen[0].numpy(), wanted)
+
+
+def test_an_objective_that_draws_gets_a_seed_of_the_plan_s(parts, factories) -> None:
+    told = []
+
+    def objective(n_dims, *, seed=0):
+        told.append(seed)
+        return factories["objective"](n_dims)
+
+    for seed in (0, 0, 1):
+        fitted(parts, {**factories, "objective": objective}, epochs=1, seed=seed)
+    assert told[0] == told[1] == derive_seed(0, "objective")
+    assert told[2] == derive_seed(1, "objective")
+
+
+def test_a_seed_that_an_objective_was_given_stays(parts, registered, monkeypatch) -> None:
+    told = []
+    make = OBJECTIVES["contrast"]
+
+    def objective(n_dims, *, n_trials=0, seed=0):
+        told.append(seed)
+        return make(n_dims)
+
+    monkeypatch.setitem(OBJECTIVES._objects, "contrast", objective)
+    fitted(parts, {**registered, "objective": {"kind": "contrast", "seed": 5}}, epochs=1)
+    assert told == [5]
+
+
+def test_a_last_trial_alone_is_no_batch_for_batch_norm_of_single_values(make_trials, factories) -> None:
+    class Single(Objective):
+        n_outputs = 6
+
+        def forward(self, outputs, batch):
+            return (outputs - batch.targets).square().mean()
+
+    def network(layout, n_outputs):
+        return Normed(layout, n_outputs)
+
+    how = {"network": network, "objective": lambda n_dims: Single()}
+    trials = make_trials(33, subjects=("anna",))
+    decoder = fitted((trials, None), how, epochs=1, batch_size=16, patience=None)
+    assert len(decoder.history_) == 1
+
+
+class Normed(nn.Module):
+    """Batch norm of one number of a trial."""
+
+    def __init__(self, layout, n_outputs) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(layout.n_channels * layout.n_times, n_outputs), nn.BatchNorm1d(n_outputs)
+        )
+
+    def forward(self, signals, subjects):
+        return self.layers(signals)
 
 
 def test_a_network_that_keeps_time_is_told_the_target_s_times(parts, factories) -> None:

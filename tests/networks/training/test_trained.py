@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from alignkit._core.errors import InputError, MissingDataError
@@ -24,7 +25,7 @@ from alignkit.networks import (
 )
 from alignkit.networks._images import square
 from alignkit.networks.training import _sources, lessons, teaching
-from alignkit.networks.training._files import STATE, WEIGHTS
+from alignkit.networks.training._files import STATE, WEIGHTS, read_facts, read_tensors
 
 
 class _Linear(nn.Module):
@@ -270,6 +271,58 @@ def test_a_damaged_unfinished_training_is_named(tmp_path):
     (tmp_path / "t" / STATE).write_bytes(b"nothing")
     with pytest.raises(InputError, match="is damaged.*remove it and train again"):
         train_network("linear", data="digits", out=tmp_path / "t")
+
+
+def stop_after_an_epoch(folder, monkeypatch):
+    """Leave what a training of two epochs leaves that is killed in the second."""
+    measure = teaching.measure
+    calls = []
+
+    def dies(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return measure(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises((KeyboardInterrupt, SystemExit)):
+        patch.setattr(teaching, "measure", dies)
+        train_network("linear", data="digits", out=folder, epochs=2)
+
+
+def test_a_flipped_bit_of_an_unfinished_training_is_seen(tmp_path, monkeypatch):
+    stop_after_an_epoch(tmp_path / "t", monkeypatch)
+    path = tmp_path / "t" / STATE
+    content = path.read_bytes()
+    for place, message in (
+        (len(content) - 3, "its tensors are not those that were written.*train"),
+        (content.index(b'\\"loss\\": ') + 12, "its digest is another. Remove it and train again"),
+    ):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(InputError, match=message):
+            train_network("linear", data="digits", out=tmp_path / "t", epochs=2)
+    path.write_bytes(content)
+    assert len(train_network("linear", data="digits", out=tmp_path / "t", epochs=2).history) == 2
+
+
+def test_weights_without_a_digest_are_read_and_an_unfinished_training_is_not(tmp_path, monkeypatch):
+    train_network("linear", data="digits", out=tmp_path / "w", epochs=1)
+    weights = read_tensors(tmp_path / "w" / WEIGHTS)
+    save_file(weights, tmp_path / "w" / WEIGHTS)
+    assert build_network(f"trained:{tmp_path / 'w'}").trained
+    stop_after_an_epoch(tmp_path / "t", monkeypatch)
+    path = tmp_path / "t" / STATE
+    save_file(read_tensors(path), path, metadata={"facts": json.dumps(read_facts(path))})
+    with pytest.raises(InputError, match="has no digest, by which damage would show.*Remove it and train"):
+        train_network("linear", data="digits", out=tmp_path / "t", epochs=2)
+
+
+def test_a_flipped_bit_of_finished_weights_is_seen(tmp_path):
+    train_network("linear", data="digits", out=tmp_path / "t", epochs=1)
+    path = tmp_path / "t" / WEIGHTS
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(InputError, match="weights.safetensors is damaged: its tensors are not those"):
+        build_network(f"trained:{tmp_path / 't'}")
 
 
 @pytest.mark.slow

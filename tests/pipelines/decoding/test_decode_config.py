@@ -11,7 +11,12 @@ BASE = {"dataset": "v4-cowley", "target": {"model": "gabor-energy"}, "decoders":
 
 def test_a_configuration_survives_its_file(tmp_path):
     config = parse_decode_config(
-        {**BASE, "split": {"test": 60}, "repetitions": [1, "all"], "times": {"width_s": 0.1}}
+        {
+            **BASE,
+            "split": {"test": 60},
+            "repetitions": [1, "all"],
+            "times": {"windows": "sliding", "width_s": 0.1},
+        }
     )
     (tmp_path / "config.yaml").write_text(dump_config(config))
     assert load_decode_config(tmp_path)[0] == config
@@ -30,6 +35,8 @@ def test_a_configuration_survives_its_file(tmp_path):
         ({"split": {"test": 1.5}}, "split"),
         ({"repetitions": [0]}, "repetitions"),
         ({"seeds": 0}, "seeds"),
+        ({"times": {"width_s": 0.1}}, "are of windows that slide or grow"),
+        ({"features": {"device": "cuda:7"}}, "give `device` at the top"),
     ],
 )
 def test_what_is_wrong_is_named(change, message):

@@ -47,7 +47,8 @@ def test_what_is_read_back_decodes_the_same_bits(kept, name, subject):
     trials = next(part for part in parts if part.scope == subject).trials
     np.testing.assert_array_equal(found.decoder.predict(trials), one.fitted.predict(trials))
     assert (found.name, found.scope) == (name, subject)
-    assert found.expected.channels == tuple(f"c{i}" for i in range(10))
+    assert list(found.expected) == [subject]
+    assert found.expected[subject].channels == tuple(f"c{i}" for i in range(10))
     assert found.targets.digest == trials.targets.digest
     assert found.decoder.seen_ == one.fitted.seen_
 
@@ -101,7 +102,7 @@ def test_a_folder_without_decoders_is_named(kept, tmp_path):
 
 
 def entry(**changes):
-    one = {"folder": "000", "name": "ridge", "scope": "all", **changes}
+    one = {"folder": "000", "name": "ridge", "scope": "all", "subjects": ["sub1"], **changes}
     return json.dumps({"format": 1, "decoders": [{k: v for k, v in one.items() if v is not None}]})
 
 
@@ -119,6 +120,8 @@ def entry(**changes):
         ('{"format": 1, "decoders": 3}', "damaged"),
         (entry(scope=None), "no decoders"),
         (entry(name=3), "names must be text"),
+        (entry(subjects=[3]), "names must be text"),
+        (entry(subjects=None), "no decoders"),
         (entry(folder="../elsewhere"), "a folder outside"),
         (entry(folder="/etc"), "a folder outside"),
         (entry(folder=".."), "a folder outside"),
@@ -145,7 +148,7 @@ def test_damaged_targets_are_named(copy, content):
     ("lost", "error", "message"),
     [
         ("targets.safetensors", MissingDataError, "targets.safetensors is missing"),
-        ("expected.json", (InputError, MissingDataError), "expected.json"),
+        ("subject-000/expected.json", (InputError, MissingDataError), "expected.json"),
         ("decoder/decoder.json", (InputError, MissingDataError), "decoder"),
         ("decoder/decoder.safetensors", (InputError, MissingDataError), "decoder"),
     ],

@@ -91,7 +91,7 @@ def test_a_difference_of_nothing_has_a_p_of_one_and_fewer_than_six_stimuli_have_
     assert table.empty
 
 
-def test_every_pair_of_decoders_is_compared_once_without_controls_and_corrected_per_metric():
+def test_every_pair_of_decoders_is_compared_once_without_controls_and_corrected_over_all():
     best, middle, worst = (retrieved([place] * 8) for place in (0, 3, 6))
     group = [scored("a", best), scored("b", middle), scored("c", worst), scored("c", worst, shuffled=True)]
     table = difference_rows(settings(), group)
@@ -100,11 +100,11 @@ def test_every_pair_of_decoders_is_compared_once_without_controls_and_corrected_
     ]
     own = table[table["metric"] == "top-1 of 8"]
     assert own["p"].tolist() == pytest.approx([2 / 2**8, 2 / 2**8, 1.0])
-    # Benjamini-Hochberg of three: p times 3 over the rank, the largest of the equal ones for both.
-    assert own["p_corrected"].tolist() == pytest.approx([2 / 2**8 * 3 / 2] * 2 + [1.0])
+    # Benjamini-Hochberg of six, three of each metric: of MRR all three differ.
+    assert own["p_corrected"].tolist() == pytest.approx([2 / 2**8 * 6 / 5] * 2 + [1.0])
     assert set(table["correction"]) == {"FDR (Benjamini-Hochberg)"}
     by = difference_rows(settings(inference={"correction": "by"}), group)
-    assert by["p_corrected"].iloc[0] == pytest.approx(2 / 2**8 * 3 / 2 * (1 + 1 / 2 + 1 / 3))
+    assert by["p_corrected"].iloc[0] == pytest.approx(2 / 2**8 * 6 / 5 * sum(1 / n for n in range(1, 7)))
 
 
 def test_trainings_of_a_network_are_averaged_before_decoders_are_compared():
