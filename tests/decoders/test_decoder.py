@@ -73,3 +73,24 @@ def test_predicting_comes_after_fitting():
 def test_impossible_layouts_are_refused(wrong, message):
     with pytest.raises(InputError, match=message):
         Layout(**wrong)
+
+
+def test_a_fit_that_fails_half_way_leaves_no_fitted_decoder():
+    class Failing(Mean):
+        def _fit(self, training, validation):
+            if len(training) > 1:
+                raise MemoryError("out of memory")
+            super()._fit(training, validation)
+
+    decoder = Failing().fit(trials().take([0]))
+    with pytest.raises(MemoryError):
+        decoder.fit(trials().take([0, 1]))
+    with pytest.raises(InputError, match="not fitted yet"):
+        decoder.predict(trials())
+
+
+def test_a_sample_in_both_parts_is_refused_whatever_its_unit():
+    part = trials()
+    renamed = Trials(part.study, part.targets, part.table.assign(unit="other"))
+    with pytest.raises(InputError, match=r"1 sample\(s\) are in the training and in .* row 1 of 'subject'"):
+        Mean().fit(part.take([0, 1]), validation=renamed.take([1, 2]))

@@ -104,8 +104,8 @@ def decode_over_times(
     correction : {"max", "fdr"}, default="max"
         Over times: family-wise error, or false discovery rate.
     n_permutations : int, default=199
-        Exchanges of labels within units: of trials, of blocks of trials where classes come in blocks, of whole
-        units where each holds one class, see :func:`permute_labels`.
+        Exchanges of labels within units: of trials, of blocks of trials where classes come in blocks, or of
+        whole units where each holds one class, see :func:`permute_labels`.
     refit : bool, default=True
         Fit anew to every exchange. Without, held-out labels alone are exchanged and the null is widened by
         the root of 2, since folds share training data: fast, and conservative.

@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_1samp
+from scipy.stats import t, ttest_1samp
 
 from alignkit._core.errors import InputError
+from alignkit.decoders.decoder import Decoder
 from alignkit.decoders.evaluation.evaluate import evaluate
 from alignkit.decoders.evaluation.nulls import shuffle_targets
 from alignkit.decoders.evaluation.parts import split_trials
-from alignkit.decoders.trials import Targets
+from alignkit.decoders.trials import Targets, Trials
+from alignkit.recordings.study import Study
 
 QUICK = {"n_bootstraps": 0, "n_permutations": 0}
+
+
+class Who(Decoder):
+    """Names the class that is the most frequent in each subject."""
+
+    kind = "who"
+
+    def _fit(self, training, validation):
+        self.most = training.table.groupby("subject")["target"].agg(lambda own: own.mode()[0])
+
+    def _predict(self, trials):
+        return np.eye(2, dtype=np.float32)[self.most[trials.table["subject"]].to_numpy()]
+
+    def save(self, folder):
+        raise NotImplementedError
+
+    @classmethod
+    def load(cls, folder):
+        raise NotImplementedError
+
+    def describe(self):
+        return {}
 
 
 def test_planted_embeddings_are_retrieved(embedded, least):
@@ -161,3 +185,76 @@ def test_only_what_is_held_out_is_evaluated(embedded, least):
     decoder.fit(split.training)
     with pytest.raises(InputError, match="must be the held-out part of `split_trials`, got Trials"):
         evaluate(decoder, split.training)
+
+
+def test_knowing_who_it_is_tells_nothing(labelled):
+    """A decoder that knows the subject alone is at chance where subjects differ in their share of classes."""
+    shares = {"p0": [0] * 8 + [1] * 2, "p1": [0] * 2 + [1] * 8}
+    parts = [labelled(labels=np.tile(own, 8), effect=0.0, seed=seed, subject=who)
+             for seed, (who, own) in enumerate(shares.items())]  # fmt: skip
+    study = Study.of(*(part.study[part.subjects[0]] for part in parts))
+    trials = Trials.of(study, parts[0].targets, labels="label", units="run")
+    split = split_trials(trials, test=4)
+    found = evaluate(Who().fit(split.training), split.held_out, n_bootstraps=100, n_permutations=49)
+    table = found.table[found.table["subject"] == "all"].set_index("score")
+    assert table.loc["AUC", "value"] == 0.5
+    assert table.loc["AUC", "p"] == 1.0
+    # Pooled, the same decoder would name most classes.
+    pooled = found.results["all", "1"]
+    assert (pooled.predicted == pooled.truth).mean() == 0.8
+    assert found.card.chance["accuracy"] == pytest.approx(0.8)
+
+
+def test_all_is_the_mean_over_subjects_with_their_nulls(embedded, least):
+    split = split_trials(embedded(n_subjects=2, noise=3.0), test=12)
+    parts = {who: split.of_subjects([who]) for who in ("p0", "p1")}
+    decoder = least().fit(split.training)
+    options = {"n_bootstraps": 60, "n_permutations": 20, "repetitions": (1,)}
+    found = evaluate(decoder, split.held_out, **options)
+    each = [found.results[who, "1"] for who in parts]
+    both = found.results["all", "1"]
+    for score in ("top-1", "MRR", "mean rank", "median rank"):
+        assert both.value(score) == pytest.approx(np.mean([one.value(score) for one in each]))
+    np.testing.assert_allclose(both.null["MRR"], (each[0].null["MRR"] + each[1].null["MRR"]) / 2)
+    np.testing.assert_allclose(both.draws["MRR"], (each[0].draws["MRR"] + each[1].draws["MRR"]) / 2)
+    row = both.table.set_index("score").loc["MRR"]
+    assert row["ci_low"] <= row["value"] <= row["ci_high"]
+    assert sorted(both.better) == sorted(np.concatenate([one.better for one in each]))
+    # Trials stand as they were averaged, and are named.
+    shown = sorted(zip(both.names, both.ranks, strict=True))
+    apart = [pair for one in each for pair in zip(one.names, one.ranks, strict=True)]
+    assert shown == sorted(apart)
+    assert '"all" that of the mean of both subjects' in found.card.uncertainty
+
+
+def test_the_interval_of_all_is_students_over_three_subjects_and_more(labelled, least):
+    parts = [labelled(seed=seed, effect=0.5, subject=f"p{seed}") for seed in range(3)]
+    study = Study.of(*(part.study[part.subjects[0]] for part in parts))
+    trials = Trials.of(study, parts[0].targets, labels="label", units="run")
+    split = split_trials(trials, test=4)
+    found = evaluate(least().fit(split.training), split.held_out, interval="t", n_permutations=9)
+    each = np.array([found.value("AUC", subject=who) for who in trials.subjects])
+    row = found.table[found.table["subject"] == "all"].set_index("score").loc["AUC"]
+    half = t.ppf(0.975, 2) * each.std(ddof=1) / np.sqrt(3)
+    assert row["ci_low"] == pytest.approx(max(each.mean() - half, 0))
+    assert row["ci_high"] == pytest.approx(min(each.mean() + half, 1))
+    assert "95% Student's interval over the 3 subjects" in found.card.uncertainty
+    assert "labels: trials within units, within each subject" in found.card.uncertainty
+    two = split.of_subjects(["p0", "p1"])
+    pair = evaluate(least().fit(two.training), two.held_out, interval="t", n_permutations=0)
+    rows = pair.table.set_index(["subject", "score"])
+    widths = {
+        who: rows.loc[(who, "AUC"), "ci_high"] - rows.loc[(who, "AUC"), "ci_low"] for who in ("p0", "p1")
+    }
+    both = rows.loc[("all", "AUC")]
+    assert both["ci_high"] - both["ci_low"] <= np.hypot(*widths.values()) / 2 + 1e-9
+
+
+def test_classes_come_with_truth_and_units_in_one_order(labelled, least):
+    trials = labelled(n_runs=12, effect=0.4)
+    split = split_trials(trials, test=6)
+    result = evaluate(least().fit(split.training), split.held_out, **QUICK).results["all", "1"]
+    assert result.value("accuracy") == pytest.approx((result.predicted == result.truth).mean())
+    assert set(result.units) == set(split.held_out.units)
+    counts = np.unique(result.units, return_counts=True)[1]
+    assert (counts == 10).all()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from alignkit._core.errors import InputError
 from alignkit.decoders.evaluation.evaluate import evaluate
 from alignkit.decoders.evaluation.over_folds import pool_folds
 from alignkit.decoders.evaluation.parts import folds_of_trials
+from alignkit.decoders.trials import Trials
 
 QUICK = {"n_bootstraps": 0, "n_permutations": 99}
 
@@ -64,3 +66,27 @@ def test_p_over_folds_is_small_by_chance_as_seldom_as_it_says(labelled, least):
     share = np.mean(np.array(p) <= 0.05)
     print(share)
     assert share <= 0.09
+
+
+def test_stimuli_that_come_back_in_other_folds_count_once(labelled, least):
+    # Only the last run shows classes through other stimuli.
+    trials = labelled()
+    table = trials.table.assign(
+        stimulus_id=[f"{name}/{unit}" if unit in ("run-6", "run-7") else name
+                     for name, unit in zip(trials.table["stimulus_id"], trials.table["unit"], strict=True)]
+    )  # fmt: skip
+    trials = Trials(trials.study, trials.targets, table)
+    pooled = pool_folds(evaluated(trials, least))
+    assert pooled.card.n_stimuli == table["stimulus_id"].nunique()
+    most = max(fold.card.n_stimuli for fold in pooled.folds)
+    assert pooled.card.n_stimuli > most
+    seen = frozenset().union(*(fold.stimuli_seen for fold in pooled.folds))
+    assert pooled.card.n_stimuli_seen == len(seen)
+
+
+def test_the_interval_knows_that_folds_share_training_data(labelled, least):
+    pooled = pool_folds(evaluated(labelled(effect=0.3), least))
+    values = np.array([fold.value("AUC") for fold in pooled.folds])
+    row = pooled.table.set_index("score").loc["AUC"]
+    half = t.ppf(0.975, 3) * values.std(ddof=1) * np.sqrt(1 / 4 + 1 / 3)
+    assert row["ci_low"] == pytest.approx(max(values.mean() - half, 0))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from alignkit import Recording
 from alignkit._core.errors import InputError
@@ -129,3 +130,27 @@ def test_errors_say_what_is_wanted():
         decode_over_times(
             DiscriminantOverTimes(), Trials.of(two, part.targets, labels="stimulus_id", units="run")
         )
+
+
+def test_the_interval_knows_that_folds_share_training_data():
+    found = decode_over_times(DiscriminantOverTimes(), trials(160, strength=0.3), n_folds=4, n_permutations=9)
+    half = t.ppf(0.975, 3) * found.fold_scores.std(axis=0, ddof=1) * np.sqrt(1 / 4 + 1 / 3)
+    np.testing.assert_allclose(found.ci_low, np.clip(found.value - half, 0, 1))
+    np.testing.assert_allclose(found.ci_high, np.clip(found.value + half, 0, 1))
+
+
+def test_blocks_of_a_class_are_exchanged_whole_and_it_says_so():
+    part = trials(80)
+    assert decode_over_times(DiscriminantOverTimes(), part, n_folds=2, n_permutations=9).exchanged == (
+        "trials within units"
+    )
+    order = np.lexsort((part.column("target"), part.table["unit"]))
+    recording = part.study["subject"]
+    blocked = Recording(
+        recording.data[order], recording.samples.iloc[order], recording.channels, times_s=TIMES
+    )
+    again = Trials.of(Study.of(blocked), part.targets, labels="stimulus_id", units="run")
+    found = decode_over_times(DiscriminantOverTimes(), again, n_folds=2, n_permutations=19)
+    assert found.exchanged == "blocks within units"
+    # Of four runs with two blocks each there are sixteen exchanges.
+    assert len(np.unique(found.null.round(12), axis=0)) <= 16

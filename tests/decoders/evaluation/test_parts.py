@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
+from alignkit import Recording
 from alignkit._core.errors import InputError
 from alignkit.decoders.decoder import Seen
 from alignkit.decoders.evaluation import parts
@@ -12,6 +16,7 @@ from alignkit.decoders.evaluation.evaluate import evaluate
 from alignkit.decoders.evaluation.parts import HeldOut, folds_of_trials, split_trials
 from alignkit.decoders.evaluation.retrieval import retrieve
 from alignkit.decoders.trials import Targets, Trials
+from alignkit.recordings.study import Study
 
 NOTHING = {"n_bootstraps": 0, "n_permutations": 0, "k_way": ()}
 QUICK = {**NOTHING, "repetitions": (1,)}
@@ -258,3 +263,50 @@ def test_subjects_of_what_is_held_out_are_named(embedded):
     assert len(one.held_out) * 3 == len(split.held_out)
     with pytest.raises(InputError, match=r"subjects that are held out \(p0, p1, p2\), got p9"):
         split.held_out.of_subjects(["p9"])
+
+
+def test_copies_and_other_ways_of_scoring_are_further_looks_at_the_same_part(embedded, least, noise):
+    trials = embedded()
+    split = split_trials(trials, test=0.2)
+    decoder = least().fit(split.training)
+    evaluate(decoder, split.held_out, **QUICK)
+    for other in (copy.deepcopy(split.held_out), pickle.loads(pickle.dumps(split.held_out))):
+        assert other.times_evaluated == 1
+    again = split_trials(embedded(), test=0.2).held_out
+    assert again.times_evaluated == 1
+    for count, options in enumerate(
+        ({"similarity": "dot"}, {"gallery": "all"}, {"gallery": trials.targets}, {"similarity": "dot"}),
+        start=2,
+    ):
+        card = evaluate(decoder, again, **{**QUICK, **options}).card
+        assert card.times_evaluated == min(count, 4)
+    assert "4 decoders were evaluated on this held-out part in this process (each way of scoring" in str(card)
+
+
+def test_the_same_data_under_other_names_are_refused(labelled, least):
+    trials = labelled()
+    split = split_trials(trials, test=2)
+    opened = split.held_out._open_for(_fitted(split))[0]
+    recording = trials.study["p0"]
+    rows = opened.column("row")
+    copied = Recording(
+        recording.data[rows], recording.samples.iloc[rows].assign(run="another"), recording.channels,
+        subject="someone",
+    )  # fmt: skip
+    renamed = Trials.of(Study.of(copied), trials.targets, labels="label", units="run")
+    with pytest.raises(InputError, match=r"20 trial\(s\) of the same data, under other names"):
+        evaluate(least().fit(renamed), split.held_out, **QUICK)
+
+
+def test_data_that_do_not_tell_trials_apart_are_no_sign_of_the_same_trial(labelled, least):
+    trials = labelled()
+    recording = trials.study["p0"]
+    few = np.random.default_rng(0).integers(0, 2, recording.data.shape).astype(np.float32)
+    for data in (few, np.zeros_like(few), few * 0.3 - 0.1):
+        counts = Recording(data, recording.samples, recording.channels, subject="p0")
+        own = Trials.of(Study.of(counts), trials.targets, labels="label", units="run")
+        assert Seen.of(own).data == frozenset()
+        split = split_trials(own, test=2)
+        assert evaluate(least().fit(split.training), split.held_out, **QUICK).card.n_trials == 20
+    assert len(Seen.of(trials).data) == len(trials)
+    assert Seen.from_json(Seen.of(trials).to_json()) == Seen.of(trials)

@@ -279,3 +279,37 @@ def test_intervals_cover_the_truth_as_often_as_they_say(n_stimuli, n_repetitions
         shares[name] = float(np.mean(held))
     assert all(0.91 <= share <= 0.998 for share in shares.values()), shares
     print(shares)
+
+
+def test_scores_of_trials_average_to_those_of_the_table():
+    decoded, gallery, truth = planted(n_stimuli=30)
+    gallery[7:9] = gallery[3:5] + 0.0
+    decoded[5] = 0.0
+    found = retrieve(decoded, gallery, truth, names=[f"s{i}" for i in range(30)], **QUICK)
+    tied = found.stimuli
+    for score in ("top-5", "MRR", "mean rank", "2-way"):
+        values = found.of_trials(score)
+        by_stimulus = [values[tied == stimulus].mean() for stimulus in np.unique(tied)]
+        assert np.mean(by_stimulus) == pytest.approx(found.value(score))
+    constant = int(np.flatnonzero(found.tied == found.n_gallery - 1)[0])
+    harmonic = (1 / np.arange(1, found.n_gallery + 1)).mean()
+    assert found.of_trials("MRR")[constant] == pytest.approx(harmonic) != 1 / found.ranks[constant]
+    assert found.names.tolist() == [f"s{i}" for i in truth]
+    with pytest.raises(InputError, match="no score 'top-28' of a trial in a gallery of 28"):
+        found.of_trials("top-28")
+    with pytest.raises(InputError, match="must name all 30 entries of the gallery, got 2"):
+        retrieve(decoded, gallery, truth, names=["a", "b"], **QUICK)
+
+
+@pytest.mark.parametrize("n_sets", [120, pytest.param(1500, marks=pytest.mark.slow)])
+def test_the_interval_of_few_reciprocal_ranks_covers_chance(n_sets):
+    inside = 0
+    for seed in range(n_sets):
+        rng = np.random.default_rng([seed, 12])
+        found = retrieve(
+            rng.standard_normal((12, 5)), rng.standard_normal((12, 5)), np.arange(12), k_way=(),
+            n_bootstraps=200, n_permutations=0, seed=seed,
+        )  # fmt: skip
+        row = found.table.set_index("score").loc["MRR"]
+        inside += row["ci_low"] <= row["chance"] <= row["ci_high"]
+    assert inside / n_sets >= 0.92
