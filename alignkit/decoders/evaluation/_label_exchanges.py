@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln
 from scipy.stats import norm
 
 from ..._core.errors import InputError
@@ -17,6 +19,10 @@ Exchanged = Literal["trials within units", "blocks within units", "whole units"]
 # Of a runs test over all units: labels that change more seldom than in a random order.
 _BLOCKED = 0.01
 _TRIES = 100
+# Fewer exchanges than this cannot give p of 0.05.
+_FEWEST = 20
+
+logger = logging.getLogger(__name__)
 
 
 class Design(NamedTuple):
@@ -37,9 +43,24 @@ class Design(NamedTuple):
     members: list[Indices]
     exchanged: Exchanged
 
+    @property
+    def n_exchanges(self) -> float:
+        """How many exchanges differ, of many at least a billion."""
+        within = [self.labels[rows] for rows in self.members]
+        if self.exchanged == "whole units":
+            within = [self.labels[[rows[0] for rows in self.members]]]
+        elif self.exchanged == "blocks within units":
+            within = [labels[np.unique(_blocks(labels), return_index=True)[1]] for labels in within]
+        return float(np.exp(min(sum(map(_log_orders, within)), np.log(1e9))).round())
+
     def exchanges(self, n: int, rng: np.random.Generator, parts: Parts | None = None) -> Indices:
         """Return `n` rows of exchanged labels, which leave every class in all `parts` (train, test)."""
         out = np.empty((n, len(self.labels)), dtype=np.intp)
+        if n and self.n_exchanges < _FEWEST:
+            logger.warning(
+                "there are %d exchanges of %s, too few for p below %g; record more of them",
+                self.n_exchanges, self.exchanged, 1 / _FEWEST,
+            )  # fmt: skip
         if self.exchanged == "whole units":
             self._exchange_units(out, rng, parts or ())
         elif self.exchanged == "blocks within units":
@@ -106,6 +127,12 @@ def _are_blocked(labels: Indices, members: Sequence[Indices]) -> bool:
         surplus += np.count_nonzero(np.diff(labels[rows])) - (n - squares / n)
         variance += (squares * (squares + n * (n + 1)) - 2 * n * cubes - n**3) / (n**2 * (n - 1))
     return bool(variance > 0 and norm.cdf(surplus / np.sqrt(variance)) < _BLOCKED)
+
+
+def _log_orders(labels: Indices) -> float:
+    """Return the logarithm of the number of orders in which labels can stand."""
+    counts = np.unique(labels, return_counts=True)[1]
+    return float(gammaln(len(labels) + 1) - gammaln(counts + 1).sum())
 
 
 def _blocks(labels: Indices) -> Indices:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ._identity_exchanges import against_exchanges
 from ._intervals import Interval, student_interval
 from .classification import Classification, against_null
-from .retrieval import Retrieval, against_exchanges
+from .retrieval import Retrieval
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -20,7 +22,7 @@ RANKS = ("mean rank", "median rank")
 LEAST_SUBJECTS = 3
 
 
-def mean_over_subjects(found: Sequence[Result], order: Indices, *, confidence: float) -> Result:
+def mean_over_subjects(found: Mapping[str, Result], order: Indices, *, confidence: float) -> Result:
     """Return the mean over subjects of their scores.
 
     Exchanges stay within subjects, and the null is the mean of theirs. The interval is Student's over three
@@ -28,31 +30,33 @@ def mean_over_subjects(found: Sequence[Result], order: Indices, *, confidence: f
 
     Parameters
     ----------
-    found : sequence of Retrieval or of Classification
-        Of each subject.
+    found : mapping of str to Retrieval or to Classification
+        Of each subject, by name.
     order : ndarray of int
         Which of the trials, of one subject after the other, comes at each place in the result.
     confidence : float
         Of the interval and the null's range.
     """
-    table = found[0].table[["score"]].copy()
-    values = _stacked(found, "value")
+    results = list(found.values())
+    table = results[0].table[["score"]].copy()
+    values = _stacked(results, "value")
     table["value"] = values.mean(axis=0)
-    limits = _limits(found, values, table["score"].tolist(), confidence)
+    limits = _limits(results, values, table["score"].tolist(), confidence)
     table["ci_low"] = np.fmin(limits.low, table["value"])
     table["ci_high"] = np.fmax(limits.high, table["value"])
     for name in ("chance", "chance_even"):
-        if name in found[0].table:
-            table[name] = _stacked(found, name).mean(axis=0)
+        if name in results[0].table:
+            table[name] = _stacked(results, name).mean(axis=0)
     null = pd.DataFrame(
-        np.mean([result.null.to_numpy() for result in found], axis=0), columns=found[0].null.columns
+        np.mean([result.null.to_numpy() for result in results], axis=0), columns=results[0].null.columns
     )
-    retrievals = [one for one in found if isinstance(one, Retrieval)]
+    retrievals = [one for one in results if isinstance(one, Retrieval)]
+    classified = [one for one in results if isinstance(one, Classification)]
+    n_trials = [len(one.better) for one in retrievals] + [len(one.predicted) for one in classified]
+    people = np.repeat(np.array(list(found)), n_trials)[order]
     if retrievals:
-        return _retrieval(retrievals, table, null, order, confidence)
-    return _classification(
-        [one for one in found if isinstance(one, Classification)], table, null, order, confidence
-    )
+        return replace(_retrieval(retrievals, table, null, order, confidence), subjects=people)
+    return replace(_classification(classified, table, null, order, confidence), subjects=people)
 
 
 def _retrieval(

@@ -105,7 +105,7 @@ def score_trials(
             scored = {who: _scored(averaged[rows], sets.first[rows], trials, choices, plan)
                       for who, rows in parts.items()}  # fmt: skip
             order = np.argsort(np.concatenate(list(parts.values())))
-            joined = mean_over_subjects(list(scored.values()), order, confidence=plan.confidence)
+            joined = mean_over_subjects(scored, order, confidence=plan.confidence)
             parts, scored = parts | {ALL: everyone}, scored | {ALL: joined}
         else:
             parts = {ALL: everyone}

@@ -49,6 +49,8 @@ class Classification:
         What the permutations exchanged, see :func:`permute_labels`.
     draws : DataFrame or None
         A column per score: its value in each bootstrap draw of units; None for Student's interval.
+    subjects : ndarray of str, shape (n_trials,), or None
+        Whose each trial is, where scores are means over subjects of their own.
     """
 
     table: pd.DataFrame
@@ -59,6 +61,7 @@ class Classification:
     units: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
     exchanged: Exchanged = "trials within units"
     draws: pd.DataFrame | None = field(default=None, repr=False)
+    subjects: NDArray[np.str_] | None = None
 
     def value(self, score: str) -> float:
         """Return a score by its name in the table."""

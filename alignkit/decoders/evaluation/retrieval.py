@@ -15,10 +15,10 @@ from scipy.stats import binom
 from ..._core.checks import check_array, check_option
 from ..._core.errors import InputError
 from ..._core.random import derive_seed
-from ...stats.permutation import permutation_p
+from ._identity_exchanges import against_exchanges, null_of_exchanges
 from ._intervals import bootstrap_means, check_confidence, drawn_means
 from ._place_scores import PlaceScores
-from ._ranks import SIMILARITIES, Gallery, Places, gallery_of, places_of, score_all_entries, similarities
+from ._ranks import SIMILARITIES, Gallery, Places, gallery_of, places_of, similarities
 
 Similarity = Literal["cosine", "correlation", "dot", "euclidean"]
 Floats = NDArray[np.float64]
@@ -50,6 +50,8 @@ class Retrieval:
         Entry shown in each trial, by name where these are known, to pair stimuli over subjects and folds.
     draws : DataFrame or None
         A column per score: its value in each bootstrap draw of stimuli.
+    subjects : ndarray of str, shape (n_trials,), or None
+        Whose each trial is, where scores are means over subjects of their own.
     """
 
     table: pd.DataFrame
@@ -60,6 +62,7 @@ class Retrieval:
     null: pd.DataFrame = field(repr=False)
     names: NDArray[np.str_] | None = None
     draws: pd.DataFrame | None = field(default=None, repr=False)
+    subjects: NDArray[np.str_] | None = None
 
     @property
     def ranks(self) -> Floats:
@@ -233,7 +236,7 @@ def retrieve(
     interval = bootstrap_means(
         by_stimulus, means, rates=score.rates, bounds=score.bounds, confidence=confidence
     )
-    null = _null(flat, entries, right, similarity, score, weights, n_permutations, seed)
+    null = null_of_exchanges(flat, entries, right, similarity, score, weights, n_permutations, seed)
     table = pd.DataFrame(
         {
             "score": score.names,
@@ -303,69 +306,6 @@ def rank_stimuli(
         found.append(order)
         close.append(np.take_along_axis(block, order, axis=1))
     return np.concatenate(found), np.concatenate(close)
-
-
-def _null(
-    flat: NDArray[np.floating],
-    entries: Gallery,
-    truth: Indices,
-    similarity: str,
-    score: PlaceScores,
-    weights: Floats,
-    n_permutations: int,
-    seed: int,
-) -> Floats:
-    null = np.zeros((n_permutations, len(score.names)))
-    if n_permutations == 0:
-        return null
-    shown, code = np.unique(truth, return_inverse=True)
-    exchanged = _exchanges(entries.groups[shown], n_permutations, derive_seed(seed, "permutation"))
-    # A stimulus's trials come one after the other and are summed before they are looked up: once each.
-    order = np.argsort(code, kind="stable").astype(np.intp)
-    total = np.zeros((len(score.names), len(shown)))
-    left = np.bincount(code)
-    for trial, scores in score_all_entries(flat, entries, shown, similarity, score, order):
-        total += weights[trial] * scores
-        entry = code[trial]
-        left[entry] -= 1
-        if left[entry] == 0:
-            null += total[:, exchanged[:, entry]].T
-            total[:] = 0.0
-    return null
-
-
-def _exchanges(groups: Indices, n_permutations: int, seed: int) -> Indices:
-    # A stimulus takes the identity of one that was shown through as many entries, entry by entry.
-    rng = np.random.default_rng(seed)
-    members: dict[int, list[int]] = {}
-    for entry, group in enumerate(groups.tolist()):
-        members.setdefault(group, []).append(entry)
-    by_size: dict[int, list[list[int]]] = {}
-    for each in members.values():
-        by_size.setdefault(len(each), []).append(each)
-    out = np.empty((n_permutations, len(groups)), dtype=np.intp)
-    for alike in by_size.values():
-        block = np.array(alike)
-        for row in out:
-            row[block] = block[rng.permutation(len(block))]
-    return out
-
-
-def against_exchanges(
-    estimates: Floats, null: Floats, names: Sequence[str], confidence: float
-) -> dict[str, Floats]:
-    """Return the range of the null and p of each score, NaN without a null; ranks fall."""
-    if not len(null):
-        return {name: np.full(len(names), np.nan) for name in ("null_low", "null_high", "p")}
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(null, [tail, 1 - tail], axis=0)
-    falls = np.array([name == "mean rank" for name in names])
-    p = np.where(
-        falls,
-        permutation_p(estimates, null, alternative="less"),
-        permutation_p(estimates, null, alternative="greater"),
-    )
-    return {"null_low": low, "null_high": high, "p": p}
 
 
 def _drawn_medians(ranks: Floats, n_bootstraps: int, seed: int) -> Floats:

@@ -124,15 +124,14 @@ def similarities(predicted: Tensor, targets: Tensor, *, normalize: Normalize = "
     check_same_shape(predicted, targets)
     with torch.autocast(predicted.device.type, enabled=False):
         x, z = exact(predicted).flatten(1), exact(targets).flatten(1)
-        if normalize != "none":
-            z = _about_one(z)
-        if normalize == "both":
-            x = _about_one(x)
-        similar = x @ z.to(x).T
-        if normalize != "none":
-            similar = similar * inverse_norm(z)
-        if normalize == "both":
-            similar = similar * inverse_norm(x)[:, None]
+        if normalize == "none":
+            return x @ z.to(x).T
+        z, of_targets = _with_inverse(z)
+        # Scaling the products, not the embeddings, saves a copy of either side.
+        if normalize == "targets":
+            return x @ z.to(x).T * of_targets
+        x, of_predicted = _with_inverse(x)
+        similar: Tensor = x @ z.to(x).T * of_targets * of_predicted[:, None]
         return similar
 
 
@@ -268,15 +267,21 @@ def inverse_norm(rows: Tensor) -> Tensor:
     return torch.where(norm > 0, 1 / norm.where(norm > 0, 1), 0)
 
 
-def _about_one(rows: Tensor) -> Tensor:
-    """Divide each row by its largest number, so that neither squares nor products leave the range of floats.
+def _with_inverse(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return rows and 1 / their lengths; rows are first divided by their largest numbers where need be.
 
-    A constant does, since the length that a row is then divided by takes away the same.
+    That is where squares or products would leave the range of floats. A constant may be taken out, since the
+    length that a row is then divided by takes away the same.
     """
+    length = torch.linalg.vector_norm(rows, dim=1)
+    tiny = torch.finfo(rows.dtype).tiny
+    if bool(((length > tiny**0.4) & (length < tiny**-0.4)).all()):
+        return rows, 1 / length
     with torch.no_grad():
         largest = torch.linalg.vector_norm(rows, ord=torch.inf, dim=1, keepdim=True)
-        counts = largest > torch.finfo(rows.dtype).tiny ** 0.8
-    return torch.where(counts, rows / largest.where(counts, 1), 0)
+        counts = largest > tiny**0.8
+    rows = torch.where(counts, rows / largest.where(counts, 1), 0)
+    return rows, inverse_norm(rows)
 
 
 def _one_way(logits: Tensor, positives: Tensor | None, ignored: Tensor | None, mean_outside: bool) -> Tensor:

@@ -85,8 +85,9 @@ def train(
     Raises
     ------
     InputError
-        If there is no validation part to choose by, the file is of another training or damaged, the loss is
-        no number any more, or the precision needs a GPU.
+        If there is no validation part to choose by, the file is of another training or damaged, it went past
+        the epoch whose weights this plan would keep, the loss is no number any more, or the precision needs a
+        GPU.
     """
     picked = pick_device(plan.device)
     if plan.precision == "16" and picked.type != "cuda":

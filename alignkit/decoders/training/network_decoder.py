@@ -57,7 +57,9 @@ class NetworkDecoder(Decoder):
     ----------
     network : mapping or callable
         ``{"kind": NAME, **options}`` of a registered brain network, or a factory
-        ``f(layout, n_outputs) -> nn.Module``. What comes from a factory cannot be saved.
+        ``f(layout, n_outputs) -> nn.Module``. What comes from a factory cannot be saved. Subjects need
+        channels of the same names, which are put in the order of the first subject's, unless the module's
+        attribute `own_channels` is true.
     objective : mapping or callable
         ``{"kind": NAME, **options}`` of a registered objective, or a factory ``f(n_dims) -> Objective``.
     plan : TrainingPlan, optional

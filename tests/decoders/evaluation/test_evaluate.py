@@ -202,6 +202,7 @@ def test_knowing_who_it_is_tells_nothing(labelled):
     # Pooled, the same decoder would name most classes.
     pooled = found.results["all", "1"]
     assert (pooled.predicted == pooled.truth).mean() == 0.8
+    assert (pooled.predicted == (pooled.subjects == "p1")).all()
     assert found.card.chance["accuracy"] == pytest.approx(0.8)
 
 
@@ -220,6 +221,8 @@ def test_all_is_the_mean_over_subjects_with_their_nulls(embedded, least):
     row = both.table.set_index("score").loc["MRR"]
     assert row["ci_low"] <= row["value"] <= row["ci_high"]
     assert sorted(both.better) == sorted(np.concatenate([one.better for one in each]))
+    for who, one in zip(parts, each, strict=True):
+        assert np.array_equal(both.better[both.subjects == who], one.better)
     # Trials stand as they were averaged, and are named.
     shown = sorted(zip(both.names, both.ranks, strict=True))
     apart = [pair for one in each for pair in zip(one.names, one.ranks, strict=True)]
@@ -258,3 +261,13 @@ def test_classes_come_with_truth_and_units_in_one_order(labelled, least):
     assert set(result.units) == set(split.held_out.units)
     counts = np.unique(result.units, return_counts=True)[1]
     assert (counts == 10).all()
+
+
+def test_exchanges_follow_the_order_of_recording_and_not_that_of_averages(labelled, least):
+    rng = np.random.default_rng(0)
+    mixed = np.concatenate([rng.permutation(np.arange(40) % 2) for _ in range(4)])
+    for labels, exchanged in ((mixed, "trials"), (np.tile(np.arange(40) // 20, 4), "blocks")):
+        split = split_trials(labelled(n_runs=4, n_per_run=40, labels=labels), test=2)
+        found = evaluate(least().fit(split.training), split.held_out, **QUICK)
+        assert found.results["all", "1"].exchanged == f"{exchanged} within units"
+        assert f"exchanges of labels: {exchanged} within units" in found.card.uncertainty

@@ -98,6 +98,18 @@ def test_exchanges_of_units_leave_every_class_in_every_part():
         permute_labels(labels, units, n_permutations=1, parts=impossible)
 
 
+def test_too_few_exchanges_for_a_small_p_are_told(caplog):
+    labels, units = np.tile(np.repeat([0, 1], 10), 4), np.repeat(np.arange(4), 20)
+    assert design_of(labels, units, None).n_exchanges == 16
+    permute_labels(labels, units, n_permutations=9)
+    assert "there are 16 exchanges of blocks within units, too few for p below 0.05" in caplog.text
+    caplog.clear()
+    permute_labels(np.tile(labels, 2), np.repeat(np.arange(8), 20), n_permutations=9)
+    assert design_of(np.repeat([0, 1, 0, 1, 1], 3), np.repeat(np.arange(5), 3), None).n_exchanges == 10
+    assert not caplog.text
+    assert design_of(np.tile([0, 1], 2000), np.repeat(np.arange(200), 20), None).n_exchanges == 1e9
+
+
 def test_order_is_a_number_of_every_trial():
     with pytest.raises(InputError, match="finite number of each of the 4 trials, got shape"):
         design_of([0, 1, 0, 1], [0, 0, 1, 1], [1.0, 2.0])

@@ -77,20 +77,23 @@ def test_what_may_be_trained_is_as_before(decoder, newcomer) -> None:
     assert all(parameter.requires_grad for parameter in flags.values())
 
 
-def test_trained_subjects_are_decoded_to_the_same_bits_by_convolutions_too(
+def test_trained_subjects_are_decoded_to_the_same_bits_by_spatial_attention_too(
     make_trials, factories, newcomer
 ) -> None:
-    # Torch takes other kernels for convolutions whose weights need no gradient.
+    # Torch multiplies a matrix that needs no gradient with a stack of others in another way.
     def network(layout, n_outputs):
-        return brain_conv(
-            layout, n_outputs, spatial_attention=False, attention_outputs=64, width=128, n_layers=4
-        )
+        places = torch.rand(1, layout.n_channels, 2, generator=torch.Generator().manual_seed(0))
+        layout = replace(layout, positions=places.expand(layout.n_subjects, -1, -1))
+        return brain_conv(layout, n_outputs, attention_outputs=20, width=4, n_layers=1)
 
     how = {"network": network, "objective": factories["objective"]}
     known = make_trials(40, n_stimuli=60)
     decoder = NetworkDecoder(**how, plan=replace(PLAN, epochs=1)).fit(known)
-    before = decoder.predict(known)
-    assert np.array_equal(calibrate(decoder, newcomer[0].take(range(20)), epochs=1).predict(known), before)
+    calibrated = calibrate(decoder, newcomer[0].take(range(20)), epochs=1)
+    assert np.array_equal(calibrated.predict(known), decoder.predict(known))
+    both = torch.randn(16, 8, 5, generator=torch.Generator().manual_seed(1)), torch.arange(16) % 2
+    with torch.inference_mode():
+        assert torch.equal(calibrated.network_(*both), decoder.network_(*both))
 
 
 def test_it_is_told_what_was_fitted_and_the_trials_count_as_seen(decoder, newcomer) -> None:

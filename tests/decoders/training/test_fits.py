@@ -28,7 +28,7 @@ def changed(trials: Trials, change) -> Trials:
 
 def one_value(recording: Recording) -> Recording:
     data = recording.data.copy()
-    data[-1, -1, -1] += 1
+    data[-3, -1, -1] += 1
     return replace(recording, data=data)
 
 
@@ -44,8 +44,8 @@ def one_value(recording: Recording) -> Recording:
     ids=["a value", "a place", "a name", "times", "unit"],
 )
 def test_whatever_makes_other_weights_makes_another_fingerprint(make_trials, change) -> None:
-    # The old sample was of 200 windows; the changed value is the last of 5000.
-    trials = changed(make_trials(5000), with_places)
+    # More than the 500 windows that a scaling looks at; one of the last has the other value.
+    trials = changed(make_trials(2000, n_times=200), with_places)
     assert fingerprint(changed(trials, change)) != fingerprint(trials)
 
 
