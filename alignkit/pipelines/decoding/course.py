@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...decoders.linear.over_times import LinearOverTimes
 
 Floats = NDArray[np.float64]
-COURSE_VERSION = 1
+COURSE_VERSION = 2
 # Decoders are fitted anew to every exchange of labels; more exchanges would say little more.
 MOST_PERMUTATIONS = 199
 _FIELDS = (
@@ -166,7 +166,7 @@ def _each(
             seed=seed,
         )
         arrays = {name: getattr(found, name) for name in _FIELDS if getattr(found, name) is not None}
-        facts = [found.score, *found.classes]
+        facts = [found.score, found.exchanged, *found.classes]
         np.savez(folder / "course.npz", times_s=found.times_s, facts=np.array(facts), **arrays)
 
     folder = store.get(
@@ -186,13 +186,13 @@ def _each(
     )
     with np.load(folder / "course.npz", allow_pickle=False) as kept:
         found = {name: kept[name] for name in kept.files}
-    score, *classes = map(str, found.pop("facts"))
+    score, exchanged, *classes = map(str, found.pop("facts"))
     found.pop("fold_scores")
     folds = "one unit" if n_folds == "units" else f"{n_folds} folds of units"
     how = (
         f"At every time {_said(component)} was fitted to all channels and tested on held-out trials, {folds} "
         "left out in turn; mean over folds with Student's interval over them. p: "
-        f"{count} exchanges of labels within units, fitted anew, corrected by the largest score over times."
+        f"{count} exchanges of labels ({exchanged}), fitted anew, corrected by the largest score over times."
     )
     return Course(
         component.name or component.kind,
@@ -242,7 +242,9 @@ def _windowed(
         for fold in range(len(part.splits))
     ]
     score = next(name for name in _HEADLINE if (found[0].table["score"] == name).any())
-    columns, card = _over_windows(found, score, str(repetitions), config.inference.confidence)
+    columns, card = _over_windows(
+        found, score, str(repetitions), config.inference.confidence, one.evaluation.card
+    )
     chance = [each.table.loc[each.table["score"] == score, "chance"].mean() for each in found]
     grows = options.windows == "cumulative"
     places = [w.stop_s if grows else (w.start_s + w.stop_s) / 2 for w in windows]
@@ -275,7 +277,7 @@ def _of_split(
     split = part.splits[fold]
     training, validation = shown_to(one.component, split.training, split.validation)
     seed = derive_seed(plan.seed, "decoder", one.decoder, part.scope, "0", str(fold)) % 2**31
-    interval, n_bootstraps = interval_of(config, part, one.shown[fold])
+    interval, n_bootstraps = interval_of(config, part, split)
 
     def anew() -> Decoder:
         return build_decoder(one.component, seed=seed, device=plan.device)
@@ -295,7 +297,7 @@ def _of_split(
 
 
 def _over_windows(
-    found: Sequence[WindowScores], score: str, repetitions: str, confidence: float
+    found: Sequence[WindowScores], score: str, repetitions: str, confidence: float, main: ProtocolCard
 ) -> tuple[dict[str, Any], ProtocolCard]:
     """Return value, interval, p and null of every window: of the one split, or pooled over folds."""
     from ...decoders import Evaluation, compare_over_times, pool_folds
@@ -317,7 +319,9 @@ def _over_windows(
         said = pooled[0].card.uncertainty.replace(
             "not corrected for many tests", "corrected over windows: max"
         )
-        card = replace(pooled[0].card, uncertainty=said)
+        # What is held out is what the main score was of.
+        of_all = {name: getattr(main, name) for name in ("n_stimuli", "n_stimuli_seen")}
+        card = replace(pooled[0].card, uncertainty=said, **of_all)
     value, low, high = (
         np.array([row[name] for row in rows], dtype=np.float64) for name in ("value", "ci_low", "ci_high")
     )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ...reports.summary import DIFFERENCE_COLUMNS
 from ...stats import fdr, sign_flip_test
@@ -16,7 +15,11 @@ from .config import DecodeConfig
 from .rows import CORRECTIONS, by_name, metrics_of
 from .scoring import EVERY, Scored
 
+if TYPE_CHECKING:
+    from ...decoders import Classification, Retrieval
+
 _LEAST_UNITS = 6  # fewer give no p below .05
+_OF_TRIALS, _OF_CLASSES = ("MRR",), ("accuracy", "balanced accuracy")
 
 
 def difference_rows(config: DecodeConfig, scored: Sequence[Scored]) -> pd.DataFrame:
@@ -50,53 +53,52 @@ def difference_rows(config: DecodeConfig, scored: Sequence[Scored]) -> pd.DataFr
 
 
 def _hits(group: Sequence[Scored], score: str, repetitions: str) -> pd.Series | None:
-    """Return each held-out stimulus's (or unit's) share of the score, which is the mean of the shares."""
+    """Return each held-out stimulus's (of classes: unit's) share of the score, the mean of the shares.
+
+    Subjects, folds and trainings count the same, and so do the stimuli of each.
+    """
     from ...decoders import Retrieval
 
     frames = []
     for one in group:
         for fold, evaluation in enumerate(one.evaluations):
             result = evaluation.results[EVERY, repetitions]
-            if not isinstance(result, Retrieval):
-                return _class_hits(group, score, repetitions)
-            value = _of_trials(result, score)
-            if value is None:
+            if isinstance(result, Retrieval):
+                frame = _of_stimuli(result, score)
+            else:
+                frame = _of_units(result, score) if repetitions == "1" else None
+                if frame is not None:
+                    frame["place"] = [f"{one.scope}/{fold}/{place}" for place in frame["place"]]
+            if frame is None:
                 return None
-            frames.append(pd.DataFrame({"unit": [f"{fold}/{s}" for s in result.stimuli], "value": value}))
-    table = pd.concat(frames, ignore_index=True)
-    shares: pd.Series = table.groupby("unit")["value"].mean()
-    return shares
-
-
-def _class_hits(group: Sequence[Scored], score: str, repetitions: str) -> pd.Series | None:
-    """Return each held-out unit's share of the (balanced) accuracy, of single trials."""
-    from ...decoders import Classification
-
-    if score not in ("accuracy", "balanced accuracy") or repetitions != "1":
-        return None
-    frames = []
-    for one in group:
-        for fold, evaluation in enumerate(one.evaluations):
-            result = evaluation.results[EVERY, repetitions]
-            assert isinstance(result, Classification)  # the caller looked
-            predicted = result.predicted
-            truth = one.shown[fold]["target"].to_numpy()
-            size = np.full(len(truth), len(truth), dtype=np.float64)
-            if score == "balanced accuracy":
-                counts = np.bincount(truth)
-                size = (counts * np.count_nonzero(counts))[truth].astype(np.float64)
-            value = (predicted == truth) / (size * len(one.evaluations) * len(group))
-            units = [f"{one.scope}/{fold}/{unit}" for unit in one.shown[fold]["unit"]]
-            frames.append(pd.DataFrame({"unit": units, "value": value}))
-    shares: pd.Series = pd.concat(frames, ignore_index=True).groupby("unit")["value"].sum()
+            frames.append(frame.assign(value=frame["value"] / (len(group) * len(one.evaluations))))
+    shares: pd.Series = pd.concat(frames, ignore_index=True).groupby("place")["value"].sum()
     return shares * len(shares)
 
 
-def _of_trials(result: Any, score: str) -> NDArray[np.float64] | None:
-    if score == "MRR":
-        return np.asarray(1 / result.ranks, dtype=np.float64)
-    if score.startswith("top-"):
-        k = int(score.removeprefix("top-"))
-        # Of ties at the edge, the share of orders that hit.
-        return np.asarray(np.clip((k - result.better) / (result.tied + 1), 0.0, 1.0))
-    return None
+def _of_stimuli(result: Retrieval, score: str) -> pd.DataFrame | None:
+    """Return what every trial adds to the score, and the stimulus it shows."""
+    if score not in _OF_TRIALS and not score.startswith("top-"):
+        return None
+    names = result.stimuli if result.names is None else result.names
+    table = pd.DataFrame({"place": [str(name) for name in names], "value": result.of_trials(score)})
+    table["who"] = "one" if result.subjects is None else result.subjects
+    trials = table.groupby(["who", "place"])["place"].transform("size")
+    stimuli = table.groupby("who")["place"].transform("nunique")
+    return table.assign(value=table["value"] / (trials * stimuli * table["who"].nunique()))
+
+
+def _of_units(result: Classification, score: str) -> pd.DataFrame | None:
+    """Return what every trial adds to the (balanced) accuracy, and the unit it belongs to."""
+    if score not in _OF_CLASSES:
+        return None
+    table = pd.DataFrame(
+        {"unit": result.units, "truth": result.truth, "right": result.predicted == result.truth}
+    )
+    table["who"] = "one" if result.subjects is None else result.subjects
+    size = table.groupby("who")["truth"].transform("size").astype(np.float64)
+    if score == "balanced accuracy":
+        of_class = table.groupby(["who", "truth"])["truth"].transform("size")
+        size = of_class * table.groupby("who")["truth"].transform("nunique")
+    place = table["who"].astype(str) + "/" + table["unit"].astype(str)
+    return pd.DataFrame({"place": place, "value": table["right"] / (size * table["who"].nunique())})

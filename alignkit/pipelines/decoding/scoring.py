@@ -54,9 +54,6 @@ class Scored:
         Fitted to the training part of the split; with folds to all trials, for new recordings.
     of_folds : tuple of Decoder
         The decoder of every split.
-    shown : tuple of DataFrame
-        Subject code, `unit` and `target` of every held-out trial of each split, of classes in the order in
-        which single trials are scored.
     """
 
     decoder: str
@@ -67,7 +64,6 @@ class Scored:
     evaluation: Evaluation | FoldsEvaluation
     fitted: Decoder
     of_folds: tuple[Decoder, ...] = ()
-    shown: tuple[pd.DataFrame, ...] = ()
 
     @property
     def evaluations(self) -> tuple[Evaluation, ...]:
@@ -214,7 +210,6 @@ def _score(
 
     name = component.name or component.kind
     found, decoders = [], []
-    shown = tuple(held_out_table(part.trials, split) for split in part.splits)
     for fold, split in enumerate(part.splits):
         training, validation = split.training, split.validation
         if shuffled:
@@ -224,7 +219,7 @@ def _score(
         seed = derive_seed(plan.seed, "decoder", name, part.scope, str(number), str(fold)) % 2**31
         decoder = fit_part(component, training, validation, seed=seed, plan=plan, store=store)
         decoders.append(decoder)
-        interval, n_bootstraps = interval_of(config, part, shown[fold])
+        interval, n_bootstraps = interval_of(config, part, split)
         found.append(
             evaluate(
                 decoder,
@@ -242,7 +237,7 @@ def _score(
     kept = decoders[0]
     if len(found) > 1 and not shuffled and number == 0:
         kept = _of_all_trials(component, part, name, plan=plan, store=store)
-    return Scored(name, component, part.scope, number, shuffled, evaluation, kept, tuple(decoders), shown)
+    return Scored(name, component, part.scope, number, shuffled, evaluation, kept, tuple(decoders))
 
 
 def _of_all_trials(
@@ -258,27 +253,12 @@ def _of_all_trials(
     return fit_part(component, training, validation, seed=seed, plan=plan, store=store)
 
 
-def interval_of(
-    config: DecodeConfig, part: Parts, shown: pd.DataFrame
-) -> tuple[Literal["bootstrap", "t"], int]:
+def interval_of(config: DecodeConfig, part: Parts, split: Split) -> tuple[Literal["bootstrap", "t"], int]:
     """Return which interval tells how sure a score is, and of how many draws; 0: there is none."""
-    n_units = int(shown.groupby("code")["unit"].nunique().min())
+    n_units = len(split.held_out.units)
     if not part.trials.targets.are_classes or n_units >= _FEW_UNITS:
         return "bootstrap", config.inference.n_bootstrap
     return ("t", config.inference.n_bootstrap) if n_units > 1 else ("bootstrap", 0)
-
-
-def held_out_table(trials: Trials, split: Split) -> pd.DataFrame:
-    """Return subject code, unit and target of every trial that is held out."""
-    # What is in no other part is held out; the sealed trials themselves stay closed.
-    key = ["subject", "row"]
-    parts = [split.training] if split.validation is None else [split.training, split.validation]
-    others = pd.MultiIndex.from_frame(pd.concat([part.table[key] for part in parts]))
-    kept = ~pd.MultiIndex.from_frame(trials.table[key]).isin(others)
-    table = trials.table.assign(code=trials.subject_codes, unit=trials.table["unit"].astype(str))[kept]
-    # Scores come by stimulus, class, unit and subject; trials that share these four are in any order.
-    table = table.sort_values(["stimulus", "target", "unit", "code"], kind="stable", ignore_index=True)
-    return table[["code", "unit", "target"]]
 
 
 def _exchanged(trials: Trials, seed: int) -> Trials:

@@ -67,9 +67,9 @@ def test_more_places_count_more_of_a_tie():
     assert found["difference"] == pytest.approx((1 + 0.5 + 0.5 + 5 / 8) / 6)
 
 
-def test_reciprocal_ranks_take_the_mean_rank_of_ties():
+def test_reciprocal_ranks_of_ties_are_the_mean_over_their_orders():
     found = difference(retrieved([0, 1, 0, 0, 0, 0], [0, 0, 2, 0, 0, 0]), retrieved([0] * 6), "MRR")
-    assert found["difference"] == pytest.approx((1 + 1 / 2 + 1 / 2 + 3) / 6 - 1)
+    assert found["difference"] == pytest.approx((1 + 1 / 2 + (1 + 1 / 2 + 1 / 3) / 3 + 3) / 6 - 1)
 
 
 def test_trials_of_a_stimulus_count_as_one_and_p_comes_from_all_flips_of_signs():

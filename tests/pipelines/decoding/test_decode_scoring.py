@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from alignkit._core.errors import InputError
 from alignkit.decoders import evaluate, split_trials
 from alignkit.pipelines.decoding import scoring
+from alignkit.pipelines.decoding.differences import difference_rows
 from alignkit.pipelines.decoding.scoring import fit_part, parts_of
 from alignkit.pipelines.decoding.targets import fitted_targets
 from alignkit.pipelines.decoding.task import trials_of
@@ -68,12 +69,21 @@ def test_scores_pooled_over_folds_equal_a_loop_with_scikit_learn(tmp_path):
     assert 0.4 < np.mean(accuracy) < 1.0  # or the comparison would say little
 
 
-def test_what_was_shown_is_the_truth_of_every_held_out_trial(tmp_path):
-    config = settings(KIND, decoders=["lda"], split={"folds": 3})
-    _, (one,) = scores_of(config, told_apart(), None, tmp_path)
-    for evaluation, shown in zip(one.evaluations, one.shown, strict=True):
-        hits = evaluation.results["all", "1"].predicted == shown["target"]
-        assert hits.mean() == pytest.approx(evaluation.value("accuracy"))
+KINDS = ("lda", "logistic")
+
+
+@pytest.mark.parametrize("subjects", ["single", "joint"])
+def test_differences_of_classes_are_those_of_the_scores(tmp_path, subjects):
+    crippled = {"kind": "logistic", "C": 1e-4}
+    config = settings(KIND, decoders=["lda", crippled], split={"folds": 3}, subjects=subjects)
+    _, scored = scores_of(config, told_apart(2, n_classes=3, gain=0.7), None, tmp_path)
+    table = difference_rows(config, scored).set_index("metric")
+    for metric in ("accuracy", "balanced accuracy"):
+        if metric in table.index:
+            own = {name: [value_of(one, metric) for one in scored if one.decoder == name] for name in KINDS}
+            means = [np.mean(own[name]) for name in KINDS]
+            assert table.loc[metric, "difference"] == pytest.approx(means[0] - means[1], abs=1e-12)
+    assert len(table)
 
 
 def test_each_subject_has_a_decoder_of_its_own_or_all_have_one(tmp_path):
@@ -275,8 +285,8 @@ def test_a_single_held_out_unit_has_no_interval_and_few_have_students(tmp_path, 
     assert np.isfinite(row["ci_low"]) == finite
     assert np.isfinite(row["p"])
     if finite:
-        shown, predicted = one.shown[0], one.evaluation.results["all", "1"].predicted
+        result = one.evaluation.results["all", "1"]
         # Units of one size with classes in equal shares: the jackknife's values are the units' own scores.
-        own = (predicted == shown["target"]).groupby(shown["unit"]).mean()
+        own = pd.Series(result.predicted == result.truth).groupby(result.units).mean()
         low, high = student.interval(0.95, len(own) - 1, own.mean(), own.std() / np.sqrt(len(own)))
         assert row[["ci_low", "ci_high"]].tolist() == pytest.approx([max(low, 0), min(high, 1)])
