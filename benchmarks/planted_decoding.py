@@ -133,7 +133,7 @@ def scored(decoder: Decoder, parts: Parts, *, seed: int) -> dict[str, float]:
     started = time.perf_counter()
     decoder.fit(parts.training, validation=parts.validation)
     found = evaluate(decoder, parts.held_out, repetitions=(1,), n_bootstraps=0, n_permutations=200, seed=seed)
-    table = found.table.set_index("score")
+    table = found.table[found.table["subject"] == "all"].set_index("score")
     null = table.loc["top-1", ["null_low", "null_high"]].to_numpy(dtype=float)
     return {
         "top-1": 100 * found.value("top-1"),
