@@ -40,8 +40,8 @@ def test_help_names_every_command_and_loads_nothing_heavy(alignkit):
     done = alignkit("--help")
     assert done.returncode == 0
     names = (
-        "demo", "run", "report", "fit", "decode", "predict", "compare", "train", "inspect", "list", "validate",
-        "doctor",
+        "demo", "run", "report", "fit", "decode", "predict", "compare", "train", "inspect", "list",
+        "validate", "doctor",
     )  # fmt: skip
     for name in names:
         assert name in done.stdout
