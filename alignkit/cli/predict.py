@@ -41,10 +41,14 @@ def predict(
     ] = None,
 ) -> None:
     """Predict responses to new images with an encoder, or decode a new recording with a decoder."""
-    from .._core.errors import InputError
+    from .._core.errors import InputError, MissingDataError
     from ..pipelines import holds_decoders, predict_responses, predict_stimuli
 
     with progress_bars():
+        if not model.is_dir():
+            raise MissingDataError(
+                f"the folder {model} does not exist; `alignkit fit` and `decode` write one."
+            )
         if not holds_decoders(model):
             if stimuli is None:
                 raise InputError(

@@ -97,3 +97,46 @@ def test_tracks_are_models_that_a_comparison_may_name(real_data):
     wrong = config.comparisons[-1].model_copy(update={"models": ["word-rat"]})
     with pytest.raises(InputError, match="'word-rat', did you mean 'word-rate'"):
         check_data(resolve_config(config.model_copy(update={"comparisons": [wrong]}), base), base)
+
+
+def decoding(folder: Path, **more) -> Path:
+    """Write a decoding configuration over a matrix of 24 trials in 4 runs."""
+    import json
+
+    import numpy as np
+    import pandas as pd
+
+    np.save(folder / "rec.npy", np.random.default_rng(0).standard_normal((24, 5)))
+    table = pd.DataFrame({"stimulus_id": ["a", "b"] * 12, "run": np.arange(24) // 6})
+    table.to_csv(folder / "samples.csv", index=False)
+    content = {
+        "dataset": {"kind": "matrix", "recording": "rec.npy", "samples": "samples.csv"},
+        "target": {"label": "stimulus_id"}, "decoders": ["lda"], **more,
+    }  # fmt: skip
+    (folder / "decode.yaml").write_text(json.dumps(content))
+    return folder / "decode.yaml"
+
+
+def test_a_decoding_configuration_is_told_by_its_decoders(tmp_path):
+    found = validate_config(decoding(tmp_path))
+    assert found["sentence"] == "the classes of 'stimulus_id' of matrix, decoded by lda"
+    assert found["config"]["decoders"][0]["shrinkage"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"split": {"folds": 50}}, "must lie between 2 and the 4 units"),
+        ({"split": {"test": 4}}, "leave nothing of 4"),
+        ({"times": {"windows": "sliding"}}, "`times` needs times"),
+        ({"target": {"label": "stimulus"}}, "`target: label`: 'stimulus', did you mean 'stimulus_id'"),
+        (
+            {"target": {"model": "pixels"}, "decoders": ["ridge"]},
+            "needs the stimuli, and 'matrix' comes without",
+        ),
+        ({"decoders": ["ridge"]}, "is of embeddings, and classes are decoded"),
+    ],
+)
+def test_what_decoding_would_refuse_is_refused_without_fitting(tmp_path, more, message):
+    with pytest.raises(InputError, match=message):
+        validate_config(decoding(tmp_path, **more))

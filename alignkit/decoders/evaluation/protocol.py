@@ -103,7 +103,7 @@ class ProtocolCard:
         if self.similarity is not None:
             pairs.append(("ranked by", self.similarity))
         how_many = ", ".join(map(str, self.repetitions))
-        people = "joint, the mean over" if self.joint else "single, each of"
+        people = "the mean over what was decoded from" if self.joint else "each scored by itself:"
         named = ", ".join(self.units) + (", ..." if self.n_units > len(self.units) else "")
         chance = "; ".join(f"{name} {_number(value)}" for name, value in self.chance.items())
         return (

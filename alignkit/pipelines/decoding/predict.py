@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..._core.atomic import atomic_file
-from ..._core.errors import InputError
+from ..._core.errors import InputError, MissingDataError
 from ...decoders.fitting_in import Expected, fit_in
 from ...decoders.trials import Targets, Trials
 from ...recordings.recording import Recording
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 NEW = "new subject"
 PREDICTIONS = "predictions.csv"
+_ENOUGH_TRIALS = 10  # so many that go with one stimulus are no chance
 
 
 def predict_stimuli(
@@ -76,6 +77,10 @@ def predict_stimuli(
     path = out or model / PREDICTIONS
     if path.suffix != ".csv":
         raise InputError(f"--out {path} must end in .csv.")
+    if not model.is_dir():
+        raise MissingDataError(
+            f"the folder {model} does not exist; name the run folder of `alignkit decode`."
+        )
     kept = read_decoder(model, name=decoder, subject=subject)
     config, _ = load_decode_config(model)
     fitted = kept.decoder
@@ -93,6 +98,9 @@ def predict_stimuli(
         if kept.targets.are_classes
         else _ranked(kept, recording, decoded, n_best)
     )
+    best = table["decoded" if kept.targets.are_classes else "rank_1"]
+    if len(best) >= _ENOUGH_TRIALS and best.nunique() == 1:
+        notes += (f"All trials are decoded as {best.iloc[0]!r}: this decoder tells them not apart.",)
     with atomic_file(path) as temporary:
         table.to_csv(temporary, index=False)
     what = (
@@ -162,8 +170,8 @@ def _calibrated(
     known = replace(known.select(samples=rows), subject=subject)
     trials = Trials.of(Study.of(known), kept.targets, labels=label if kept.targets.are_classes else None)
     decoder = calibrate(kept.decoder, trials)
-    told = f"Calibrated to {subject!r} with {len(rows)} trials. " + " ".join(decoder.notes_)
-    return decoder, replace(recording, subject=subject), (*notes, told.strip())
+    told = f"Calibrated to {subject!r} with {len(rows)} trials."
+    return decoder, replace(recording, subject=subject), (*notes, told)
 
 
 def _unlabelled(recording: Recording, targets: Targets) -> Trials:

@@ -6,8 +6,10 @@ import json
 import logging
 import shutil
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..._core.atomic import write_text
 from ..._core.errors import InputError
@@ -34,14 +36,18 @@ from .config import DecodeConfig
 from .course import check_times, courses_of
 from .keeping import DECODERS_FOLDER, keep_decoders
 from .rows import full_table
-from .scoring import Parts, Scored, parts_of, score_decoders
+from .scoring import Parts, Scored, counted, n_looks, parts_of, score_decoders
 from .summary import summarise_decoding
 from .targets import embeddings_of
 from .task import trials_of
 
+if TYPE_CHECKING:
+    from ...decoders import ProtocolCard
+
 logger = logging.getLogger(__name__)
 
 EVALUATIONS = "evaluations.csv"
+DIFFERENCES = "differences.csv"
 PROTOCOL = "protocol.txt"
 
 
@@ -55,8 +61,9 @@ def decode_config(config: DecodeConfig, *, base: Path, out: Path, command: str =
     base : Path
         Folder that relative paths in it start from.
     out : Path
-        The run folder: ``report.html``, ``scores.csv``, ``evaluations.csv`` (every score), ``protocol.txt``
-        (how each came about), ``decoders/`` (for ``alignkit predict``), ``config.yaml``, ``log.jsonl``.
+        The run folder: ``report.html``, ``scores.csv``, ``evaluations.csv`` (every score),
+        ``differences.csv`` (between decoders), ``protocol.txt`` (how each came about), ``decoders/`` (for
+        ``alignkit predict``), ``config.yaml``, ``log.jsonl``.
     command : str
         How it was called, for the report.
 
@@ -96,6 +103,12 @@ def decode_config(config: DecodeConfig, *, base: Path, out: Path, command: str =
         check_times(resolved, parts)
         scored = score_decoders(resolved, parts, plan=plan, store=store)
         courses = courses_of(resolved, parts, scored, plan=plan, store=store)
+        # Every card says how many decoders were looked at in all, with those that came after it.
+        scored = counted(scored, parts)
+        courses = [
+            one if one.card is None else replace(one, card=_recounted(one.card, n_looks(parts, one.scope)))
+            for one in courses
+        ]
         summary = summarise_decoding(
             resolved, dataset, parts, scored, courses, embeddings, plan=plan, config_yaml=text,
             command=command, log_warnings=warnings,
@@ -103,6 +116,7 @@ def decode_config(config: DecodeConfig, *, base: Path, out: Path, command: str =
         summary.scores.save(out / "scores.parquet")
         summary.scores.save(out / "scores.csv")
         full_table(scored).to_csv(out / EVALUATIONS, index=False)
+        summary.differences.to_csv(out / DIFFERENCES, index=False)
         write_text(out / PROTOCOL, _protocols(scored))
         keep_decoders(out, scored, parts)
         summary.save(out / SUMMARY_FOLDER)
@@ -165,10 +179,14 @@ def _clear_other_results(out: Path, config: str) -> None:
             return
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    for name in ("report.html", "scores.csv", "scores.parquet", EVALUATIONS, PROTOCOL, MANIFEST):
+    for name in ("report.html", "scores.csv", "scores.parquet", EVALUATIONS, DIFFERENCES, PROTOCOL, MANIFEST):
         (out / name).unlink(missing_ok=True)
     for name in (DECODERS_FOLDER, SUMMARY_FOLDER):
         shutil.rmtree(out / name, ignore_errors=True)
+
+
+def _recounted(card: ProtocolCard, looks: int) -> ProtocolCard:
+    return replace(card, times_evaluated=looks)
 
 
 def _protocols(scored: list[Scored]) -> str:

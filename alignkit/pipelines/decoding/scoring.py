@@ -127,19 +127,25 @@ def score_decoders(config: DecodeConfig, parts: Sequence[Parts], *, plan: Plan, 
         for part in parts
         for number in range(config.seeds if component.kind == NETWORK and not shuffled else 1)
     ]
-    scored = [
+    return [
         _score(config, component, part, number, shuffled, plan=plan, store=store)
         for component, part, number, shuffled in track(every, "decoders")
     ]
-    return [_counted(one, parts) for one in scored]
 
 
-def _counted(one: Scored, parts: Sequence[Parts]) -> Scored:
-    """Return a decoder whose card counts all that were evaluated on its held-out part, those after it too."""
-    part = next(each for each in parts if each.scope == one.scope)
-    looks = max(split.held_out.times_evaluated for split in part.splits)
-    card = replace(one.evaluation.card, times_evaluated=looks)
-    return replace(one, evaluation=replace(one.evaluation, card=card))
+def n_looks(parts: Sequence[Parts], scope: str) -> int:
+    """Return how many decoders were evaluated on what is held out of a scope, up to now."""
+    part = next(each for each in parts if each.scope == scope)
+    return max(split.held_out.times_evaluated for split in part.splits)
+
+
+def counted(scored: Sequence[Scored], parts: Sequence[Parts]) -> list[Scored]:
+    """Return decoders whose cards count all that were evaluated on their held-out part, later ones too."""
+    made = []
+    for one in scored:
+        card = replace(one.evaluation.card, times_evaluated=n_looks(parts, one.scope))
+        made.append(replace(one, evaluation=replace(one.evaluation, card=card)))
+    return made
 
 
 def fit_part(

@@ -120,7 +120,7 @@ def test_joint_subjects_retrieve_better_than_each(embedded, least, averaging):
     assert single.value("2-way", repetitions="all") == pytest.approx(np.mean(each))
     assert joint.value("2-way", repetitions="all") > max(each)
     assert set(joint.table["subject"]) == {"all"}
-    assert "joint, the mean over p0, p1, p2; fitted on 3" in joint.card.to_text()
+    assert "the mean over what was decoded from p0, p1, p2; fitted on 3" in joint.card.to_text()
 
 
 def test_what_cannot_be_averaged_is_refused(embedded):

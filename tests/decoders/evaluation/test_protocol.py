@@ -23,7 +23,7 @@ def test_the_card_says_what_was_ranked_and_how(embedded, least):
     assert lines["gallery"] == "10 stimuli (held out)"
     assert lines["seen in training"] == "none of the gallery: never seen in training"
     assert lines["repetitions averaged"].startswith("1, all: mean of what was decoded")
-    assert lines["subjects"] == "single, each of p0; fitted on 1"
+    assert lines["subjects"] == "each scored by itself: p0; fitted on 1"
     assert lines["held out"] == "20 trials of 10 stimuli"
     assert lines["overlap audit"].startswith("clean (checked: samples, stimuli, equal embeddings")
     assert lines["window"] == "all times, 0 to 0.4 s"

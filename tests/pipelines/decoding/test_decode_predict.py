@@ -150,7 +150,19 @@ def test_what_cannot_be_is_refused_with_the_reason(planted, run, tmp_path):
                         calibration=write(strange, tmp_path, rows=slice(0, 10), name="strange"))  # fmt: skip
     with pytest.raises(MissingDataError, match="holds no decoders"):
         predict_stimuli(given, model=tmp_path)
+    with pytest.raises(MissingDataError, match="the folder .*nowhere does not exist"):
+        predict_stimuli(given, model=tmp_path / "nowhere")
     assert holds_decoders(run) and not holds_decoders(tmp_path)
+
+
+def test_a_decoder_that_says_the_same_of_every_trial_is_told(planted, run, tmp_path):
+    subject = planted.study.subjects[0]
+    recording = planted.study[subject]
+    still = replace(recording, data=np.repeat(recording.data[:1], 12, axis=0), samples=recording.samples[:12])
+    said = predict_stimuli(write(still, tmp_path), model=run, decoder="ridge", out=tmp_path / "p.csv")
+    assert "All trials are decoded as" in said and "tells them not apart" in said
+    varied = write(recording, tmp_path, rows=slice(0, 40), name="varied")
+    assert "tells them not" not in predict_stimuli(varied, model=run, decoder="ridge", out=tmp_path / "q.csv")
 
 
 def test_a_decoder_read_back_decodes_the_same_bits(planted, run):

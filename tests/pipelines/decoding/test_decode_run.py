@@ -67,7 +67,7 @@ def test_the_run_folder_holds_all_that_it_promises(finished):
     folder, _ = finished
     found = {path.name for path in (folder / "run").iterdir()}
     assert found == {
-        "config.yaml", "decoders", "evaluations.csv", "log.jsonl", "manifest.json", "plan.json",
+        "config.yaml", "decoders", "differences.csv", "evaluations.csv", "log.jsonl", "manifest.json", "plan.json",
         "protocol.txt", "report.html", "scores.csv", "scores.parquet", "summary",
     }  # fmt: skip
     entries = json.loads((folder / "run" / "decoders" / "decoding.json").read_text())["decoders"]
@@ -96,6 +96,9 @@ def test_tables_protocol_and_page_say_the_same(finished):
 def test_every_card_counts_all_decoders_of_the_run_controls_too(finished):
     protocol = (finished[0] / "run" / "protocol.txt").read_text()
     assert protocol.count("4 decoders were evaluated on this held-out part") == 2
+    differences = pd.read_csv(finished[0] / "run" / "differences.csv")
+    assert {"metric", "model_a", "model_b", "difference", "p_corrected"} <= set(differences.columns)
+    assert len(differences)
 
 
 def test_csv_and_parquet_hold_the_same_scores(finished):
