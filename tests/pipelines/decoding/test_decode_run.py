@@ -67,8 +67,8 @@ def test_the_run_folder_holds_all_that_it_promises(finished):
     folder, _ = finished
     found = {path.name for path in (folder / "run").iterdir()}
     assert found == {
-        "config.yaml", "decoders", "differences.csv", "evaluations.csv", "log.jsonl", "manifest.json", "plan.json",
-        "protocol.txt", "report.html", "scores.csv", "scores.parquet", "summary",
+        "config.yaml", "decoders", "differences.csv", "evaluations.csv", "log.jsonl", "manifest.json",
+        "plan.json", "protocol.txt", "report.html", "scores.csv", "scores.parquet", "summary",
     }  # fmt: skip
     entries = json.loads((folder / "run" / "decoders" / "decoding.json").read_text())["decoders"]
     assert [entry["name"] for entry in entries] == ["ridge", "stiff"]
