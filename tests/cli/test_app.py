@@ -165,7 +165,7 @@ def test_validate_resolves_and_refuses(alignkit, tmp_path):
     [
         (["run", "nowhere.yaml"], 2, "nowhere.yaml does not exist"),
         (["report", "nowhere"], 2, "holds no finished run"),
-        (["predict", "--model", "nowhere", "--stimuli", "."], 2, "holds no fitted encoder"),
+        (["predict", "--model", "nowhere", "--stimuli", "."], 2, "the folder nowhere does not exist"),
         (["list", "modles"], 2, "modles"),
         (["rnu"], 2, "rnu"),
     ],
